@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which slot belongs to which caller of this process. The books outlive the callers, because a
+ * slot's sequence goes on and a call that was given up may still be running there. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "atomic.h"
+#include "caller.h"
+#include "clock.h"
+#include "error.h"
+#include "slot.h"
+
+#define NO_SLOT UINT32_MAX
+#define OPEN_LOOK_NS 1000000
+
+/* The lowest free slot, so that servers look at few; one without an old request before one with. */
+static uint32_t find_free(const struct dx_channel *channel) {
+    uint32_t second_best = NO_SLOT;
+    for (uint32_t i = 0; i < dx_slot_count(&channel->geometry, channel->side); i++) {
+        if (channel->slots[i].taken)
+            continue;
+        if (!channel->slots[i].abandoned)
+            return i;
+        if (second_best == NO_SLOT)
+            second_best = i;
+    }
+    return second_best;
+}
+
+static uint32_t take_slot(struct dx_channel *channel) {
+    (void)pthread_mutex_lock(&channel->lock);
+    uint32_t index = find_free(channel);
+    if (index != NO_SLOT) {
+        channel->slots[index].taken = true;
+        channel->callers_open++;
+        struct dx_peer_lines *self = &channel->peers[channel->side];
+        /* Relaxed: our own word, under our lock. */
+        if (dx_load_relaxed(&self->slots_used) < index + 1) {
+            /* R5 -> A5 (serve.c): the slot's first word before servers look there. */
+            dx_store_release(&self->slots_used, index + 1);
+        }
+    }
+    (void)pthread_mutex_unlock(&channel->lock);
+    return index;
+}
+
+static dx_status await_slot(struct dx_channel *channel, int64_t timeout_ns, uint32_t *index) {
+    uint32_t count = dx_slot_count(&channel->geometry, channel->side);
+    if (count == 0)
+        return dx_fail(DX_ERR_NO_SLOT, "this side has no slots to call on: the host sets %s",
+                       channel->side == DX_HOST ? "slots" : "guest_slots");
+    int64_t deadline = dx_clock_deadline(dx_clock_ns(), timeout_ns);
+    for (;;) {
+        /* Relaxed: looked at again every time. */
+        if (dx_load_relaxed(&channel->stopping) != 0)
+            return DX_ERR_STOPPED;
+        *index = take_slot(channel);
+        if (*index != NO_SLOT)
+            return DX_OK;
+        if (dx_clock_ns() >= deadline)
+            return dx_fail(DX_ERR_NO_SLOT,
+                           "all %u slots are taken: close a caller or create the "
+                           "region with more slots",
+                           count);
+        struct timespec look = dx_clock_timespec(OPEN_LOOK_NS);
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
+    }
+}
+
+dx_status dx_caller_open(struct dx_channel *channel, int64_t timeout_ns, struct dx_caller **out) {
+    assert(channel != NULL && out != NULL && !channel->observer);
+    *out = NULL;
+    struct dx_caller *c = aligned_alloc(DX_LINE, (sizeof *c + DX_LINE - 1) / DX_LINE * DX_LINE);
+    if (c == NULL)
+        return dx_fail(DX_ERR_SYSTEM, "no memory for a caller");
+    uint32_t index;
+    dx_status status = await_slot(channel, timeout_ns, &index);
+    if (status != DX_OK) {
+        free(c);
+        return status;
+    }
+    uint32_t slot = dx_first_slot(&channel->geometry, channel->side) + index;
+    *c = (struct dx_caller){
+        .line = &channel->caller_lines[slot],
+        .server = &channel->server_lines[slot],
+        .cells = channel->cells,
+        .cell_count = channel->geometry.cells,
+        .sequence = channel->slots[index].sequence,
+        .ready = channel->slots[index].begun && !channel->slots[index].abandoned,
+        .book = channel->slots[index],
+        .epoch = channel->epoch,
+        .slot = slot,
+        .channel = channel,
+    };
+    dx_waiter_init(&c->waiter, &channel->wait, channel->park_looks, &channel->counters[slot]);
+    c->waiter.liveness_ns = channel->liveness_ns;
+    *out = c;
+    return DX_OK;
+}
+
+void dx_caller_close(struct dx_caller *c) {
+    if (c == NULL)
+        return;
+    struct dx_channel *channel = c->channel;
+    if (!c->book.abandoned)
+        dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_COMPLETED, c->sequence));
+    (void)pthread_mutex_lock(&channel->lock);
+    struct dx_slot_book *book =
+        &channel->slots[c->slot - dx_first_slot(&channel->geometry, channel->side)];
+    *book = c->book;
+    book->sequence = c->sequence;
+    book->taken = false;
+    channel->callers_open--;
+    (void)pthread_mutex_unlock(&channel->lock);
+    free(c);
+}

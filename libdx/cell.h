@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cells: where a thread sleeps until the other side rings. An eventcount with two words:
+ *
+ *   rings   multiples of 8; one step for each ring
+ *   armed   0, or rings at the time of arming | park kind << 1 | 1
+ *
+ * Sleeper: arm, look for news once more, wait, disarm.     Ringer: publish news, look at `armed`,
+ * and if it is set advance `rings` from the armed value by compare-and-swap: of many ringers just
+ * one succeeds, and it makes the one system call. The sleeper's kind is in the word, so that the
+ * ringer needs no setting of its own.
+ *
+ * Nothing here trusts the other side: a lying ringer wakes us early, a lying sleeper costs the
+ * ringer a system call, and no sleep lasts longer than its time limit.
+ */
+#ifndef DX_CELL_H
+#define DX_CELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomic.h"
+#include "dx_wait.h"
+#include "layout.h"
+
+#define DX_CELL_ARMED 1u
+#define DX_CELL_KIND(armed) ((armed) >> 1 & 3u)
+#define DX_CELL_RINGS(armed) ((armed) & ~7u)
+#define DX_CELL_STEP 8u
+
+/* Makes a cell of ours new. The sleeper's side calls it before anybody can sleep there. */
+void dx_cell_init(struct dx_cell *cell);
+
+/* Announces a sleep of this kind; returns the value for dx_cell_wait. Look for news afterwards,
+ * with a load that is sequentially consistent. */
+uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind);
+
+/* Sleeps until rung, or timeout_ns (> 0) have passed, or a signal came. Returns true if a ring
+ * has been seen. */
+bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wait,
+                  int64_t timeout_ns);
+
+/* Ends the announcement. */
+void dx_cell_disarm(struct dx_cell *cell, uint32_t armed);
+
+/* Wakes the sleeper if it still sleeps for `armed`. Returns true if this call rang it. */
+bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed);
+
+/* Rings if somebody sleeps; the news must have been published before. Any thread, any process. */
+static inline bool dx_cell_ring(struct dx_cell *cell) {
+    /* S1 <-> S2, S3 <-> S4: the load behind the publishing store. */
+    uint32_t armed = dx_load_seqcst(&cell->armed);
+    return dx_unlikely(armed & DX_CELL_ARMED) && dx_cell_ring_armed(cell, armed);
+}
+
+#endif

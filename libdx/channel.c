@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "channel.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "atomic.h"
+#include "clock.h"
+#include "error.h"
+
+#define ATTACH_LOOK_NS 1000000
+
+void dx_channel_point(struct dx_channel *c) {
+    unsigned char *base = c->region.base;
+    const struct dx_geometry *g = &c->geometry;
+    c->header = (struct dx_header *)(void *)base;
+    c->peers = (struct dx_peer_lines *)(void *)(base + sizeof(struct dx_header));
+    c->caller_lines = (struct dx_caller_line *)(void *)(base + g->callers_offset);
+    c->server_lines = (struct dx_server_line *)(void *)(base + g->servers_offset);
+    c->counters = (struct dx_counters *)(void *)(base + g->counters_offset);
+    c->workers = (struct dx_worker *)(void *)(base + g->workers_offset);
+    c->cells = (struct dx_cell *)(void *)(base + g->cells_offset);
+    c->payload = base + g->payload_offset;
+}
+
+static void destroy(struct dx_channel *c) {
+    dx_region_close(&c->region);
+    (void)pthread_mutex_destroy(&c->lock);
+    free(c->slots);
+    free(c);
+}
+
+/* A channel with its strategy and nothing mapped yet. */
+static dx_status make(enum dx_side side, const struct dx_wait *wait, struct dx_channel **out) {
+    struct dx_wait chosen;
+    dx_status status = DX_OK;
+    if (wait != NULL)
+        chosen = *wait;
+    else
+        status = dx_wait_preset("balanced", &chosen);
+    if (status == DX_OK)
+        status = dx_wait_check(&chosen);
+    if (status != DX_OK)
+        return status;
+    struct dx_channel *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return dx_fail(DX_ERR_SYSTEM, "no memory for a channel");
+    c->side = side;
+    c->region.fd = -1;
+    c->wait = chosen;
+    c->liveness_ns = DX_LIVENESS_NS;
+    (void)pthread_mutex_init(&c->lock, NULL);
+    if (chosen.adapt == DX_ADAPT_COST) {
+        int64_t park_ns;
+        int64_t look_ps;
+        status = dx_wait_measure(&chosen, &park_ns, &look_ps);
+        if (status == DX_OK) {
+            int64_t looks = park_ns * 1000 / look_ps;
+            c->park_looks = looks < 1 ? 1 : looks > UINT32_MAX ? UINT32_MAX : (uint32_t)looks;
+        }
+    }
+    if (status != DX_OK) {
+        destroy(c);
+        return status;
+    }
+    *out = c;
+    return DX_OK;
+}
+
+static dx_status make_books(struct dx_channel *c) {
+    uint32_t count = dx_slot_count(&c->geometry, c->side);
+    c->slots = calloc(count != 0 ? count : 1, sizeof *c->slots);
+    return c->slots != NULL ? DX_OK : dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
+}
+
+/* The region of a dead host. A guest that lives on keeps it as it is. */
+static dx_status begin_on_stale(struct dx_channel *c) {
+    if (dx_region_lock_try(c->region.fd, DX_GUEST)) {
+        dx_session_begin_host(c, true);
+        dx_region_unlock(c->region.fd, DX_GUEST);
+        return DX_OK;
+    }
+    struct dx_geometry old;
+    if (dx_header_check(c->header, c->region.bytes, &old) != DX_OK ||
+        !dx_geometry_equal(&old, &c->geometry))
+        return dx_fail(DX_ERR_GUEST_EXISTS,
+                       "%s: its host is dead, but a guest is still attached "
+                       "and its sizes are not the ones asked for: end that guest or take the same "
+                       "sizes",
+                       c->region.url.path);
+    dx_session_begin_host(c, false);
+    return DX_OK;
+}
+
+static dx_status create(struct dx_channel *c, const char *url) {
+    struct dx_url parsed;
+    bool fresh;
+    dx_status status = dx_url_parse(url, &parsed);
+    if (status != DX_OK)
+        return status;
+    status = dx_region_create(&parsed, c->geometry.region_bytes, &c->region, &fresh);
+    if (status != DX_OK)
+        return status;
+    dx_channel_point(c);
+    status = make_books(c);
+    if (status != DX_OK)
+        return status;
+    if (!fresh)
+        return begin_on_stale(c);
+    dx_session_begin_host(c, true);
+    return dx_region_publish(&c->region);
+}
+
+dx_status dx_create(const char *url, const struct dx_config *config, struct dx_channel **out) {
+    static const struct dx_config defaults = DX_CONFIG_INIT;
+    const struct dx_config *f = config != NULL ? config : &defaults;
+    *out = NULL;
+    struct dx_geometry geometry;
+    uint32_t slots = f->slots != 0 || f->guest_slots != 0 ? f->slots : 1;
+    dx_status status = dx_geometry_make(slots, f->guest_slots, f->request_capacity,
+                                        f->response_capacity, &geometry);
+    if (status != DX_OK)
+        return status;
+    struct dx_channel *c;
+    status = make(DX_HOST, f->wait, &c);
+    if (status != DX_OK)
+        return status;
+    c->geometry = geometry;
+    status = create(c, url);
+    if (status != DX_OK) {
+        /* What we did not make ours is not ours to remove. */
+        c->region.created = false;
+        destroy(c);
+        return status;
+    }
+    *out = c;
+    return DX_OK;
+}
+
+/* Is there a living host in good order? */
+static dx_status check_host(const struct dx_channel *c) {
+    const char *path = c->region.url.path;
+    const struct dx_peer_lines *host = &c->peers[DX_HOST];
+    if (!dx_region_lock_held(c->region.fd, DX_HOST))
+        return dx_fail(DX_ERR_STALE,
+                       "%s: left by a host that is gone (process %u); a new host "
+                       "will take it over",
+                       path, host->pid);
+    /* A4 <- R4: the host's cells and slots are there when it is open. */
+    if (dx_load_acquire(&host->state) != DX_PEER_STATE_OPEN)
+        return dx_fail(DX_ERR_STALE, "%s: its host is not ready", path);
+    return DX_OK;
+}
+
+/* One attempt; what it opened is closed again if it fails. */
+static dx_status try_attach(struct dx_channel *c, const struct dx_url *url) {
+    dx_status status = dx_region_open(url, c->observer, &c->region);
+    if (status == DX_OK && !c->observer && !dx_region_lock_try(c->region.fd, DX_GUEST))
+        status = dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", url->path);
+    if (status == DX_OK) {
+        c->header = c->region.base;
+        /* A1 <- R1: only its value counts here. */
+        if (!c->observer && dx_load_acquire(&c->header->magic) == DX_MAGIC_REBUILDING)
+            status =
+                dx_fail(DX_ERR_STALE, "%s: left by a host that died while it began", url->path);
+    }
+    if (status == DX_OK) {
+        status = dx_header_check(c->header, c->region.bytes, &c->geometry);
+        if (status != DX_OK)
+            status = dx_fail_at(status, url->path);
+    }
+    if (status == DX_OK) {
+        dx_channel_point(c);
+        if (!c->observer)
+            status = check_host(c);
+    }
+    if (status != DX_OK)
+        dx_region_close(&c->region);
+    return status;
+}
+
+static bool may_change(dx_status status) {
+    return status == DX_ERR_NO_PEER || status == DX_ERR_STALE || status == DX_ERR_GUEST_EXISTS;
+}
+
+static dx_status attach(struct dx_channel *c, const char *url, int64_t timeout_ns) {
+    struct dx_url parsed;
+    dx_status status = dx_url_parse(url, &parsed);
+    if (status != DX_OK)
+        return status;
+    int64_t deadline = dx_clock_deadline(dx_clock_ns(), timeout_ns);
+    for (;;) {
+        status = try_attach(c, &parsed);
+        if (!may_change(status) || dx_clock_ns() >= deadline)
+            break;
+        /* Nobody is there yet who could wake us. */
+        struct timespec look = dx_clock_timespec(ATTACH_LOOK_NS);
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
+    }
+    return status == DX_OK ? make_books(c) : status;
+}
+
+dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
+                    struct dx_channel **out) {
+    *out = NULL;
+    struct dx_channel *c;
+    dx_status status = make(DX_GUEST, wait, &c);
+    if (status != DX_OK)
+        return status;
+    status = attach(c, url, timeout_ns);
+    if (status != DX_OK) {
+        destroy(c);
+        return status;
+    }
+    dx_session_begin_guest(c);
+    *out = c;
+    return DX_OK;
+}
+
+dx_status dx_observe(const char *url, struct dx_channel **out) {
+    *out = NULL;
+    struct dx_channel *c;
+    dx_status status = make(DX_GUEST, NULL, &c);
+    if (status != DX_OK)
+        return status;
+    c->observer = true;
+    status = attach(c, url, 0);
+    if (status != DX_OK) {
+        destroy(c);
+        return status;
+    }
+    *out = c;
+    return DX_OK;
+}
+
+void dx_stop(struct dx_channel *c) {
+    /* S1 <-> S2: before the look at our own sleepers, as a caller's word is. */
+    dx_store_seqcst(&c->stopping, 1u);
+    dx_session_ring_all(c, c->side);
+}
+
+dx_status dx_close(struct dx_channel *c) {
+    if (c == NULL)
+        return DX_OK;
+    (void)pthread_mutex_lock(&c->lock);
+    uint32_t callers = c->callers_open;
+    (void)pthread_mutex_unlock(&c->lock);
+    /* Relaxed: whoever closes has joined the serving thread, or is told that it runs. */
+    if (callers != 0 || dx_load_relaxed(&c->serving) != 0)
+        return dx_fail(DX_ERR_BUSY, "cannot close: %u callers are open and dx_serve %s", callers,
+                       dx_load_relaxed(&c->serving) != 0 ? "runs" : "does not run");
+    if (!c->observer)
+        dx_session_end(c);
+    destroy(c);
+    return DX_OK;
+}
+
+static enum dx_peer peer_now(const struct dx_channel *c) {
+    enum dx_side side = dx_other(c->side);
+    /* A4 <- R4. */
+    uint32_t state = dx_load_acquire(&c->peers[side].state);
+    if (state == DX_PEER_STATE_NONE)
+        return DX_PEER_NONE;
+    if (dx_region_lock_held(c->region.fd, side))
+        return state == DX_PEER_STATE_CLOSED ? DX_PEER_CLOSED : DX_PEER_ALIVE;
+    /* Read again: it may have closed, or a new one begun, since the first look. */
+    state = dx_load_acquire(&c->peers[side].state); /* A4 <- R4 */
+    return state == DX_PEER_STATE_CLOSED ? DX_PEER_CLOSED : DX_PEER_DEAD;
+}
+
+enum dx_peer dx_channel_peer(const struct dx_channel *c) {
+    return peer_now(c);
+}
+
+dx_status dx_channel_check(const struct dx_channel *c) {
+    /* Relaxed: dx_stop rings us after it has stored. */
+    if (dx_load_relaxed(&c->stopping) != 0)
+        return DX_ERR_STOPPED;
+    switch (peer_now(c)) {
+    case DX_PEER_CLOSED:
+        return DX_ERR_PEER_CLOSED;
+    case DX_PEER_DEAD:
+        return DX_ERR_PEER_DEAD;
+    default:
+        return DX_OK;
+    }
+}
+
+size_t dx_channel_request_capacity(const struct dx_channel *c) {
+    return c->geometry.request_capacity;
+}
+
+size_t dx_channel_response_capacity(const struct dx_channel *c) {
+    return c->geometry.response_capacity;
+}
+
+uint32_t dx_channel_slots(const struct dx_channel *c) {
+    return dx_slot_count(&c->geometry, c->side);
+}
+
+uint64_t dx_channel_region_bytes(const struct dx_channel *c) {
+    return c->geometry.region_bytes;
+}
+
+int dx_channel_fd(const struct dx_channel *c) {
+    return c->region.fd;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One side's handle on a region, and the pointers into it. */
+#ifndef DX_CHANNEL_PRIVATE_H
+#define DX_CHANNEL_PRIVATE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "dx_channel.h"
+#include "layout.h"
+#include "region.h"
+#include "wait.h"
+
+struct dx_channel {
+    struct dx_region region;
+    struct dx_geometry geometry; /* checked, private: the region's own is never read again */
+    enum dx_side side;
+    bool observer;
+    uint32_t epoch;      /* of the words of our callers */
+    struct dx_wait wait; /* checked */
+    uint32_t park_looks; /* DX_ADAPT_COST: what a park costs, in looks; else 0 */
+    int64_t liveness_ns;
+
+    struct dx_header *header;
+    struct dx_peer_lines *peers;
+    struct dx_caller_line *caller_lines;
+    struct dx_server_line *server_lines;
+    struct dx_counters *counters; /* of callers, one a slot */
+    struct dx_worker *workers;    /* host's, then guest's */
+    struct dx_cell *cells;
+    unsigned char *payload;
+
+    _Atomic uint32_t stopping;
+    _Atomic uint32_t serving; /* 1 while dx_serve runs */
+    pthread_mutex_t lock;     /* guards what follows */
+    uint32_t callers_open;
+    struct dx_slot_book *slots; /* one for each slot on which this side calls */
+};
+
+/* What this process remembers of a slot on which it calls, across the callers that hold it. */
+struct dx_slot_book {
+    bool taken;
+    bool abandoned; /* the last request may still be running */
+    bool begun;     /* the caller's line has this life's epoch */
+    uint32_t sequence;
+};
+
+/* The slots on which a side calls: first and count. */
+static inline uint32_t dx_first_slot(const struct dx_geometry *g, enum dx_side side) {
+    return side == DX_HOST ? 0 : g->host_slots;
+}
+
+static inline uint32_t dx_slot_count(const struct dx_geometry *g, enum dx_side side) {
+    return side == DX_HOST ? g->host_slots : g->guest_slots;
+}
+
+static inline enum dx_side dx_other(enum dx_side side) {
+    return side == DX_HOST ? DX_GUEST : DX_HOST;
+}
+
+static inline struct dx_worker *dx_channel_worker(const struct dx_channel *c, enum dx_side side,
+                                                  uint32_t worker) {
+    return &c->workers[(uint32_t)side * DX_SERVE_THREADS_MAX + worker];
+}
+
+static inline unsigned char *dx_request_at(const struct dx_channel *c, uint32_t slot) {
+    return c->payload + slot * c->geometry.payload_stride;
+}
+
+static inline unsigned char *dx_response_at(const struct dx_channel *c, uint32_t slot) {
+    return dx_request_at(c, slot) + c->geometry.response_offset;
+}
+
+/* Is waiting for the other side still worth while? DX_OK, DX_ERR_STOPPED, _PEER_CLOSED or
+ * _PEER_DEAD. A peer that never came is worth waiting for. Costs a system call. */
+dx_status dx_channel_check(const struct dx_channel *channel);
+
+/* session.c: begins this side's life in the region, and ends it. */
+void dx_session_begin_host(struct dx_channel *channel, bool rebuild);
+void dx_session_begin_guest(struct dx_channel *channel);
+void dx_session_end(struct dx_channel *channel);
+
+/* Rings every sleeper of the other side, or of our own, so that it looks at the peers' states. */
+void dx_session_ring_all(struct dx_channel *channel, enum dx_side side);
+
+/* channel.c: sets the pointers into the mapped region. */
+void dx_channel_point(struct dx_channel *channel);
+
+#endif

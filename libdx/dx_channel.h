@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Channels: one side's handle on a region. Either side may start first and either may be
+ * restarted: a host that finds the region of a dead host takes it over under a new epoch, and a
+ * guest that attaches again continues where slots stand.
+ *
+ * URLs:
+ *   shm:NAME      POSIX shared memory /dev/shm/NAME; NAME of [A-Za-z0-9._-], at most 200 long
+ *   file:PATH     any file that can be mapped, such as the one behind an ivshmem device
+ *   memfd:        dx_create only: an unnamed sealed region; pass dx_channel_fd() to the guest
+ *   memfd:N       dx_attach only: the inherited descriptor N
+ *
+ * Names are created with mode 0600; a link, a file of another user or one open to others is
+ * refused. Nothing that exists is ever truncated. One host and one guest hold a region at a time;
+ * the kernel's file locks tell who lives, so that a killed process is noticed at once by whoever
+ * looks. A process that forks while it holds a channel shares its locks with the child: exec or
+ * close in the child.
+ */
+#ifndef DX_CHANNEL_H
+#define DX_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dx_status.h"
+#include "dx_wait.h"
+
+DX_BEGIN_DECLS
+
+#define DX_SLOTS_MAX 4096u
+#define DX_CAPACITY_MAX ((size_t)1 << 30)
+
+struct dx_channel;
+
+/* Begin with DX_CONFIG_INIT (or all zero, which means the same) and set what differs. */
+struct dx_config {
+    uint32_t slots;             /* slots on which the host calls; 0 means 1; at most DX_SLOTS_MAX */
+    uint32_t guest_slots;       /* slots on which the guest calls, 0 ... DX_SLOTS_MAX - slots */
+    size_t request_capacity;    /* bytes a request may have, 0 ... DX_CAPACITY_MAX */
+    size_t response_capacity;   /* bytes a response may have, 0 ... DX_CAPACITY_MAX */
+    const struct dx_wait *wait; /* NULL: the preset "balanced"; copied */
+};
+#define DX_CONFIG_INIT                                                                             \
+    { 1, 0, 0, 0, NULL }
+
+/*
+ * Creates the region and becomes its host. Does not wait for a guest. A region that a dead host
+ * left is taken over; with a guest still attached to it, only if all sizes are the same.
+ * *out is owned by the caller of this function until dx_close; on failure it is NULL.
+ * DX_ERR_HOST_EXISTS, _GUEST_EXISTS, _NOT_DX, _SHORT, _PERMISSION, _URL, _INVALID, _SYSTEM.
+ */
+DX_API dx_status dx_create(const char *url, const struct dx_config *config,
+                           struct dx_channel **out);
+
+/*
+ * Attaches as the guest. Waits up to timeout_ns (0: do not wait; negative: for ever) for the
+ * region to appear, its host to live and a previous guest to be gone, looking once a millisecond.
+ * wait may be NULL ("balanced"); it is copied. On failure *out is NULL.
+ * DX_ERR_NO_PEER (nothing there), _STALE (a dead host's), _GUEST_EXISTS, _NOT_DX, _VERSION,
+ * _GEOMETRY, _SHORT, _PERMISSION, _URL, _INVALID, _SYSTEM.
+ */
+DX_API dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
+                           struct dx_channel **out);
+
+/*
+ * Maps the region read-only, as a third process: for dx_stats_read and nothing else. Takes no
+ * lock, writes nothing, and works on the region of a dead host as well. Errors as dx_attach.
+ */
+DX_API dx_status dx_observe(const char *url, struct dx_channel **out);
+
+/*
+ * Stops the channel: calls in flight and dx_serve return DX_ERR_STOPPED soon (a handler that is
+ * running ends first), new ones at once. Any thread and any signal handler; never blocks.
+ */
+DX_API void dx_stop(struct dx_channel *channel);
+
+/*
+ * Tells the other side, releases the region, and frees the channel. A host also removes a name
+ * that it owns. DX_ERR_BUSY, and nothing is changed, while a caller is open or dx_serve runs.
+ * NULL is allowed. One thread; nobody may use the channel afterwards.
+ */
+DX_API dx_status dx_close(struct dx_channel *channel);
+
+/* What the other side is doing now; costs a system call. */
+enum dx_peer { DX_PEER_NONE = 0, DX_PEER_ALIVE = 1, DX_PEER_CLOSED = 2, DX_PEER_DEAD = 3 };
+DX_API enum dx_peer dx_channel_peer(const struct dx_channel *channel);
+
+/* Bytes of a request or a response that fit a slot; slots on which this side calls; bytes of the
+ * whole region; the region's descriptor (owned by the channel; -1 if none). */
+DX_API size_t dx_channel_request_capacity(const struct dx_channel *channel);
+DX_API size_t dx_channel_response_capacity(const struct dx_channel *channel);
+DX_API uint32_t dx_channel_slots(const struct dx_channel *channel);
+DX_API uint64_t dx_channel_region_bytes(const struct dx_channel *channel);
+DX_API int dx_channel_fd(const struct dx_channel *channel);
+
+DX_END_DECLS
+
+#endif

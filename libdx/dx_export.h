@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How public symbols are declared; nothing here is for direct use. */
+#ifndef DX_EXPORT_H
+#define DX_EXPORT_H
+
+#define DX_API __attribute__((visibility("default")))
+
+#ifdef __cplusplus
+#define DX_BEGIN_DECLS extern "C" {
+#define DX_END_DECLS }
+#else
+#define DX_BEGIN_DECLS
+#define DX_END_DECLS
+#endif
+
+#endif

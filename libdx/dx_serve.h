@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Serving: one thread answers all slots in turn, or a pool of threads shares them out (thread k of
+ * n serves the slots whose number is k modulo n). One thread is the fastest as long as handlers
+ * are short; a pool keeps one slow handler from delaying the callers of other threads.
+ */
+#ifndef DX_SERVE_H
+#define DX_SERVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dx_channel.h"
+#include "dx_status.h"
+
+DX_BEGIN_DECLS
+
+#define DX_SERVE_THREADS_MAX 16u
+
+/* One request. `data` is valid until the handler returns. It lies in the region, where a hostile
+ * host can change it meanwhile, unless DX_SERVE_COPY is set. */
+struct dx_request {
+    const void *data;
+    size_t bytes;
+    uint32_t type; /* DX_TYPE_USER ... DX_TYPE_MAX */
+    uint32_t slot;
+};
+
+/* The response: fill data[0 ... bytes). More than capacity is reported to the caller as
+ * DX_ERR_RESPONSE_TOO_LARGE, never cut. */
+struct dx_response {
+    void *data;
+    size_t capacity;
+    size_t bytes; /* 0 when the handler is entered */
+};
+
+/* Returns the status that the caller sees; any value. Runs on a serving thread. It may use other
+ * channels, and may call dx_stop; it must not close this one. */
+typedef int32_t (*dx_handler)(void *user, const struct dx_request *request,
+                              struct dx_response *response);
+
+enum dx_serve_flag {
+    DX_SERVE_COPY = 1,            /* hand each handler a private copy of the request */
+    DX_SERVE_THROUGH_RESTART = 2, /* go on when the other side dies: a new one takes over */
+};
+
+struct dx_serve_options {
+    uint32_t threads; /* 0 or 1: the calling thread; up to DX_SERVE_THREADS_MAX */
+    uint32_t flags;   /* enum dx_serve_flag */
+};
+
+/*
+ * Answers calls until dx_stop (DX_ERR_STOPPED), or until the other side closes
+ * (DX_ERR_PEER_CLOSED) or dies (DX_ERR_PEER_DEAD, within 20 ms). options may be NULL. Blocks; one
+ * dx_serve per channel at a time (DX_ERR_BUSY). Threads of a pool are started and joined here;
+ * they block all signals.
+ */
+DX_API dx_status dx_serve(struct dx_channel *channel, dx_handler handler, void *user,
+                          const struct dx_serve_options *options);
+
+DX_END_DECLS
+
+#endif

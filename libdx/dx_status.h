@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Outcomes. 0 is success, errors are negative and never renumbered. A caller's bug (a NULL where
+ * none is allowed) is an assert; what can happen in a correct program is a dx_status.
+ */
+#ifndef DX_STATUS_H
+#define DX_STATUS_H
+
+#include "dx_export.h"
+
+DX_BEGIN_DECLS
+
+typedef enum dx_status {
+    DX_OK = 0,
+    DX_ERR_INVALID = -1,            /* an argument is out of its range */
+    DX_ERR_TIMEOUT = -2,            /* the deadline passed; the call may still run */
+    DX_ERR_STOPPED = -3,            /* dx_stop was called on this channel */
+    DX_ERR_PEER_CLOSED = -4,        /* the other side closed in good order */
+    DX_ERR_PEER_DEAD = -5,          /* the other side's process ended without closing */
+    DX_ERR_NO_PEER = -6,            /* the deadline passed and the other side never came */
+    DX_ERR_LOST = -7,               /* the server was restarted in mid-call: it may have run */
+    DX_ERR_REQUEST_TOO_LARGE = -8,  /* the request exceeds the slot's request capacity */
+    DX_ERR_RESPONSE_TOO_LARGE = -9, /* the handler's response exceeds the slot's capacity */
+    DX_ERR_BUFFER_TOO_SMALL = -10,  /* the response does not fit the buffer given to dx_call */
+    DX_ERR_BUSY = -11,              /* still in use: open callers, or a serving thread */
+    DX_ERR_HOST_EXISTS = -12,       /* a living host holds this region */
+    DX_ERR_GUEST_EXISTS = -13,      /* a living guest holds this region */
+    DX_ERR_NOT_DX = -14,            /* the bytes are not a dx region */
+    DX_ERR_VERSION = -15,           /* a dx region of another, incompatible version */
+    DX_ERR_GEOMETRY = -16,          /* sizes or offsets in the header contradict each other */
+    DX_ERR_SHORT = -17,             /* the file is shorter than its header says */
+    DX_ERR_STALE = -18,             /* the region's host is gone and no new one came */
+    DX_ERR_PERMISSION = -19,        /* wrong owner, open to others, a link, or refused */
+    DX_ERR_URL = -20,               /* the URL is malformed or names no known transport */
+    DX_ERR_NO_SLOT = -21,           /* every slot is held by a caller */
+    DX_ERR_SYSTEM = -22,            /* a system call failed; dx_last_error() names it */
+    DX_ERR_TYPE = -23,              /* a message type that users may not send, or unknown */
+    DX_ERR_CANCELLED = -24,         /* given up before the server had begun it */
+    DX_ERR_CORRUPT = -25,           /* the other side wrote what cannot be */
+} dx_status;
+
+/* Returns a static sentence for a status; never NULL. Any thread, never blocks. */
+DX_API const char *dx_status_string(dx_status status);
+
+/*
+ * Returns the detail of the calling thread's latest failed dx function: what was wrong, with what
+ * value, and what to do. The text is owned by the library and lasts until the thread's next dx
+ * failure. Empty before the first one. dx_call and its kin leave it alone where the status says
+ * all (timeouts and peers that went away), because they are the fast path.
+ */
+DX_API const char *dx_last_error(void);
+
+DX_END_DECLS
+
+#endif

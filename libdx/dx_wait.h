@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The wait strategy: how a side waits for the other. One struct, the same for callers and for
+ * serving threads, the same keys in C, in Go and in tuning/NAME.toml.
+ *
+ *   spin   look up to `limit` times, with a CPU relax instruction between looks
+ *   yield  after every `yield_every` looks, give the CPU to somebody else
+ *   park   announce it, look once more, then sleep until rung or the deadline
+ *
+ * `limit` begins at spin_start and stays there (adapt off), or moves between spin_min and
+ * spin_max: up by spin_inc when a wait ended before parking, down by spin_dec when it had to park.
+ *
+ * A *look* is one load of the awaited word (a serving thread: one round over its slots) and one
+ * relax; it takes 10 to 45 ns on today's x86.
+ */
+#ifndef DX_WAIT_H
+#define DX_WAIT_H
+
+#include <stdint.h>
+
+#include "dx_status.h"
+
+DX_BEGIN_DECLS
+
+/* What is executed between two looks. */
+enum dx_relax {
+    DX_RELAX_NONE = 0,
+    DX_RELAX_PAUSE = 1, /* PAUSE on x86, YIELD on Arm, nothing elsewhere */
+};
+
+/* How to sleep when spinning did not pay. */
+enum dx_park {
+    DX_PARK_NEVER = 0, /* spin for ever; deadlines still hold */
+    DX_PARK_FUTEX = 1, /* a futex in the region: processes under one kernel */
+    DX_PARK_SEM = 2,   /* sem_timedwait (on the monotonic clock where libc can) */
+    DX_PARK_POLL = 3,  /* sleep poll_ns, look, repeat: needs nothing from the other side */
+};
+
+/* Who moves the spin limit. */
+enum dx_adapt {
+    DX_ADAPT_OFF = 0,  /* nobody: it stays at spin_start */
+    DX_ADAPT_STEP = 1, /* spin_inc and spin_dec, between spin_min and spin_max */
+    DX_ADAPT_COST = 2, /* as STEP, but spin_max is lowered to what parking costs here */
+};
+
+struct dx_wait {
+    uint32_t spin_min;       /* looks, 0 ... spin_max */
+    uint32_t spin_max;       /* looks, 0 ... 1e9; 0 parks at once ("sleep only") */
+    uint32_t spin_start;     /* looks, spin_min ... spin_max */
+    uint32_t spin_inc;       /* looks added when spinning paid */
+    uint32_t spin_dec;       /* looks taken away when it did not */
+    uint32_t yield_every;    /* looks between yields; 0: never yield */
+    uint32_t burst;          /* calls in a row without a yield before one is forced; 0: never */
+    uint32_t relax;          /* enum dx_relax */
+    uint32_t park;           /* enum dx_park */
+    uint32_t adapt;          /* enum dx_adapt */
+    int64_t park_timeout_ns; /* longest single sleep, 1e3 ... 1e12; a deadline shortens it */
+    int64_t poll_ns;         /* DX_PARK_POLL: sleep between looks, 1e3 ... 1e9 */
+    uint64_t reserved[4];    /* zero */
+};
+
+/*
+ * Fills *wait with the preset `name`: "latency", "balanced" (the default everywhere),
+ * "throughput" or "low-power". Returns DX_ERR_INVALID for an unknown name and leaves *wait as it
+ * was. Any thread, never blocks.
+ */
+DX_API dx_status dx_wait_preset(const char *name, struct dx_wait *wait);
+
+/* Returns the name of preset i (0, 1, ...) or NULL after the last. */
+DX_API const char *dx_wait_preset_name(unsigned i);
+
+/*
+ * Checks every field against its range and the fields against each other. Returns DX_OK or
+ * DX_ERR_INVALID; dx_last_error() then names the field, its value and its range.
+ */
+DX_API dx_status dx_wait_check(const struct dx_wait *wait);
+
+/*
+ * Measures, within about 5 ms, what a park and its wake-up cost between two threads of this
+ * process (median of some 100 rounds, by the park kind of *wait; futex if it never parks), and
+ * what one look costs (in picoseconds). Used by DX_ADAPT_COST when a channel opens. Blocks; starts
+ * and ends one thread. Returns DX_ERR_SYSTEM if no thread can be started.
+ */
+DX_API dx_status dx_wait_measure(const struct dx_wait *wait, int64_t *park_ns, int64_t *look_ps);
+
+DX_END_DECLS
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "region.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomic.h"
+#include "error.h"
+
+dx_status dx_region_check_owner(int fd, const char *path) {
+    struct stat s;
+    if (fstat(fd, &s) != 0)
+        return dx_fail_errno("%s: cannot be examined", path);
+    if (!S_ISREG(s.st_mode))
+        return dx_fail(DX_ERR_PERMISSION, "%s: not a regular file", path);
+    if (s.st_uid != geteuid())
+        return dx_fail(DX_ERR_PERMISSION, "%s: belongs to user %u, we are user %u", path,
+                       (unsigned)s.st_uid, (unsigned)geteuid());
+    if ((s.st_mode & 077) != 0)
+        return dx_fail(DX_ERR_PERMISSION,
+                       "%s: mode %04o lets other users in; chmod 600 it if they were meant to be "
+                       "kept out",
+                       path, (unsigned)(s.st_mode & 07777));
+    return DX_OK;
+}
+
+dx_status dx_region_map(struct dx_region *region, uint64_t bytes) {
+    int protection = region->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+    void *base = mmap(NULL, bytes, protection, MAP_SHARED, region->fd, 0);
+    if (base == MAP_FAILED)
+        return dx_fail_errno("%s: cannot map %llu bytes", region->url.path,
+                             (unsigned long long)bytes);
+    region->base = base;
+    region->bytes = bytes;
+    return DX_OK;
+}
+
+/* Does the name still stand for the file that we hold? */
+static bool name_is_ours(const struct dx_region *region) {
+    struct stat by_name;
+    struct stat by_fd;
+    return lstat(region->url.path, &by_name) == 0 && fstat(region->fd, &by_fd) == 0 &&
+           by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
+}
+
+void dx_region_close(struct dx_region *region) {
+    if (region->base != NULL)
+        (void)munmap(region->base, region->bytes);
+    if (region->fd >= 0) {
+        /* While the lock is held nobody else can have taken the name over. */
+        if (region->created && name_is_ours(region))
+            (void)unlink(region->url.path);
+        (void)close(region->fd);
+    }
+    region->base = NULL;
+    region->fd = -1;
+}
+
+static dx_status open_path(const char *path, int flags, int *fd) {
+    *fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (*fd >= 0)
+        return dx_region_check_owner(*fd, path);
+    if (errno == ENOENT)
+        return dx_fail(DX_ERR_NO_PEER, "%s: nothing there; is the host running?", path);
+    if (errno == ELOOP)
+        return dx_fail(DX_ERR_PERMISSION, "%s: a symbolic link, which is never followed", path);
+    return dx_fail_errno("%s: cannot be opened", path);
+}
+
+static dx_status create_unnamed(struct dx_region *region, uint64_t bytes) {
+    char directory[DX_PATH_MAX];
+    (void)snprintf(directory, sizeof directory, "%s", region->url.path);
+    char *slash = strrchr(directory, '/');
+    if (slash == NULL)
+        (void)snprintf(directory, sizeof directory, ".");
+    else
+        slash[slash == directory ? 1 : 0] = '\0';
+    region->fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (region->fd < 0)
+        return dx_fail_errno("%s: cannot create a file in %s (if its file system has no unnamed "
+                             "files, create it first: truncate -s %llu)",
+                             region->url.path, directory, (unsigned long long)bytes);
+    /* Reserved now, because a page that cannot be had later would be a SIGBUS. */
+    int failed = posix_fallocate(region->fd, 0, (off_t)bytes);
+    if (failed != 0) {
+        errno = failed;
+        return dx_fail_errno("%s: no room for %llu bytes", region->url.path,
+                             (unsigned long long)bytes);
+    }
+    (void)dx_region_lock_try(region->fd, DX_HOST);
+    return dx_region_map(region, bytes);
+}
+
+/* All zero in its first page: a file that was made for us and never used. */
+static bool is_blank(const void *base) {
+    static const char zeros[DX_HEADER_BYTES];
+    return memcmp(base, zeros, sizeof zeros) == 0;
+}
+
+static bool is_dx(const void *base) {
+    /* A1 <- R1: only its value counts here; dx_header_check reads the rest behind it. */
+    uint64_t magic = dx_load_acquire(&((const struct dx_header *)base)->magic);
+    return magic == DX_MAGIC || magic == DX_MAGIC_REBUILDING;
+}
+
+/* A file that exists and whose host lock we have: may we use it, and is it large enough? */
+static dx_status take_over(struct dx_region *region, uint64_t bytes, bool *fresh) {
+    const char *path = region->url.path;
+    struct stat s;
+    if (fstat(region->fd, &s) != 0)
+        return dx_fail_errno("%s: cannot be examined", path);
+    uint64_t size = (uint64_t)s.st_size;
+    if (size < DX_HEADER_BYTES)
+        return dx_fail(DX_ERR_SHORT, "%s: has %llu bytes, %llu are needed; it is left as it was",
+                       path, (unsigned long long)size, (unsigned long long)bytes);
+    dx_status status = dx_region_map(region, size < bytes ? size : bytes);
+    if (status != DX_OK)
+        return status;
+    *fresh = is_blank(region->base);
+    if (!*fresh && !is_dx(region->base))
+        return dx_fail(DX_ERR_NOT_DX, "%s: exists and is not a dx region; it is left as it was",
+                       path);
+    if (size >= bytes)
+        return DX_OK;
+    if (*fresh)
+        return dx_fail(DX_ERR_SHORT, "%s: has %llu bytes, %llu are needed; it is left as it was",
+                       path, (unsigned long long)size, (unsigned long long)bytes);
+    /* A dead host's region may grow: that takes nothing from anybody who has it mapped. */
+    (void)munmap(region->base, region->bytes);
+    region->base = NULL;
+    int failed = posix_fallocate(region->fd, 0, (off_t)bytes);
+    if (failed != 0) {
+        errno = failed;
+        return dx_fail_errno("%s: no room for %llu bytes", path, (unsigned long long)bytes);
+    }
+    return dx_region_map(region, bytes);
+}
+
+dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_region *out,
+                           bool *fresh) {
+    memset(out, 0, sizeof *out);
+    out->url = *url;
+    out->fd = -1;
+    *fresh = true;
+    if (url->kind == DX_REGION_MEMFD)
+        return dx_region_create_memfd(bytes, out);
+    dx_status status = open_path(url->path, O_RDWR, &out->fd);
+    if (status == DX_ERR_NO_PEER)
+        return create_unnamed(out, bytes);
+    if (status != DX_OK)
+        return status;
+    if (!dx_region_lock_try(out->fd, DX_HOST))
+        return dx_fail(DX_ERR_HOST_EXISTS,
+                       "%s: a living host holds it; take another name or end "
+                       "that host",
+                       url->path);
+    /* Its last host may have removed it between our open and our lock. */
+    if (!name_is_ours(out)) {
+        (void)close(out->fd);
+        return dx_region_create(url, bytes, out, fresh);
+    }
+    status = take_over(out, bytes, fresh);
+    out->created = status == DX_OK && url->kind == DX_REGION_SHM;
+    return status;
+}
+
+dx_status dx_region_publish(struct dx_region *region) {
+    if (region->url.kind == DX_REGION_MEMFD || name_is_ours(region))
+        return DX_OK;
+    char self[64];
+    (void)snprintf(self, sizeof self, "/proc/self/fd/%d", region->fd);
+    if (linkat(AT_FDCWD, self, AT_FDCWD, region->url.path, AT_SYMLINK_FOLLOW) == 0) {
+        region->created = true;
+        return DX_OK;
+    }
+    if (errno == EEXIST)
+        return dx_fail(DX_ERR_HOST_EXISTS, "%s: another host took the name just now",
+                       region->url.path);
+    return dx_fail_errno("%s: cannot be given its name", region->url.path);
+}
+
+dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_region *out) {
+    memset(out, 0, sizeof *out);
+    out->url = *url;
+    out->fd = -1;
+    out->read_only = read_only;
+    dx_status status = url->kind == DX_REGION_MEMFD
+                           ? dx_region_reopen_fd(url->fd, read_only, &out->fd)
+                           : open_path(url->path, read_only ? O_RDONLY : O_RDWR, &out->fd);
+    if (status != DX_OK)
+        return status;
+    struct stat s;
+    if (fstat(out->fd, &s) != 0)
+        return dx_fail_errno("%s: cannot be examined", url->path);
+    if (s.st_size < (off_t)DX_HEADER_BYTES)
+        return dx_fail(DX_ERR_SHORT, "%s: has %lld bytes, a dx region has at least %u", url->path,
+                       (long long)s.st_size, DX_HEADER_BYTES);
+    return dx_region_map(out, (uint64_t)s.st_size);
+}

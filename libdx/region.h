@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a region's bytes come from, and the kernel locks by which its holders are known to live. */
+#ifndef DX_REGION_H
+#define DX_REGION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "dx_status.h"
+#include "layout.h"
+
+#define DX_PATH_MAX 4096
+
+enum dx_region_kind { DX_REGION_SHM, DX_REGION_FILE, DX_REGION_MEMFD };
+
+/* A parsed URL. */
+struct dx_url {
+    enum dx_region_kind kind;
+    char path[DX_PATH_MAX]; /* shm, file */
+    int fd;                 /* memfd; -1: none given */
+};
+
+/* A mapped region. The descriptor has its own open file description, so that its locks are its
+ * own and end with it. */
+struct dx_region {
+    struct dx_url url;
+    int fd;
+    void *base;
+    uint64_t bytes; /* mapped */
+    bool created;   /* the name is ours to remove */
+    bool read_only;
+};
+
+/* DX_ERR_URL says what is wrong with it. */
+dx_status dx_url_parse(const char *url, struct dx_url *out);
+
+/* Opens, or creates with `bytes` zero bytes, for a host; takes the host's lock and maps. *fresh is
+ * true if the bytes are new and all zero. A new name appears only by dx_region_publish. */
+dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_region *out,
+                           bool *fresh);
+
+/* Gives a fresh region its name. DX_ERR_HOST_EXISTS if another took it meanwhile. */
+dx_status dx_region_publish(struct dx_region *region);
+
+/* Opens and maps what exists; takes no lock. DX_ERR_NO_PEER if there is nothing. */
+dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_region *out);
+
+/* Unmaps and closes, which ends the locks; removes a name that is ours. */
+void dx_region_close(struct dx_region *region);
+
+/* The descriptor checks that every open passes: a regular file of ours that is closed to others. */
+dx_status dx_region_check_owner(int fd, const char *path);
+
+/* Locks: one byte a peer. try: true if taken. held: true if another description has it. */
+bool dx_region_lock_try(int fd, enum dx_side side);
+void dx_region_unlock(int fd, enum dx_side side);
+bool dx_region_lock_held(int fd, enum dx_side side);
+
+/* Maps region->fd with `bytes`. */
+dx_status dx_region_map(struct dx_region *region, uint64_t bytes);
+
+/* memfd. */
+dx_status dx_region_create_memfd(uint64_t bytes, struct dx_region *out);
+dx_status dx_region_reopen_fd(int fd, bool read_only, int *out);
+
+#endif

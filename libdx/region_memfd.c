@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unnamed memory: nothing to clean up, nothing to squat on. Sealed, so that neither side can cut
+ * it short under the other. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "region.h"
+
+/* A descriptor that was inherited or passed shares its open file description, and with it its
+ * locks. Opened anew it has locks of its own. */
+dx_status dx_region_reopen_fd(int fd, bool read_only, int *out) {
+    if (fd < 0)
+        return dx_fail(DX_ERR_URL, "memfd: the guest needs the descriptor's number: memfd:N");
+    if (fcntl(fd, F_GETFD) < 0)
+        return dx_fail_errno("memfd:%d: no such descriptor; was it inherited?", fd);
+    dx_status status = dx_region_check_owner(fd, "memfd");
+    if (status != DX_OK)
+        return status;
+    char self[64];
+    (void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    *out = open(self, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    return *out >= 0 ? DX_OK : dx_fail_errno("memfd:%d: cannot be opened anew", fd);
+}
+
+dx_status dx_region_create_memfd(uint64_t bytes, struct dx_region *out) {
+    if (out->url.fd >= 0)
+        return dx_fail(DX_ERR_URL, "memfd:%d: the host creates with memfd: and no number",
+                       out->url.fd);
+    int fd = memfd_create("dx", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return dx_fail_errno("memfd: cannot be created");
+    dx_status status = DX_OK;
+    int failed = posix_fallocate(fd, 0, (off_t)bytes);
+    if (failed != 0) {
+        errno = failed;
+        status = dx_fail_errno("memfd: no room for %llu bytes", (unsigned long long)bytes);
+    } else if (fchmod(fd, 0600) != 0 ||
+               fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+        status = dx_fail_errno("memfd: cannot be sealed");
+    } else {
+        status = dx_region_reopen_fd(fd, false, &out->fd);
+    }
+    (void)close(fd);
+    if (status != DX_OK)
+        return status;
+    (void)dx_region_lock_try(out->fd, DX_HOST);
+    return dx_region_map(out, bytes);
+}

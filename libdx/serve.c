@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve.h"
+
+#include <string.h>
+
+#include "atomic.h"
+#include "slot.h"
+
+static uint64_t journal_entry(uint32_t slot, uint64_t word) {
+    return (uint64_t)(slot + 1) << 32 | dx_word_sequence(word);
+}
+
+/* Did an earlier server of this side begin this request? */
+static bool was_begun(const struct dx_channel *c, uint32_t slot, uint64_t word) {
+    for (uint32_t w = 0; w < DX_SERVE_THREADS_MAX; w++) {
+        /* A6 <- R6: whoever ran the handler had said so before. */
+        if (dx_load_acquire(&dx_channel_worker(c, c->side, w)->serving) ==
+            journal_entry(slot, word))
+            return true;
+    }
+    return false;
+}
+
+/* Publishes an answer and remembers its caller. */
+static void publish(struct dx_server *s, uint32_t slot, uint64_t word, uint32_t state) {
+    dx_server_publish(&s->channel->server_lines[slot],
+                      dx_word(dx_word_epoch(word), state, dx_word_sequence(word)));
+    s->answered[s->answered_count++] = slot;
+}
+
+/* Rings those callers of the batch who sleep. */
+static void ring_answered(struct dx_server *s) {
+    /* S3 <-> S4: the answers before the looks. */
+    dx_fence_store_load();
+    for (uint32_t i = 0; i < s->answered_count; i++) {
+        /* A7 <- R7: the cell was armed before we were sent there. Its number is input. */
+        uint32_t parked = dx_load_acquire(&s->channel->caller_lines[s->answered[i]].parked);
+        if (dx_unlikely(parked - 1 < s->channel->geometry.cells) &&
+            dx_cell_ring(&s->channel->cells[parked - 1]))
+            dx_count(&s->waiter.counters->rings, 1u);
+    }
+    s->answered_count = 0;
+}
+
+static void publish_result(struct dx_server *s, uint32_t slot, uint64_t word, enum dx_result result,
+                           size_t bytes, int32_t status) {
+    struct dx_server_line *line = &s->channel->server_lines[slot];
+    /* Relaxed: the word publishes them. */
+    dx_store_relaxed(&line->response_bytes, bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes);
+    dx_store_relaxed(&line->status, status);
+    dx_store_relaxed(&line->result, (uint32_t)result);
+    publish(s, slot, word, DX_SERVER_ACKNOWLEDGED);
+}
+
+static void refuse(struct dx_server *s, uint32_t slot, uint64_t word, enum dx_result result) {
+    dx_count(&s->waiter.counters->errors, 1u);
+    publish_result(s, slot, word, result, 0, 0);
+}
+
+/* Runs the handler for one request. Length and type are input, each read once. */
+static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word) {
+    struct dx_channel *c = s->channel;
+    const struct dx_caller_line *line = &c->caller_lines[slot];
+    /* Relaxed: the acquire of the caller's word ordered them. */
+    struct dx_request request = {.data = dx_request_at(c, slot),
+                                 .bytes = dx_load_relaxed(&line->request_bytes),
+                                 .type = dx_load_relaxed(&line->type),
+                                 .slot = slot};
+    struct dx_response response = {.data = dx_response_at(c, slot),
+                                   .capacity = c->geometry.response_capacity};
+    if (request.bytes > c->geometry.request_capacity) {
+        refuse(s, slot, word, DX_RESULT_REQUEST_TOO_LARGE);
+        return;
+    }
+    int32_t status = 0;
+    if (dx_likely(request.type - DX_TYPE_USER <= DX_TYPE_MAX - DX_TYPE_USER)) {
+        if (s->copy != NULL)
+            request.data = memcpy(s->copy, request.data, request.bytes);
+        /* R6 -> A6: said before the handler can have any effect. */
+        dx_store_release(&s->worker->serving, journal_entry(slot, word));
+        status = s->handler(s->user, &request, &response);
+    } else if (request.type != DX_TYPE_PING) {
+        refuse(s, slot, word, DX_RESULT_TYPE);
+        return;
+    }
+    if (dx_unlikely(response.bytes > c->geometry.response_capacity)) {
+        dx_count(&s->waiter.counters->errors, 1u);
+        publish_result(s, slot, word, DX_RESULT_TOO_LARGE, response.bytes, status);
+        return;
+    }
+    publish_result(s, slot, word, DX_RESULT_OK, response.bytes, status);
+    struct dx_counters *counters = s->waiter.counters;
+    dx_count(&counters->calls, 1u);
+    dx_count(&counters->request_bytes, request.bytes);
+    dx_count(&counters->response_bytes, response.bytes);
+}
+
+/* Takes up a caller's word that is new to us. */
+static void take_up(struct dx_server *s, uint32_t slot, uint64_t word) {
+    uint64_t before = s->seen[slot - s->base];
+    s->seen[slot - s->base] = word;
+    switch (dx_word_state(word)) {
+    case DX_CALLER_SENDING:
+        serve_request(s, slot, word);
+        break;
+    case DX_CALLER_ABANDONED:
+        /* Given up after we answered it: nothing to say. */
+        if (before != dx_word(dx_word_epoch(word), DX_CALLER_SENDING, dx_word_sequence(word)))
+            refuse(s, slot, word, DX_RESULT_CANCELLED);
+        break;
+    case DX_CALLER_READY:
+    case DX_CALLER_COMPLETED:
+        /* A new life greets; the answer tells it that we have let go of the old one. */
+        if (dx_word_epoch(before) != dx_word_epoch(word))
+            publish(s, slot, word, DX_SERVER_READY);
+        break;
+    default:
+        break;
+    }
+}
+
+/* How many slots of the calling side are in use; input. */
+static uint32_t slots_used(const struct dx_server *s) {
+    /* A5 <- R5: the first words of these slots. */
+    uint32_t used = dx_load_acquire(&s->channel->peers[dx_other(s->channel->side)].slots_used);
+    return s->base + (used < s->count ? used : s->count);
+}
+
+/* One round over our slots; true if anything was new. */
+static bool serve_round(struct dx_server *s) {
+    uint32_t end = slots_used(s);
+    bool any = false;
+    for (uint32_t slot = s->first; slot < end; slot += s->stride) {
+        uint64_t word = dx_server_observe(&s->channel->caller_lines[slot]);
+        if (word == s->seen[slot - s->base])
+            continue;
+        any = true;
+        take_up(s, slot, word);
+        if (s->answered_count == DX_BATCH)
+            ring_answered(s);
+    }
+    if (s->answered_count != 0)
+        ring_answered(s);
+    return any;
+}
+
+static bool look(void *user) {
+    const struct dx_server *s = user;
+    uint32_t end = slots_used(s);
+    for (uint32_t slot = s->first; slot < end; slot += s->stride) {
+        if (dx_server_observe(&s->channel->caller_lines[slot]) != s->seen[slot - s->base])
+            return true;
+    }
+    return false;
+}
+
+static dx_status check(void *user) {
+    const struct dx_server *s = user;
+    dx_status status = dx_channel_check(s->channel);
+    if (status == DX_ERR_PEER_DEAD && (s->flags & DX_SERVE_THROUGH_RESTART) != 0)
+        return DX_OK;
+    return status;
+}
+
+/* Waits for news: first looks inline, as they decide the latency; then the rest. */
+static dx_status await_news(struct dx_server *s) {
+    uint32_t looks = dx_waiter_first_looks(&s->waiter);
+    for (uint32_t n = 1; n <= looks; n++) {
+        dx_waiter_relax(&s->waiter);
+        if (serve_round(s)) {
+            dx_waiter_spun(&s->waiter, n);
+            return DX_OK;
+        }
+    }
+    const struct dx_source source = {.look = look,
+                                     .check = check,
+                                     .parked = NULL,
+                                     .user = s,
+                                     .cell = &s->channel->cells[s->cell]};
+    return dx_wait_on(&s->waiter, &source, looks, DX_FOREVER);
+}
+
+dx_status dx_server_run(struct dx_server *s) {
+    dx_status status = DX_OK;
+    while (status == DX_OK) {
+        /* Relaxed: dx_stop rings us after it has stored. */
+        if (dx_load_relaxed(&s->channel->stopping) != 0)
+            return DX_ERR_STOPPED;
+        if (!serve_round(s))
+            status = await_news(s);
+    }
+    return status;
+}
+
+void dx_server_begin(struct dx_server *s) {
+    struct dx_channel *c = s->channel;
+    for (uint32_t slot = s->first; slot < s->base + s->count; slot += s->stride) {
+        struct dx_server_line *line = &c->server_lines[slot];
+        uint64_t word = dx_server_observe(&c->caller_lines[slot]);
+        /* Relaxed: written by ourselves or by an earlier life of our side, whose lock we have. */
+        uint64_t ours = dx_load_relaxed(&line->word);
+        uint32_t state = dx_word_state(word);
+        bool pending = state == DX_CALLER_SENDING || state == DX_CALLER_ABANDONED;
+        bool known = dx_word_epoch(ours) == dx_word_epoch(word);
+        bool ended = known && dx_word_sequence(ours) == dx_word_sequence(word) &&
+                     dx_word_state(ours) == DX_SERVER_ACKNOWLEDGED;
+        s->seen[slot - s->base] = known && (ended || !pending) ? word : 0;
+        /* An earlier server died in its handler: never run it twice. */
+        if (known && pending && !ended && was_begun(c, slot, word)) {
+            s->seen[slot - s->base] = word;
+            refuse(s, slot, word, DX_RESULT_LOST);
+        }
+        /* Relaxed: a caller that misses it is found by the round that follows the fence. */
+        dx_store_relaxed(&line->cell, s->cell + 1);
+        if (s->answered_count == DX_BATCH)
+            ring_answered(s);
+    }
+    /* S2 <-> S1: whom to ring, before the first round looks at every slot. */
+    ring_answered(s);
+}
+
+void dx_server_end(struct dx_server *s) {
+    for (uint32_t slot = s->first; slot < s->base + s->count; slot += s->stride) {
+        /* Relaxed: a caller that still sees it rings a cell in which nobody sleeps. */
+        dx_store_relaxed(&s->channel->server_lines[slot].cell, 0u);
+    }
+}

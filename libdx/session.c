@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A side's life in a region: its peer line says which life it is and whether it is ready, and
+ * everything that the side alone writes is made new before it says so. What the other side writes
+ * is left alone, because that side may live.
+ */
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "atomic.h"
+#include "cell.h"
+#include "channel.h"
+#include "slot.h"
+
+static uint64_t random_session(void) {
+    uint64_t session = 0;
+    while (session == 0)
+        if (getrandom(&session, sizeof session, 0) != (ssize_t)sizeof session)
+            session = 0;
+    return session;
+}
+
+static uint32_t next_epoch(uint32_t epoch) {
+    epoch = (epoch + 1) & DX_EPOCH_MASK;
+    return epoch != 0 ? epoch : 1;
+}
+
+static void reset_counters(struct dx_counters *counters) {
+    memset((void *)counters, 0, sizeof *counters);
+}
+
+/* The lines and cells of the slots on which this side calls. */
+static void begin_slots(struct dx_channel *c) {
+    uint32_t first = dx_first_slot(&c->geometry, c->side);
+    for (uint32_t slot = first; slot < first + dx_slot_count(&c->geometry, c->side); slot++) {
+        struct dx_caller_line *line = &c->caller_lines[slot];
+        /* Relaxed: the word behind them publishes them. */
+        dx_store_relaxed(&line->request_bytes, 0u);
+        dx_store_relaxed(&line->type, 0u);
+        dx_store_relaxed(&line->parked, 0u);
+        dx_cell_init(&c->cells[slot]);
+        reset_counters(&c->counters[slot]);
+        dx_caller_publish(line, dx_word(c->epoch, DX_CALLER_READY, 0));
+    }
+}
+
+static void begin(struct dx_channel *c) {
+    struct dx_peer_lines *self = &c->peers[c->side];
+    dx_store_relaxed(&self->slots_used, 0u);
+    begin_slots(c);
+    for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++)
+        dx_cell_init(&c->cells[dx_cell_of_worker(c->geometry.slots, c->side, w)]);
+    for (uint32_t w = 0; w < DX_SERVE_THREADS_MAX; w++)
+        reset_counters(&dx_channel_worker(c, c->side, w)->counters);
+    /* Relaxed: published by the state below. */
+    dx_store_relaxed(&self->epoch, c->epoch);
+    dx_store_relaxed(&self->session, random_session());
+    self->pid = (uint32_t)getpid();
+    /* R4 -> A4: the peer's cells, slots and session before it is open. */
+    dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_OPEN);
+}
+
+void dx_session_begin_host(struct dx_channel *c, bool rebuild) {
+    struct dx_peer_lines *self = &c->peers[DX_HOST];
+    /* Relaxed: what an earlier host left; any value will do. */
+    uint32_t epoch = dx_load_relaxed(&self->epoch);
+    c->epoch = next_epoch(epoch != 0 ? epoch : (uint32_t)random_session());
+    if (rebuild) {
+        /* Relaxed: we hold both locks, nobody looks. The mark is for the case that we die here. */
+        dx_store_relaxed(&c->header->magic, DX_MAGIC_REBUILDING);
+        memset((unsigned char *)c->region.base + sizeof(uint64_t), 0,
+               c->geometry.region_bytes - sizeof(uint64_t));
+        dx_header_write(c->header, &c->geometry);
+    } else {
+        dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_INITIALIZING);
+    }
+    begin(c);
+    /* R1 -> A1 (layout.c): the whole region before its magic. */
+    dx_store_release(&c->header->magic, DX_MAGIC);
+    if (!rebuild)
+        dx_session_ring_all(c, DX_GUEST);
+}
+
+void dx_session_begin_guest(struct dx_channel *c) {
+    struct dx_peer_lines *self = &c->peers[DX_GUEST];
+    /* Relaxed: what an earlier guest left. */
+    c->epoch = next_epoch(dx_load_relaxed(&self->epoch));
+    dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_INITIALIZING);
+    begin(c);
+    dx_session_ring_all(c, DX_HOST);
+}
+
+void dx_session_end(struct dx_channel *c) {
+    /* R4 -> A4: nothing of ours follows. */
+    dx_store_release(&c->peers[c->side].state, (uint32_t)DX_PEER_STATE_CLOSED);
+    dx_fence_store_load();
+    dx_session_ring_all(c, dx_other(c->side));
+}
+
+void dx_session_ring_all(struct dx_channel *c, enum dx_side side) {
+    uint32_t first = dx_first_slot(&c->geometry, side);
+    for (uint32_t slot = first; slot < first + dx_slot_count(&c->geometry, side); slot++)
+        (void)dx_cell_ring(&c->cells[slot]);
+    for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++)
+        (void)dx_cell_ring(&c->cells[dx_cell_of_worker(c->geometry.slots, side, w)]);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The slot protocol. Each side of a slot publishes one 64-bit word that holds everything about
+ * its state, so that one store changes it and a value of an earlier life can never look current:
+ *
+ *   63 ........ 40 | 39 ..... 32 | 31 ........ 0
+ *   epoch (caller) |    state    |   sequence
+ *
+ * The epoch is the calling side's; the server echoes it. A request is published by storing
+ * (epoch, SENDING, n) into the caller's word, answered by (epoch, ACKNOWLEDGED, n) in the server's.
+ * Nothing else is needed for a call: a caller compares the server's word with the one value it
+ * awaits, and a server compares each caller's word with the one it has seen last.
+ *
+ * Pairs (docs/protocol.md): R2 -> A2 carries the request, R3 -> A3 the response. S1 <-> S2 and
+ * S3 <-> S4 keep wake-ups from being lost: publish, then look for a sleeper; announce the sleep,
+ * then look for news.
+ */
+#ifndef DX_SLOT_H
+#define DX_SLOT_H
+
+#include <stdint.h>
+
+#include "atomic.h"
+#include "layout.h"
+
+enum dx_caller_state {
+    DX_CALLER_UNINITIALIZED = 0,
+    DX_CALLER_INITIALIZING = 1, /* observers only: the peer line says so */
+    DX_CALLER_READY = 2,        /* new epoch, nothing sent yet */
+    DX_CALLER_SENDING = 3,      /* request n is there */
+    DX_CALLER_COMPLETED = 4,    /* nothing in flight, nobody holds the slot */
+    DX_CALLER_ABANDONED = 5,    /* request n was given up: acknowledge, do not begin it */
+};
+
+enum dx_server_state {
+    DX_SERVER_UNINITIALIZED = 0,
+    DX_SERVER_WAITING_HOST_INIT = 1, /* observers only: attached, caller not initialised */
+    DX_SERVER_READY = 2,             /* has seen the caller's epoch */
+    DX_SERVER_PROCESSING = 3,        /* observers only: told by the worker's journal */
+    DX_SERVER_ACKNOWLEDGED = 4,      /* response n is there */
+};
+
+#define DX_EPOCH_MASK 0xffffffu
+
+static inline uint64_t dx_word(uint32_t epoch, uint32_t state, uint32_t sequence) {
+    return (uint64_t)(epoch & DX_EPOCH_MASK) << 40 | (uint64_t)state << 32 | sequence;
+}
+
+static inline uint32_t dx_word_epoch(uint64_t word) {
+    return (uint32_t)(word >> 40);
+}
+
+static inline uint32_t dx_word_state(uint64_t word) {
+    return (uint32_t)(word >> 32) & 0xffu;
+}
+
+static inline uint32_t dx_word_sequence(uint64_t word) {
+    return (uint32_t)word;
+}
+
+/* The sequence may wrap: words are only ever compared for equality, and the two words of a slot
+ * are never more than one call apart. */
+
+/* Caller: publishes its word. The caller then looks whether the server sleeps (cell.h). */
+static inline void dx_caller_publish(struct dx_caller_line *line, uint64_t word) {
+    /* R2 -> A2 (serve.c): request bytes, type and payload before the word.
+     * S1 <-> S2 (serve.c): the word before the look at the server's cell. */
+    dx_store_seqcst(&line->word, word);
+}
+
+/* Caller: has the server's word arrived? */
+static inline uint64_t dx_caller_observe(const struct dx_server_line *line) {
+    /* A3 <- R3: response bytes, status, result and payload are there when the word is. */
+    return dx_load_acquire(&line->word);
+}
+
+/* Server: publishes its word. dx_fence_store_load() must follow before the server looks whether
+ * the caller sleeps; it is apart so that one fence serves a whole round over the slots. */
+static inline void dx_server_publish(struct dx_server_line *line, uint64_t word) {
+    /* R3 -> A3: response bytes, status, result and payload before the word. */
+    dx_store_release(&line->word, word);
+}
+
+/* Server: what does the caller say? */
+static inline uint64_t dx_server_observe(const struct dx_caller_line *line) {
+    /* A2 <- R2: request bytes, type and payload are there when the word is. */
+    return dx_load_acquire(&line->word);
+}
+
+#endif

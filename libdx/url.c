@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "region.h"
+
+#define NAME_MAX_SHM 200u
+
+static dx_status parse_shm(const char *name, struct dx_url *out) {
+    size_t length = strlen(name);
+    if (length == 0 || length > NAME_MAX_SHM || name[0] == '.')
+        return dx_fail(DX_ERR_URL, "shm:%.60s: a name has 1 to %u characters and no leading dot",
+                       name, NAME_MAX_SHM);
+    for (size_t i = 0; i < length; i++) {
+        char c = name[i];
+        if (!isalnum((unsigned char)c) && strchr("._-", c) == NULL)
+            return dx_fail(DX_ERR_URL, "shm:%.60s: character %zu is not one of A-Z a-z 0-9 . _ -",
+                           name, i + 1);
+    }
+    out->kind = DX_REGION_SHM;
+    (void)snprintf(out->path, sizeof out->path, "/dev/shm/%s", name);
+    return DX_OK;
+}
+
+static dx_status parse_file(const char *path, struct dx_url *out) {
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof out->path)
+        return dx_fail(DX_ERR_URL, "file: needs a path of 1 to %zu bytes, this one has %zu",
+                       sizeof out->path - 1, length);
+    out->kind = DX_REGION_FILE;
+    memcpy(out->path, path, length + 1);
+    return DX_OK;
+}
+
+static dx_status parse_memfd(const char *number, struct dx_url *out) {
+    out->kind = DX_REGION_MEMFD;
+    out->fd = -1;
+    (void)snprintf(out->path, sizeof out->path, "memfd:%.20s", number);
+    if (*number == '\0')
+        return DX_OK;
+    char *end;
+    errno = 0;
+    long fd = strtol(number, &end, 10);
+    if (!isdigit((unsigned char)*number) || *end != '\0' || errno != 0 || fd > INT_MAX)
+        return dx_fail(DX_ERR_URL, "memfd:%.60s: a descriptor is a number", number);
+    out->fd = (int)fd;
+    return DX_OK;
+}
+
+dx_status dx_url_parse(const char *url, struct dx_url *out) {
+    static const struct {
+        const char *scheme;
+        dx_status (*parse)(const char *rest, struct dx_url *out);
+    } schemes[] = {{"shm:", parse_shm}, {"file:", parse_file}, {"memfd:", parse_memfd}};
+    memset(out, 0, sizeof *out);
+    out->fd = -1;
+    if (url == NULL)
+        return dx_fail(DX_ERR_URL, "no URL given: use shm:NAME, file:PATH or memfd:");
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t length = strlen(schemes[i].scheme);
+        if (strncmp(url, schemes[i].scheme, length) == 0)
+            return schemes[i].parse(url + length, out);
+    }
+    return dx_fail(DX_ERR_URL, "%.60s: unknown transport: use shm:NAME, file:PATH or memfd:", url);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wait.h"
+
+#include <sched.h>
+
+#include "clock.h"
+
+void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait, uint32_t park_looks,
+                    struct dx_counters *counters) {
+    waiter->wait = *wait;
+    struct dx_wait *w = &waiter->wait;
+    if (w->adapt == DX_ADAPT_COST && park_looks != 0 && park_looks < w->spin_max) {
+        w->spin_max = park_looks;
+        w->spin_min = w->spin_min < w->spin_max ? w->spin_min : w->spin_max;
+        w->spin_start = w->spin_start < w->spin_max ? w->spin_start : w->spin_max;
+    }
+    waiter->limit = w->spin_start;
+    waiter->burst = 0;
+    waiter->counters = counters;
+    waiter->liveness_ns = DX_LIVENESS_NS;
+    /* Relaxed: a gauge for observers, as all counters. */
+    dx_store_relaxed(&counters->spin_limit, waiter->limit);
+}
+
+void dx_waiter_yield(struct dx_waiter *waiter) {
+    (void)sched_yield();
+    waiter->burst = 0;
+    dx_count(&waiter->counters->yields, 1u);
+}
+
+/* Moves the limit after a wait. */
+static void adapt(struct dx_waiter *waiter, enum dx_phase phase) {
+    const struct dx_wait *w = &waiter->wait;
+    if (w->adapt == DX_ADAPT_OFF)
+        return;
+    if (phase == DX_PHASE_PARK) {
+        uint32_t room = waiter->limit > w->spin_min ? waiter->limit - w->spin_min : 0;
+        waiter->limit -= room < w->spin_dec ? room : w->spin_dec;
+    } else if (waiter->limit < w->spin_max) {
+        uint32_t room = w->spin_max - waiter->limit;
+        waiter->limit += room < w->spin_inc ? room : w->spin_inc;
+    }
+    /* Relaxed: a gauge. */
+    dx_store_relaxed(&waiter->counters->spin_limit, waiter->limit);
+}
+
+static void count_phase(struct dx_waiter *waiter, enum dx_phase phase, uint64_t looks) {
+    struct dx_counters *c = waiter->counters;
+    dx_count(&c->looks, looks);
+    dx_count(phase == DX_PHASE_SPIN    ? &c->spin
+             : phase == DX_PHASE_YIELD ? &c->yield
+                                       : &c->park,
+             1u);
+}
+
+/* A wait in progress. */
+struct progress {
+    uint64_t looks;
+    int64_t timeout_ns;
+    int64_t deadline_ns; /* 0: the clock has not been read yet */
+    int64_t checked_ns;
+    enum dx_phase phase;
+};
+
+/* Reads the clock; asks the source at most once per liveness interval. */
+static dx_status check(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p,
+                       int64_t *now_out) {
+    int64_t now = dx_clock_ns();
+    *now_out = now;
+    if (p->deadline_ns == 0) {
+        p->deadline_ns = dx_clock_deadline(now, p->timeout_ns);
+        p->checked_ns = now;
+    }
+    if (now - p->checked_ns >= waiter->liveness_ns) {
+        p->checked_ns = now;
+        dx_status status = source->check(source->user);
+        if (status != DX_OK)
+            return status;
+    }
+    return now >= p->deadline_ns ? DX_ERR_TIMEOUT : DX_OK;
+}
+
+/* Looks until there is news (true) or the limit is reached (false, DX_OK in *status). Without a
+ * park there is no limit. */
+static bool spin(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p,
+                 dx_status *status) {
+    const struct dx_wait *w = &waiter->wait;
+    *status = DX_OK;
+    uint32_t to_yield = w->yield_every;
+    for (uint64_t n = 1; w->park == DX_PARK_NEVER || p->looks < waiter->limit; n++) {
+        bool yielded = to_yield != 0 && --to_yield == 0;
+        if (yielded) {
+            dx_waiter_yield(waiter);
+            to_yield = w->yield_every;
+            p->phase = DX_PHASE_YIELD;
+        } else {
+            dx_waiter_relax(waiter);
+        }
+        p->looks++;
+        if (source->look(source->user))
+            return true;
+        /* A yield can take as long as others please, so that the deadline is due after each. */
+        if (yielded || n % DX_CHECK_LOOKS == 0) {
+            int64_t now;
+            *status = check(waiter, source, p, &now);
+            if (*status != DX_OK)
+                return source->look(source->user);
+        }
+    }
+    return false;
+}
+
+static int64_t sleep_limit(const struct dx_waiter *waiter, const struct progress *p, int64_t now) {
+    int64_t limit = waiter->wait.park_timeout_ns;
+    if (waiter->liveness_ns < limit)
+        limit = waiter->liveness_ns;
+    return p->deadline_ns - now < limit ? p->deadline_ns - now : limit;
+}
+
+/* One announced sleep; returns true if there is news. */
+static bool sleep_once(struct dx_waiter *waiter, const struct dx_source *source,
+                       const struct progress *p, int64_t now) {
+    struct dx_counters *c = waiter->counters;
+    uint32_t armed = dx_cell_arm(source->cell, (enum dx_park)waiter->wait.park);
+    if (p->phase != DX_PHASE_PARK && source->parked != NULL)
+        source->parked(source->user, true);
+    /* S2 <-> S1, S4 <-> S3: the announcement before the last look, whose load is an acquire. */
+    dx_fence_store_load();
+    bool news = source->look(source->user);
+    if (!news) {
+        dx_count(&c->parks, 1u);
+        bool rung = dx_cell_wait(source->cell, armed, &waiter->wait, sleep_limit(waiter, p, now));
+        dx_count(&c->park_ns, (uint64_t)(dx_clock_ns() - now));
+        news = source->look(source->user);
+        if (rung && !news)
+            dx_count(&c->spurious, 1u);
+        if (!rung && news && waiter->wait.park != DX_PARK_POLL)
+            dx_count(&c->rescued, 1u);
+    }
+    dx_cell_disarm(source->cell, armed);
+    return news;
+}
+
+static dx_status park(struct dx_waiter *waiter, const struct dx_source *source,
+                      struct progress *p) {
+    dx_status status;
+    bool announced = false;
+    for (;;) {
+        int64_t now;
+        status = check(waiter, source, p, &now);
+        if (status != DX_OK)
+            break;
+        announced = true;
+        bool news = sleep_once(waiter, source, p, now);
+        p->phase = DX_PHASE_PARK;
+        p->looks++;
+        if (news)
+            break;
+    }
+    if (announced && source->parked != NULL)
+        source->parked(source->user, false);
+    return status;
+}
+
+dx_status dx_wait_on(struct dx_waiter *waiter, const struct dx_source *source, uint32_t looks,
+                     int64_t timeout_ns) {
+    struct progress p = {.looks = looks, .timeout_ns = timeout_ns, .phase = DX_PHASE_SPIN};
+    dx_status status;
+    if (!spin(waiter, source, &p, &status) && status == DX_OK)
+        status = park(waiter, source, &p);
+    if (status != DX_OK && source->look(source->user))
+        status = DX_OK; /* it came in the last moment */
+    if (status == DX_OK)
+        count_phase(waiter, p.phase, p.looks);
+    else
+        dx_count(&waiter->counters->looks, p.looks);
+    adapt(waiter, p.phase);
+    return status;
+}

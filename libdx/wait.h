@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The wait strategy at work: dx_wait.h says what the parameters mean, this runs them.
+ *
+ * The first looks of a wait are inlined where the wait happens (dx_wait_spin_word for a caller,
+ * the round over the slots for a server), because a wait that is answered at once must cost
+ * nothing. What follows, yields and sleeps and deadlines, is dx_wait_on, which works on a source:
+ * something that can be looked at and that has a cell to sleep in.
+ */
+#ifndef DX_WAITER_H
+#define DX_WAITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "atomic.h"
+#include "cell.h"
+#include "dx_wait.h"
+#include "layout.h"
+
+/* Longest time that a sleeper goes without looking whether its peer still lives. */
+#define DX_LIVENESS_NS 20000000ll
+
+/* Looks between two checks of the clock and the peer while spinning. */
+#define DX_CHECK_LOOKS 1024u
+
+/* How a wait ended, or has got so far. */
+enum dx_phase { DX_PHASE_SPIN, DX_PHASE_YIELD, DX_PHASE_PARK };
+
+/* One thread's waiting: its strategy, its limit of now, and where it counts. */
+struct dx_waiter {
+    struct dx_wait wait;
+    uint32_t limit; /* looks */
+    uint32_t burst; /* calls since the last yield */
+    struct dx_counters *counters;
+    int64_t liveness_ns; /* DX_LIVENESS_NS, but for tests */
+};
+
+/* What is waited for. */
+struct dx_source {
+    /* True if there is news. Called in all phases; after arming it must not miss news that was
+     * published before the arming (a fence stands between). */
+    bool (*look)(void *user);
+    /* Is waiting still worth while? DX_OK, or why the wait ends. May make system calls. */
+    dx_status (*check)(void *user);
+    /* Told before the first sleep and after the last: NULL if nobody needs to be told. */
+    void (*parked)(void *user, bool on);
+    void *user;
+    struct dx_cell *cell;
+};
+
+/* Prepares a waiter; spin_max is lowered to park_looks if that is not 0. */
+void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait, uint32_t park_looks,
+                    struct dx_counters *counters);
+
+/* How many looks to take before the first yield or sleep. */
+static inline uint32_t dx_waiter_first_looks(const struct dx_waiter *waiter) {
+    uint32_t every = waiter->wait.yield_every;
+    return every != 0 && every < waiter->limit ? every : waiter->limit;
+}
+
+static inline void dx_waiter_relax(const struct dx_waiter *waiter) {
+    if (dx_likely(waiter->wait.relax == DX_RELAX_PAUSE))
+        dx_relax_pause();
+}
+
+/* Counts a wait that ended in its first looks. */
+static inline void dx_waiter_spun(struct dx_waiter *waiter, uint32_t looks) {
+    dx_count(&waiter->counters->spin, 1u);
+    dx_count(&waiter->counters->looks, looks);
+    if (dx_unlikely(waiter->limit < waiter->wait.spin_max) && waiter->wait.adapt != DX_ADAPT_OFF) {
+        uint32_t room = waiter->wait.spin_max - waiter->limit;
+        waiter->limit += room < waiter->wait.spin_inc ? room : waiter->wait.spin_inc;
+    }
+}
+
+/*
+ * Goes on with a wait after `looks` looks that found nothing. timeout_ns < 0 is for ever. Returns
+ * DX_OK when the source had news, DX_ERR_TIMEOUT, or what its check said.
+ */
+dx_status dx_wait_on(struct dx_waiter *waiter, const struct dx_source *source, uint32_t looks,
+                     int64_t timeout_ns);
+
+/* Gives the CPU away and counts it. */
+void dx_waiter_yield(struct dx_waiter *waiter);
+
+#endif

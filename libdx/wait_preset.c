@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Named wait strategies, and the check that every strategy passes. tuning/NAME.toml holds the
+ * same values for reading and changing; a test keeps the two equal. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "dx_wait.h"
+#include "error.h"
+
+struct preset {
+    const char *name;
+    struct dx_wait wait;
+};
+
+static const struct preset presets[] = {
+    {"balanced",
+     {.spin_min = 64,
+      .spin_max = 4000,
+      .spin_start = 1000,
+      .spin_inc = 100,
+      .spin_dec = 250,
+      .yield_every = 32,
+      .burst = 16,
+      .relax = DX_RELAX_PAUSE,
+      .park = DX_PARK_FUTEX,
+      .adapt = DX_ADAPT_STEP,
+      .park_timeout_ns = 1000000000,
+      .poll_ns = 50000}},
+    {"latency",
+     {.spin_min = 20000,
+      .spin_max = 200000,
+      .spin_start = 100000,
+      .spin_inc = 10000,
+      .spin_dec = 1000,
+      .yield_every = 64,
+      .burst = 8,
+      .relax = DX_RELAX_PAUSE,
+      .park = DX_PARK_FUTEX,
+      .adapt = DX_ADAPT_STEP,
+      .park_timeout_ns = 1000000000,
+      .poll_ns = 50000}},
+    {"throughput",
+     {.spin_min = 64,
+      .spin_max = 8000,
+      .spin_start = 2000,
+      .spin_inc = 100,
+      .spin_dec = 250,
+      .yield_every = 32,
+      .burst = 64,
+      .relax = DX_RELAX_PAUSE,
+      .park = DX_PARK_FUTEX,
+      .adapt = DX_ADAPT_STEP,
+      .park_timeout_ns = 1000000000,
+      .poll_ns = 50000}},
+    {"low-power",
+     {.spin_min = 0,
+      .spin_max = 100,
+      .spin_start = 20,
+      .spin_inc = 5,
+      .spin_dec = 20,
+      .yield_every = 16,
+      .burst = 16,
+      .relax = DX_RELAX_PAUSE,
+      .park = DX_PARK_FUTEX,
+      .adapt = DX_ADAPT_COST,
+      .park_timeout_ns = 1000000000,
+      .poll_ns = 1000000}},
+};
+
+#define PRESETS (sizeof presets / sizeof *presets)
+
+const char *dx_wait_preset_name(unsigned i) {
+    return i < PRESETS ? presets[i].name : NULL;
+}
+
+dx_status dx_wait_preset(const char *name, struct dx_wait *wait) {
+    for (unsigned i = 0; name != NULL && i < PRESETS; i++) {
+        if (strcmp(presets[i].name, name) == 0) {
+            *wait = presets[i].wait;
+            return DX_OK;
+        }
+    }
+    return dx_fail(DX_ERR_INVALID,
+                   "wait strategy \"%s\" is no preset: take balanced, latency, throughput or "
+                   "low-power",
+                   name != NULL ? name : "(null)");
+}
+
+static dx_status in_range(const char *field, int64_t value, int64_t low, int64_t high) {
+    if (value >= low && value <= high)
+        return DX_OK;
+    return dx_fail(DX_ERR_INVALID,
+                   "wait strategy: %s is %" PRId64 ", allowed are %" PRId64 " to %" PRId64, field,
+                   value, low, high);
+}
+
+#define TRY(expression)                                                                            \
+    do {                                                                                           \
+        dx_status status_ = (expression);                                                          \
+        if (status_ != DX_OK)                                                                      \
+            return status_;                                                                        \
+    } while (0)
+
+dx_status dx_wait_check(const struct dx_wait *wait) {
+    const int64_t looks_max = 1000000000;
+    TRY(in_range("spin_max", wait->spin_max, 0, looks_max));
+    TRY(in_range("spin_min", wait->spin_min, 0, wait->spin_max));
+    TRY(in_range("spin_start", wait->spin_start, wait->spin_min, wait->spin_max));
+    TRY(in_range("spin_inc", wait->spin_inc, 0, looks_max));
+    TRY(in_range("spin_dec", wait->spin_dec, 0, looks_max));
+    TRY(in_range("yield_every", wait->yield_every, 0, looks_max));
+    TRY(in_range("burst", wait->burst, 0, looks_max));
+    TRY(in_range("relax", wait->relax, DX_RELAX_NONE, DX_RELAX_PAUSE));
+    TRY(in_range("park", wait->park, DX_PARK_NEVER, DX_PARK_POLL));
+    TRY(in_range("adapt", wait->adapt, DX_ADAPT_OFF, DX_ADAPT_COST));
+    TRY(in_range("park_timeout_ns", wait->park_timeout_ns, 1000, 1000000000000));
+    TRY(in_range("poll_ns", wait->poll_ns, 1000, 1000000000));
+    for (unsigned i = 0; i < sizeof wait->reserved / sizeof *wait->reserved; i++)
+        TRY(in_range("reserved", (int64_t)wait->reserved[i], 0, 0));
+    return DX_OK;
+}
