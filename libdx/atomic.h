@@ -42,7 +42,8 @@
 
 /* Orders every earlier store before every later load, for the S pairs whose store is a release.
  * ThreadSanitizer does not model fences, so that its builds use a read-modify-write instead. */
-static inline void dx_fence_store_load(void) {
+static inline void dx_fence_store_load(void)
+{
 #ifdef DX_TSAN
     static _Atomic unsigned word;
     atomic_fetch_add_explicit(&word, 1u, memory_order_seq_cst);
@@ -51,7 +52,8 @@ static inline void dx_fence_store_load(void) {
 #endif
 }
 
-static inline void dx_relax_pause(void) {
+static inline void dx_relax_pause(void)
+{
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)

@@ -8,12 +8,16 @@
 #include "error.h"
 #include "slot.h"
 
-static bool answered(const struct dx_caller *c) {
-    return dx_caller_observe(c->server) == dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, c->sequence);
+/* The one value of the server's word that we wait for. */
+static bool look(void *user)
+{
+    const struct dx_caller *c = user;
+    return dx_caller_observe(c->server) == c->awaited;
 }
 
 /* Rings the thread that serves our slot, if it sleeps. */
-static inline void ring_server(struct dx_caller *c) {
+static inline void ring_server(struct dx_caller *c)
+{
     /* S1 <-> S2: who serves is asked behind the publishing store, too, for a server that begins
      * now looks at every slot after it has said so. The number is input. */
     uint32_t cell = dx_load_seqcst(&c->server->cell);
@@ -21,33 +25,21 @@ static inline void ring_server(struct dx_caller *c) {
         dx_count(&c->waiter.counters->rings, 1u);
 }
 
-/* Sources: the answer to the latest request, and the server's greeting to our epoch. */
-
-static bool look_answer(void *user) {
-    return answered(user);
-}
-
-static bool look_greeting(void *user) {
-    const struct dx_caller *c = user;
-    uint64_t word = dx_caller_observe(c->server);
-    uint32_t state = dx_word_state(word);
-    return dx_word_epoch(word) == c->epoch &&
-           (state == DX_SERVER_READY || state == DX_SERVER_ACKNOWLEDGED);
-}
-
-static dx_status check(void *user) {
+static dx_status check(void *user)
+{
     return dx_channel_check(((const struct dx_caller *)user)->channel);
 }
 
-static void parked(void *user, bool on) {
+static void parked(void *user, bool on)
+{
     struct dx_caller *c = user;
     /* R7 -> A7 (serve.c): the cell is armed before the server is sent there.
      * S4 <-> S3: the fence behind it is in wait.c. */
     dx_store_seqcst(&c->line->parked, on ? c->slot + 1 : 0u);
 }
 
-static dx_status wait_for(struct dx_caller *c, bool (*look)(void *), uint32_t looks,
-                          int64_t timeout_ns) {
+static dx_status wait_on(struct dx_caller *c, uint32_t looks, int64_t timeout_ns)
+{
     const struct dx_source source = {.look = look,
                                      .check = check,
                                      .parked = parked,
@@ -56,7 +48,8 @@ static dx_status wait_for(struct dx_caller *c, bool (*look)(void *), uint32_t lo
     return dx_wait_on(&c->waiter, &source, looks, timeout_ns);
 }
 
-static dx_status failed(struct dx_caller *c, dx_status status) {
+static dx_status failed(struct dx_caller *c, dx_status status)
+{
     dx_count(&c->waiter.counters->errors, 1u);
     if (status == DX_ERR_TIMEOUT || status == DX_ERR_NO_PEER)
         dx_count(&c->waiter.counters->timeouts, 1u);
@@ -66,11 +59,13 @@ static dx_status failed(struct dx_caller *c, dx_status status) {
 
 /* Waits until a request may be sent: the first time for the server's greeting, and after a call
  * that was given up for the server to let go of it. */
-static dx_status get_ready(struct dx_caller *c, int64_t timeout_ns) {
-    bool (*look)(void *) = c->book.abandoned ? look_answer : look_greeting;
+static dx_status get_ready(struct dx_caller *c, int64_t timeout_ns)
+{
+    c->awaited = c->book.abandoned ? dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, c->sequence)
+                                   : dx_word(c->epoch, DX_SERVER_READY, 0);
     if (!look(c)) {
         ring_server(c);
-        dx_status status = wait_for(c, look, 0, timeout_ns);
+        dx_status status = wait_on(c, 0, timeout_ns);
         if (status == DX_ERR_TIMEOUT && dx_channel_peer(c->channel) == DX_PEER_NONE)
             status = DX_ERR_NO_PEER;
         if (status != DX_OK)
@@ -83,14 +78,16 @@ static dx_status get_ready(struct dx_caller *c, int64_t timeout_ns) {
 }
 
 /* Gives up the request that is under way: a server that has not begun it will not. */
-static void abandon(struct dx_caller *c) {
+static void abandon(struct dx_caller *c)
+{
     c->ready = false;
     c->book.abandoned = true;
     dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_ABANDONED, c->sequence));
     ring_server(c);
 }
 
-static dx_status result_status(uint32_t result) {
+static dx_status result_status(uint32_t result)
+{
     switch (result) {
     case DX_RESULT_TOO_LARGE:
         return DX_ERR_RESPONSE_TOO_LARGE;
@@ -108,7 +105,8 @@ static dx_status result_status(uint32_t result) {
 }
 
 /* Reads the answer, each field once, and judges it: the server is not trusted. */
-static inline dx_status take_answer(struct dx_caller *c, size_t request_bytes) {
+static inline dx_status take_answer(struct dx_caller *c, size_t request_bytes)
+{
     /* Relaxed: the acquire of the server's word ordered them. */
     size_t bytes = dx_load_relaxed(&c->server->response_bytes);
     int32_t status = dx_load_relaxed(&c->server->status);
@@ -125,7 +123,8 @@ static inline dx_status take_answer(struct dx_caller *c, size_t request_bytes) {
     return DX_OK;
 }
 
-static dx_status check_request(const struct dx_caller *c, uint32_t type, size_t bytes) {
+static dx_status check_request(const struct dx_caller *c, uint32_t type, size_t bytes)
+{
     size_t capacity = c->channel->geometry.request_capacity;
     if (bytes > capacity)
         return dx_fail(DX_ERR_REQUEST_TOO_LARGE, "a request of %zu bytes, the slot takes %zu",
@@ -137,8 +136,8 @@ static dx_status check_request(const struct dx_caller *c, uint32_t type, size_t 
 }
 
 /* May this request be sent now? */
-static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes,
-                              int64_t timeout_ns) {
+static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes, int64_t timeout_ns)
+{
     const struct dx_channel *channel = c->channel;
     if (dx_unlikely(bytes > channel->geometry.request_capacity ||
                     type - DX_TYPE_USER > DX_TYPE_MAX - DX_TYPE_USER)) {
@@ -159,23 +158,24 @@ static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes,
 
 /* The exchange itself: publish, ring if need be, await the one word that answers. */
 static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t bytes,
-                                 int64_t timeout_ns) {
+                                 int64_t timeout_ns)
+{
     uint32_t sequence = ++c->sequence;
     /* Relaxed: the word publishes them. */
     dx_store_relaxed(&c->line->request_bytes, (uint32_t)bytes);
     dx_store_relaxed(&c->line->type, type);
     dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_SENDING, sequence));
     ring_server(c);
-    uint64_t answer = dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, sequence);
+    c->awaited = dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, sequence);
     uint32_t looks = dx_waiter_first_looks(&c->waiter);
     for (uint32_t n = 1; n <= looks; n++) {
-        if (dx_caller_observe(c->server) == answer) {
+        if (look(c)) {
             dx_waiter_spun(&c->waiter, n);
             return take_answer(c, bytes);
         }
         dx_waiter_relax(&c->waiter);
     }
-    dx_status status = wait_for(c, look_answer, looks, timeout_ns);
+    dx_status status = wait_on(c, looks, timeout_ns);
     if (dx_likely(status == DX_OK))
         return take_answer(c, bytes);
     abandon(c);
@@ -183,7 +183,8 @@ static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t byte
 }
 
 dx_status dx_call_in_place(struct dx_caller *c, uint32_t type, size_t bytes, struct dx_reply *reply,
-                           int64_t timeout_ns) {
+                           int64_t timeout_ns)
+{
     assert(c != NULL);
     dx_status status = admit(c, type, bytes, timeout_ns);
     if (dx_likely(status == DX_OK))
@@ -194,7 +195,8 @@ dx_status dx_call_in_place(struct dx_caller *c, uint32_t type, size_t bytes, str
 }
 
 dx_status dx_call(struct dx_caller *c, uint32_t type, const void *request, size_t request_bytes,
-                  void *response, size_t *response_bytes, int32_t *status, int64_t timeout_ns) {
+                  void *response, size_t *response_bytes, int32_t *status, int64_t timeout_ns)
+{
     assert(c != NULL && (request != NULL || request_bytes == 0));
     dx_status outcome = admit(c, type, request_bytes, timeout_ns);
     if (dx_unlikely(outcome != DX_OK))
@@ -218,12 +220,15 @@ dx_status dx_call(struct dx_caller *c, uint32_t type, const void *request, size_
     return DX_OK;
 }
 
-void *dx_caller_request(struct dx_caller *c) {
-    if (c->book.abandoned && !answered(c))
+void *dx_caller_request(struct dx_caller *c)
+{
+    if (c->book.abandoned &&
+        dx_caller_observe(c->server) != dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, c->sequence))
         return NULL;
     return dx_request_at(c->channel, c->slot);
 }
 
-struct dx_reply dx_caller_reply(const struct dx_caller *c) {
+struct dx_reply dx_caller_reply(const struct dx_caller *c)
+{
     return c->reply;
 }

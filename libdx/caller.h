@@ -11,6 +11,7 @@ struct dx_caller {
     struct dx_server_line *server;
     struct dx_cell *cells;
     uint32_t cell_count;
+    uint64_t awaited;  /* the server's word that ends the wait of now */
     uint32_t sequence; /* of the latest request */
     bool ready;        /* a request may be sent at once: the server has seen our epoch and has
                           answered what was sent before */

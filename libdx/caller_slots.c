@@ -16,7 +16,8 @@
 #define OPEN_LOOK_NS 1000000
 
 /* The lowest free slot, so that servers look at few; one without an old request before one with. */
-static uint32_t find_free(const struct dx_channel *channel) {
+static uint32_t find_free(const struct dx_channel *channel)
+{
     uint32_t second_best = NO_SLOT;
     for (uint32_t i = 0; i < dx_slot_count(&channel->geometry, channel->side); i++) {
         if (channel->slots[i].taken)
@@ -29,7 +30,8 @@ static uint32_t find_free(const struct dx_channel *channel) {
     return second_best;
 }
 
-static uint32_t take_slot(struct dx_channel *channel) {
+static uint32_t take_slot(struct dx_channel *channel)
+{
     (void)pthread_mutex_lock(&channel->lock);
     uint32_t index = find_free(channel);
     if (index != NO_SLOT) {
@@ -46,7 +48,8 @@ static uint32_t take_slot(struct dx_channel *channel) {
     return index;
 }
 
-static dx_status await_slot(struct dx_channel *channel, int64_t timeout_ns, uint32_t *index) {
+static dx_status await_slot(struct dx_channel *channel, int64_t timeout_ns, uint32_t *index)
+{
     uint32_t count = dx_slot_count(&channel->geometry, channel->side);
     if (count == 0)
         return dx_fail(DX_ERR_NO_SLOT, "this side has no slots to call on: the host sets %s",
@@ -69,7 +72,8 @@ static dx_status await_slot(struct dx_channel *channel, int64_t timeout_ns, uint
     }
 }
 
-dx_status dx_caller_open(struct dx_channel *channel, int64_t timeout_ns, struct dx_caller **out) {
+dx_status dx_caller_open(struct dx_channel *channel, int64_t timeout_ns, struct dx_caller **out)
+{
     assert(channel != NULL && out != NULL && !channel->observer);
     *out = NULL;
     struct dx_caller *c = aligned_alloc(DX_LINE, (sizeof *c + DX_LINE - 1) / DX_LINE * DX_LINE);
@@ -100,7 +104,8 @@ dx_status dx_caller_open(struct dx_channel *channel, int64_t timeout_ns, struct 
     return DX_OK;
 }
 
-void dx_caller_close(struct dx_caller *c) {
+void dx_caller_close(struct dx_caller *c)
+{
     if (c == NULL)
         return;
     struct dx_channel *channel = c->channel;

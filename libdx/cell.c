@@ -11,18 +11,21 @@
 
 /* FUTEX_PRIVATE_FLAG stays off: the word is shared between processes. */
 static long futex(_Atomic uint32_t *word, int operation, uint32_t value,
-                  const struct timespec *timeout) {
+                  const struct timespec *timeout)
+{
     return syscall(SYS_futex, (uint32_t *)word, operation, value, timeout, NULL, 0);
 }
 
-void dx_cell_init(struct dx_cell *cell) {
+void dx_cell_init(struct dx_cell *cell)
+{
     /* Relaxed: R4 (the peer's state) publishes the cell before anybody can ring it. */
     dx_store_relaxed(&cell->armed, 0u);
     dx_store_relaxed(&cell->rings, 0u);
     (void)sem_init(&cell->sem, 1, 0);
 }
 
-uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind) {
+uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind)
+{
     /* Relaxed: a stale value makes the ringer's compare-and-swap fail only if a ring came in
      * between, and then dx_cell_wait sees it. The low bits are cleared because the other side can
      * write anything here. */
@@ -33,17 +36,20 @@ uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind) {
     return armed;
 }
 
-static bool rung(const struct dx_cell *cell, uint32_t armed) {
+static bool rung(const struct dx_cell *cell, uint32_t armed)
+{
     /* Relaxed: what the ring announces is read by the caller with an acquire of its own. */
     return dx_load_relaxed(&cell->rings) != DX_CELL_RINGS(armed);
 }
 
-static void wait_futex(struct dx_cell *cell, uint32_t armed, int64_t timeout_ns) {
+static void wait_futex(struct dx_cell *cell, uint32_t armed, int64_t timeout_ns)
+{
     struct timespec timeout = dx_clock_timespec(timeout_ns);
     (void)futex(&cell->rings, FUTEX_WAIT, DX_CELL_RINGS(armed), &timeout);
 }
 
-static void wait_sem(struct dx_cell *cell, int64_t timeout_ns) {
+static void wait_sem(struct dx_cell *cell, int64_t timeout_ns)
+{
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 30)
     /* sem_timedwait counts on the wall clock, which can be set; its sibling does not. */
     struct timespec until = dx_clock_timespec(dx_clock_ns() + timeout_ns);
@@ -57,7 +63,8 @@ static void wait_sem(struct dx_cell *cell, int64_t timeout_ns) {
 }
 
 bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wait,
-                  int64_t timeout_ns) {
+                  int64_t timeout_ns)
+{
     if (rung(cell, armed))
         return true;
     switch (DX_CELL_KIND(armed)) {
@@ -77,7 +84,8 @@ bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wa
     return rung(cell, armed);
 }
 
-void dx_cell_disarm(struct dx_cell *cell, uint32_t armed) {
+void dx_cell_disarm(struct dx_cell *cell, uint32_t armed)
+{
     /* Relaxed: a ringer that still sees the old value rings in vain. */
     dx_store_relaxed(&cell->armed, 0u);
     /* A post that nobody waited for would end the next sleep early: take it back. One that is
@@ -86,7 +94,8 @@ void dx_cell_disarm(struct dx_cell *cell, uint32_t armed) {
         (void)sem_trywait(&cell->sem);
 }
 
-bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed) {
+bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed)
+{
     uint32_t expected = DX_CELL_RINGS(armed);
     if (DX_CELL_KIND(armed) == DX_PARK_POLL)
         return false; /* looks by itself */

@@ -47,7 +47,8 @@ void dx_cell_disarm(struct dx_cell *cell, uint32_t armed);
 bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed);
 
 /* Rings if somebody sleeps; the news must have been published before. Any thread, any process. */
-static inline bool dx_cell_ring(struct dx_cell *cell) {
+static inline bool dx_cell_ring(struct dx_cell *cell)
+{
     /* S1 <-> S2, S3 <-> S4: the load behind the publishing store. */
     uint32_t armed = dx_load_seqcst(&cell->armed);
     return dx_unlikely(armed & DX_CELL_ARMED) && dx_cell_ring_armed(cell, armed);

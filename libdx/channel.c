@@ -11,7 +11,8 @@
 
 #define ATTACH_LOOK_NS 1000000
 
-void dx_channel_point(struct dx_channel *c) {
+void dx_channel_point(struct dx_channel *c)
+{
     unsigned char *base = c->region.base;
     const struct dx_geometry *g = &c->geometry;
     c->header = (struct dx_header *)(void *)base;
@@ -24,7 +25,8 @@ void dx_channel_point(struct dx_channel *c) {
     c->payload = base + g->payload_offset;
 }
 
-static void destroy(struct dx_channel *c) {
+static void destroy(struct dx_channel *c)
+{
     dx_region_close(&c->region);
     (void)pthread_mutex_destroy(&c->lock);
     free(c->slots);
@@ -32,7 +34,8 @@ static void destroy(struct dx_channel *c) {
 }
 
 /* A channel with its strategy and nothing mapped yet. */
-static dx_status make(enum dx_side side, const struct dx_wait *wait, struct dx_channel **out) {
+static dx_status make(enum dx_side side, const struct dx_wait *wait, struct dx_channel **out)
+{
     struct dx_wait chosen;
     dx_status status = DX_OK;
     if (wait != NULL)
@@ -68,14 +71,16 @@ static dx_status make(enum dx_side side, const struct dx_wait *wait, struct dx_c
     return DX_OK;
 }
 
-static dx_status make_books(struct dx_channel *c) {
+static dx_status make_books(struct dx_channel *c)
+{
     uint32_t count = dx_slot_count(&c->geometry, c->side);
     c->slots = calloc(count != 0 ? count : 1, sizeof *c->slots);
     return c->slots != NULL ? DX_OK : dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
 }
 
 /* The region of a dead host. A guest that lives on keeps it as it is. */
-static dx_status begin_on_stale(struct dx_channel *c) {
+static dx_status begin_on_stale(struct dx_channel *c)
+{
     if (dx_region_lock_try(c->region.fd, DX_GUEST)) {
         dx_session_begin_host(c, true);
         dx_region_unlock(c->region.fd, DX_GUEST);
@@ -93,7 +98,8 @@ static dx_status begin_on_stale(struct dx_channel *c) {
     return DX_OK;
 }
 
-static dx_status create(struct dx_channel *c, const char *url) {
+static dx_status create(struct dx_channel *c, const char *url)
+{
     struct dx_url parsed;
     bool fresh;
     dx_status status = dx_url_parse(url, &parsed);
@@ -112,7 +118,8 @@ static dx_status create(struct dx_channel *c, const char *url) {
     return dx_region_publish(&c->region);
 }
 
-dx_status dx_create(const char *url, const struct dx_config *config, struct dx_channel **out) {
+dx_status dx_create(const char *url, const struct dx_config *config, struct dx_channel **out)
+{
     static const struct dx_config defaults = DX_CONFIG_INIT;
     const struct dx_config *f = config != NULL ? config : &defaults;
     *out = NULL;
@@ -139,7 +146,8 @@ dx_status dx_create(const char *url, const struct dx_config *config, struct dx_c
 }
 
 /* Is there a living host in good order? */
-static dx_status check_host(const struct dx_channel *c) {
+static dx_status check_host(const struct dx_channel *c)
+{
     const char *path = c->region.url.path;
     const struct dx_peer_lines *host = &c->peers[DX_HOST];
     if (!dx_region_lock_held(c->region.fd, DX_HOST))
@@ -154,7 +162,8 @@ static dx_status check_host(const struct dx_channel *c) {
 }
 
 /* One attempt; what it opened is closed again if it fails. */
-static dx_status try_attach(struct dx_channel *c, const struct dx_url *url) {
+static dx_status try_attach(struct dx_channel *c, const struct dx_url *url)
+{
     dx_status status = dx_region_open(url, c->observer, &c->region);
     if (status == DX_OK && !c->observer && !dx_region_lock_try(c->region.fd, DX_GUEST))
         status = dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", url->path);
@@ -180,11 +189,13 @@ static dx_status try_attach(struct dx_channel *c, const struct dx_url *url) {
     return status;
 }
 
-static bool may_change(dx_status status) {
+static bool may_change(dx_status status)
+{
     return status == DX_ERR_NO_PEER || status == DX_ERR_STALE || status == DX_ERR_GUEST_EXISTS;
 }
 
-static dx_status attach(struct dx_channel *c, const char *url, int64_t timeout_ns) {
+static dx_status attach(struct dx_channel *c, const char *url, int64_t timeout_ns)
+{
     struct dx_url parsed;
     dx_status status = dx_url_parse(url, &parsed);
     if (status != DX_OK)
@@ -202,7 +213,8 @@ static dx_status attach(struct dx_channel *c, const char *url, int64_t timeout_n
 }
 
 dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
-                    struct dx_channel **out) {
+                    struct dx_channel **out)
+{
     *out = NULL;
     struct dx_channel *c;
     dx_status status = make(DX_GUEST, wait, &c);
@@ -218,7 +230,8 @@ dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout
     return DX_OK;
 }
 
-dx_status dx_observe(const char *url, struct dx_channel **out) {
+dx_status dx_observe(const char *url, struct dx_channel **out)
+{
     *out = NULL;
     struct dx_channel *c;
     dx_status status = make(DX_GUEST, NULL, &c);
@@ -234,13 +247,15 @@ dx_status dx_observe(const char *url, struct dx_channel **out) {
     return DX_OK;
 }
 
-void dx_stop(struct dx_channel *c) {
+void dx_stop(struct dx_channel *c)
+{
     /* S1 <-> S2: before the look at our own sleepers, as a caller's word is. */
     dx_store_seqcst(&c->stopping, 1u);
     dx_session_ring_all(c, c->side);
 }
 
-dx_status dx_close(struct dx_channel *c) {
+dx_status dx_close(struct dx_channel *c)
+{
     if (c == NULL)
         return DX_OK;
     (void)pthread_mutex_lock(&c->lock);
@@ -256,7 +271,8 @@ dx_status dx_close(struct dx_channel *c) {
     return DX_OK;
 }
 
-static enum dx_peer peer_now(const struct dx_channel *c) {
+static enum dx_peer peer_now(const struct dx_channel *c)
+{
     enum dx_side side = dx_other(c->side);
     /* A4 <- R4. */
     uint32_t state = dx_load_acquire(&c->peers[side].state);
@@ -269,11 +285,13 @@ static enum dx_peer peer_now(const struct dx_channel *c) {
     return state == DX_PEER_STATE_CLOSED ? DX_PEER_CLOSED : DX_PEER_DEAD;
 }
 
-enum dx_peer dx_channel_peer(const struct dx_channel *c) {
+enum dx_peer dx_channel_peer(const struct dx_channel *c)
+{
     return peer_now(c);
 }
 
-dx_status dx_channel_check(const struct dx_channel *c) {
+dx_status dx_channel_check(const struct dx_channel *c)
+{
     /* Relaxed: dx_stop rings us after it has stored. */
     if (dx_load_relaxed(&c->stopping) != 0)
         return DX_ERR_STOPPED;
@@ -287,22 +305,27 @@ dx_status dx_channel_check(const struct dx_channel *c) {
     }
 }
 
-size_t dx_channel_request_capacity(const struct dx_channel *c) {
+size_t dx_channel_request_capacity(const struct dx_channel *c)
+{
     return c->geometry.request_capacity;
 }
 
-size_t dx_channel_response_capacity(const struct dx_channel *c) {
+size_t dx_channel_response_capacity(const struct dx_channel *c)
+{
     return c->geometry.response_capacity;
 }
 
-uint32_t dx_channel_slots(const struct dx_channel *c) {
+uint32_t dx_channel_slots(const struct dx_channel *c)
+{
     return dx_slot_count(&c->geometry, c->side);
 }
 
-uint64_t dx_channel_region_bytes(const struct dx_channel *c) {
+uint64_t dx_channel_region_bytes(const struct dx_channel *c)
+{
     return c->geometry.region_bytes;
 }
 
-int dx_channel_fd(const struct dx_channel *c) {
+int dx_channel_fd(const struct dx_channel *c)
+{
     return c->region.fd;
 }

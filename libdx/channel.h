@@ -46,28 +46,34 @@ struct dx_slot_book {
 };
 
 /* The slots on which a side calls: first and count. */
-static inline uint32_t dx_first_slot(const struct dx_geometry *g, enum dx_side side) {
+static inline uint32_t dx_first_slot(const struct dx_geometry *g, enum dx_side side)
+{
     return side == DX_HOST ? 0 : g->host_slots;
 }
 
-static inline uint32_t dx_slot_count(const struct dx_geometry *g, enum dx_side side) {
+static inline uint32_t dx_slot_count(const struct dx_geometry *g, enum dx_side side)
+{
     return side == DX_HOST ? g->host_slots : g->guest_slots;
 }
 
-static inline enum dx_side dx_other(enum dx_side side) {
+static inline enum dx_side dx_other(enum dx_side side)
+{
     return side == DX_HOST ? DX_GUEST : DX_HOST;
 }
 
 static inline struct dx_worker *dx_channel_worker(const struct dx_channel *c, enum dx_side side,
-                                                  uint32_t worker) {
+                                                  uint32_t worker)
+{
     return &c->workers[(uint32_t)side * DX_SERVE_THREADS_MAX + worker];
 }
 
-static inline unsigned char *dx_request_at(const struct dx_channel *c, uint32_t slot) {
+static inline unsigned char *dx_request_at(const struct dx_channel *c, uint32_t slot)
+{
     return c->payload + slot * c->geometry.payload_stride;
 }
 
-static inline unsigned char *dx_response_at(const struct dx_channel *c, uint32_t slot) {
+static inline unsigned char *dx_response_at(const struct dx_channel *c, uint32_t slot)
+{
     return dx_request_at(c, slot) + c->geometry.response_offset;
 }
 

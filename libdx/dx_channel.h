@@ -41,7 +41,9 @@ struct dx_config {
     const struct dx_wait *wait; /* NULL: the preset "balanced"; copied */
 };
 #define DX_CONFIG_INIT                                                                             \
-    { 1, 0, 0, 0, NULL }
+    {                                                                                              \
+        1, 0, 0, 0, NULL                                                                           \
+    }
 
 /*
  * Creates the region and becomes its host. Does not wait for a guest. A region that a dead host

@@ -10,11 +10,13 @@
 
 static _Thread_local char text[TEXT_BYTES];
 
-const char *dx_last_error(void) {
+const char *dx_last_error(void)
+{
     return text;
 }
 
-dx_status dx_fail(dx_status status, const char *format, ...) {
+dx_status dx_fail(dx_status status, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
@@ -22,7 +24,8 @@ dx_status dx_fail(dx_status status, const char *format, ...) {
     return status;
 }
 
-dx_status dx_fail_errno(const char *format, ...) {
+dx_status dx_fail_errno(const char *format, ...)
+{
     int number = errno;
     va_list arguments;
     va_start(arguments, format);
@@ -36,14 +39,16 @@ dx_status dx_fail_errno(const char *format, ...) {
     return number == EACCES || number == EPERM ? DX_ERR_PERMISSION : DX_ERR_SYSTEM;
 }
 
-dx_status dx_fail_at(dx_status status, const char *prefix) {
+dx_status dx_fail_at(dx_status status, const char *prefix)
+{
     char detail[TEXT_BYTES];
     memcpy(detail, text, sizeof detail);
     (void)snprintf(text, sizeof text, "%.200s: %.300s", prefix, detail);
     return status;
 }
 
-const char *dx_status_string(dx_status status) {
+const char *dx_status_string(dx_status status)
+{
     static const char *const strings[] = {
         "ok",
         "an argument is out of its range",

@@ -8,12 +8,14 @@
 
 #define DX_PAGE 4096u
 
-static uint64_t round_up(uint64_t value, uint64_t to) {
+static uint64_t round_up(uint64_t value, uint64_t to)
+{
     return (value + to - 1) / to * to;
 }
 
 static dx_status check_sizes(uint32_t host_slots, uint32_t guest_slots, size_t request_capacity,
-                             size_t response_capacity) {
+                             size_t response_capacity)
+{
     uint64_t slots = (uint64_t)host_slots + guest_slots;
     if (slots == 0 || slots > DX_SLOTS_MAX)
         return dx_fail(DX_ERR_INVALID, "%llu slots: a region has 1 to %u (host and guest slots)",
@@ -28,7 +30,8 @@ static dx_status check_sizes(uint32_t host_slots, uint32_t guest_slots, size_t r
 }
 
 dx_status dx_geometry_make(uint32_t host_slots, uint32_t guest_slots, size_t request_capacity,
-                           size_t response_capacity, struct dx_geometry *out) {
+                           size_t response_capacity, struct dx_geometry *out)
+{
     dx_status status = check_sizes(host_slots, guest_slots, request_capacity, response_capacity);
     if (status != DX_OK)
         return status;
@@ -57,7 +60,8 @@ dx_status dx_geometry_make(uint32_t host_slots, uint32_t guest_slots, size_t req
     return DX_OK;
 }
 
-void dx_header_write(struct dx_header *header, const struct dx_geometry *g) {
+void dx_header_write(struct dx_header *header, const struct dx_geometry *g)
+{
     header->version = DX_VERSION;
     header->header_bytes = DX_HEADER_BYTES;
     header->region_bytes = g->region_bytes;
@@ -80,7 +84,8 @@ void dx_header_write(struct dx_header *header, const struct dx_geometry *g) {
 }
 
 /* The copy is what is checked and used, so that a header that changes meanwhile does no harm. */
-static dx_status check_identity(const struct dx_header *h, uint64_t magic, uint64_t bytes) {
+static dx_status check_identity(const struct dx_header *h, uint64_t magic, uint64_t bytes)
+{
     if (magic != DX_MAGIC)
         return dx_fail(DX_ERR_NOT_DX, "magic is 0x%016llx, a dx region has 0x%016llx",
                        (unsigned long long)magic, DX_MAGIC);
@@ -98,7 +103,8 @@ static dx_status check_identity(const struct dx_header *h, uint64_t magic, uint6
     return DX_OK;
 }
 
-dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct dx_geometry *out) {
+dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct dx_geometry *out)
+{
     if (bytes < DX_HEADER_BYTES)
         return dx_fail(DX_ERR_SHORT, "%llu bytes, a dx region has at least %u",
                        (unsigned long long)bytes, DX_HEADER_BYTES);
@@ -135,7 +141,8 @@ dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct
     return DX_OK;
 }
 
-bool dx_geometry_equal(const struct dx_geometry *a, const struct dx_geometry *b) {
+bool dx_geometry_equal(const struct dx_geometry *a, const struct dx_geometry *b)
+{
     return a->host_slots == b->host_slots && a->guest_slots == b->guest_slots &&
            a->request_capacity == b->request_capacity &&
            a->response_capacity == b->response_capacity;

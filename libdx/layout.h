@@ -197,11 +197,13 @@ dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct
 bool dx_geometry_equal(const struct dx_geometry *a, const struct dx_geometry *b);
 
 /* Cells: one a slot (its caller's), then per peer one a worker and one shared by its waiters. */
-static inline uint32_t dx_cell_of_worker(uint32_t slots, enum dx_side side, uint32_t worker) {
+static inline uint32_t dx_cell_of_worker(uint32_t slots, enum dx_side side, uint32_t worker)
+{
     return slots + (uint32_t)side * (DX_SERVE_THREADS_MAX + 1u) + worker;
 }
 
-static inline uint32_t dx_cell_shared(uint32_t slots, enum dx_side side) {
+static inline uint32_t dx_cell_shared(uint32_t slots, enum dx_side side)
+{
     return dx_cell_of_worker(slots, side, DX_SERVE_THREADS_MAX);
 }
 

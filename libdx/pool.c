@@ -9,7 +9,8 @@
 #include "error.h"
 #include "serve.h"
 
-static void free_server(struct dx_server *s) {
+static void free_server(struct dx_server *s)
+{
     if (s != NULL) {
         free(s->copy);
         free(s);
@@ -17,7 +18,8 @@ static void free_server(struct dx_server *s) {
 }
 
 static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint32_t threads,
-                                     const struct dx_serve_options *options, uint64_t *seen) {
+                                     const struct dx_serve_options *options, uint64_t *seen)
+{
     struct dx_server *s = aligned_alloc(DX_LINE, (sizeof *s + DX_LINE - 1) / DX_LINE * DX_LINE);
     if (s == NULL)
         return NULL;
@@ -47,14 +49,16 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
     return s;
 }
 
-static void *run_thread(void *user) {
+static void *run_thread(void *user)
+{
     struct dx_server *s = user;
     s->status = dx_server_run(s);
     return NULL;
 }
 
 /* Runs servers 1 ... n-1 on threads and server 0 here. If one cannot be started, all stop. */
-static dx_status run_pool(struct dx_channel *c, struct dx_server **servers, uint32_t threads) {
+static dx_status run_pool(struct dx_channel *c, struct dx_server **servers, uint32_t threads)
+{
     pthread_t started[DX_SERVE_THREADS_MAX];
     uint32_t count = 0;
     dx_status status = DX_OK;
@@ -81,7 +85,8 @@ static dx_status run_pool(struct dx_channel *c, struct dx_server **servers, uint
 }
 
 static dx_status serve_with(struct dx_channel *c, dx_handler handler, void *user,
-                            const struct dx_serve_options *options, uint64_t *seen) {
+                            const struct dx_serve_options *options, uint64_t *seen)
+{
     uint32_t threads = options->threads != 0 ? options->threads : 1;
     struct dx_server *servers[DX_SERVE_THREADS_MAX] = {0};
     dx_status status = DX_OK;
@@ -108,7 +113,8 @@ static dx_status serve_with(struct dx_channel *c, dx_handler handler, void *user
 }
 
 dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
-                   const struct dx_serve_options *options) {
+                   const struct dx_serve_options *options)
+{
     static const struct dx_serve_options defaults;
     const struct dx_serve_options *o = options != NULL ? options : &defaults;
     assert(c != NULL && handler != NULL && !c->observer);

@@ -12,7 +12,8 @@
 #include "atomic.h"
 #include "error.h"
 
-dx_status dx_region_check_owner(int fd, const char *path) {
+dx_status dx_region_check_owner(int fd, const char *path)
+{
     struct stat s;
     if (fstat(fd, &s) != 0)
         return dx_fail_errno("%s: cannot be examined", path);
@@ -29,7 +30,8 @@ dx_status dx_region_check_owner(int fd, const char *path) {
     return DX_OK;
 }
 
-dx_status dx_region_map(struct dx_region *region, uint64_t bytes) {
+dx_status dx_region_map(struct dx_region *region, uint64_t bytes)
+{
     int protection = region->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
     void *base = mmap(NULL, bytes, protection, MAP_SHARED, region->fd, 0);
     if (base == MAP_FAILED)
@@ -41,14 +43,16 @@ dx_status dx_region_map(struct dx_region *region, uint64_t bytes) {
 }
 
 /* Does the name still stand for the file that we hold? */
-static bool name_is_ours(const struct dx_region *region) {
+static bool name_is_ours(const struct dx_region *region)
+{
     struct stat by_name;
     struct stat by_fd;
     return lstat(region->url.path, &by_name) == 0 && fstat(region->fd, &by_fd) == 0 &&
            by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
 }
 
-void dx_region_close(struct dx_region *region) {
+void dx_region_close(struct dx_region *region)
+{
     if (region->base != NULL)
         (void)munmap(region->base, region->bytes);
     if (region->fd >= 0) {
@@ -61,7 +65,8 @@ void dx_region_close(struct dx_region *region) {
     region->fd = -1;
 }
 
-static dx_status open_path(const char *path, int flags, int *fd) {
+static dx_status open_path(const char *path, int flags, int *fd)
+{
     *fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (*fd >= 0)
         return dx_region_check_owner(*fd, path);
@@ -72,7 +77,8 @@ static dx_status open_path(const char *path, int flags, int *fd) {
     return dx_fail_errno("%s: cannot be opened", path);
 }
 
-static dx_status create_unnamed(struct dx_region *region, uint64_t bytes) {
+static dx_status create_unnamed(struct dx_region *region, uint64_t bytes)
+{
     char directory[DX_PATH_MAX];
     (void)snprintf(directory, sizeof directory, "%s", region->url.path);
     char *slash = strrchr(directory, '/');
@@ -97,19 +103,22 @@ static dx_status create_unnamed(struct dx_region *region, uint64_t bytes) {
 }
 
 /* All zero in its first page: a file that was made for us and never used. */
-static bool is_blank(const void *base) {
+static bool is_blank(const void *base)
+{
     static const char zeros[DX_HEADER_BYTES];
     return memcmp(base, zeros, sizeof zeros) == 0;
 }
 
-static bool is_dx(const void *base) {
+static bool is_dx(const void *base)
+{
     /* A1 <- R1: only its value counts here; dx_header_check reads the rest behind it. */
     uint64_t magic = dx_load_acquire(&((const struct dx_header *)base)->magic);
     return magic == DX_MAGIC || magic == DX_MAGIC_REBUILDING;
 }
 
 /* A file that exists and whose host lock we have: may we use it, and is it large enough? */
-static dx_status take_over(struct dx_region *region, uint64_t bytes, bool *fresh) {
+static dx_status take_over(struct dx_region *region, uint64_t bytes, bool *fresh)
+{
     const char *path = region->url.path;
     struct stat s;
     if (fstat(region->fd, &s) != 0)
@@ -142,7 +151,8 @@ static dx_status take_over(struct dx_region *region, uint64_t bytes, bool *fresh
 }
 
 dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_region *out,
-                           bool *fresh) {
+                           bool *fresh)
+{
     memset(out, 0, sizeof *out);
     out->url = *url;
     out->fd = -1;
@@ -169,7 +179,8 @@ dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_r
     return status;
 }
 
-dx_status dx_region_publish(struct dx_region *region) {
+dx_status dx_region_publish(struct dx_region *region)
+{
     if (region->url.kind == DX_REGION_MEMFD || name_is_ours(region))
         return DX_OK;
     char self[64];
@@ -184,7 +195,8 @@ dx_status dx_region_publish(struct dx_region *region) {
     return dx_fail_errno("%s: cannot be given its name", region->url.path);
 }
 
-dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_region *out) {
+dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_region *out)
+{
     memset(out, 0, sizeof *out);
     out->url = *url;
     out->fd = -1;

@@ -11,22 +11,26 @@
 /* Far beyond any region: some programs lock the bytes that they map. */
 #define LOCK_OFFSET 0x4000000000000000ll
 
-static struct flock lock_of(enum dx_side side, short type) {
+static struct flock lock_of(enum dx_side side, short type)
+{
     return (struct flock){
         .l_type = type, .l_whence = SEEK_SET, .l_start = LOCK_OFFSET + (off_t)side, .l_len = 1};
 }
 
-bool dx_region_lock_try(int fd, enum dx_side side) {
+bool dx_region_lock_try(int fd, enum dx_side side)
+{
     struct flock lock = lock_of(side, F_WRLCK);
     return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
-void dx_region_unlock(int fd, enum dx_side side) {
+void dx_region_unlock(int fd, enum dx_side side)
+{
     struct flock lock = lock_of(side, F_UNLCK);
     (void)fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-bool dx_region_lock_held(int fd, enum dx_side side) {
+bool dx_region_lock_held(int fd, enum dx_side side)
+{
     struct flock lock = lock_of(side, F_WRLCK);
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }

@@ -13,7 +13,8 @@
 
 /* A descriptor that was inherited or passed shares its open file description, and with it its
  * locks. Opened anew it has locks of its own. */
-dx_status dx_region_reopen_fd(int fd, bool read_only, int *out) {
+dx_status dx_region_reopen_fd(int fd, bool read_only, int *out)
+{
     if (fd < 0)
         return dx_fail(DX_ERR_URL, "memfd: the guest needs the descriptor's number: memfd:N");
     if (fcntl(fd, F_GETFD) < 0)
@@ -27,7 +28,8 @@ dx_status dx_region_reopen_fd(int fd, bool read_only, int *out) {
     return *out >= 0 ? DX_OK : dx_fail_errno("memfd:%d: cannot be opened anew", fd);
 }
 
-dx_status dx_region_create_memfd(uint64_t bytes, struct dx_region *out) {
+dx_status dx_region_create_memfd(uint64_t bytes, struct dx_region *out)
+{
     if (out->url.fd >= 0)
         return dx_fail(DX_ERR_URL, "memfd:%d: the host creates with memfd: and no number",
                        out->url.fd);

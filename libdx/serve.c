@@ -6,12 +6,14 @@
 #include "atomic.h"
 #include "slot.h"
 
-static uint64_t journal_entry(uint32_t slot, uint64_t word) {
+static uint64_t journal_entry(uint32_t slot, uint64_t word)
+{
     return (uint64_t)(slot + 1) << 32 | dx_word_sequence(word);
 }
 
 /* Did an earlier server of this side begin this request? */
-static bool was_begun(const struct dx_channel *c, uint32_t slot, uint64_t word) {
+static bool was_begun(const struct dx_channel *c, uint32_t slot, uint64_t word)
+{
     for (uint32_t w = 0; w < DX_SERVE_THREADS_MAX; w++) {
         /* A6 <- R6: whoever ran the handler had said so before. */
         if (dx_load_acquire(&dx_channel_worker(c, c->side, w)->serving) ==
@@ -22,14 +24,16 @@ static bool was_begun(const struct dx_channel *c, uint32_t slot, uint64_t word) 
 }
 
 /* Publishes an answer and remembers its caller. */
-static void publish(struct dx_server *s, uint32_t slot, uint64_t word, uint32_t state) {
+static void publish(struct dx_server *s, uint32_t slot, uint64_t word, uint32_t state)
+{
     dx_server_publish(&s->channel->server_lines[slot],
                       dx_word(dx_word_epoch(word), state, dx_word_sequence(word)));
     s->answered[s->answered_count++] = slot;
 }
 
 /* Rings those callers of the batch who sleep. */
-static void ring_answered(struct dx_server *s) {
+static void ring_answered(struct dx_server *s)
+{
     /* S3 <-> S4: the answers before the looks. */
     dx_fence_store_load();
     for (uint32_t i = 0; i < s->answered_count; i++) {
@@ -43,7 +47,8 @@ static void ring_answered(struct dx_server *s) {
 }
 
 static void publish_result(struct dx_server *s, uint32_t slot, uint64_t word, enum dx_result result,
-                           size_t bytes, int32_t status) {
+                           size_t bytes, int32_t status)
+{
     struct dx_server_line *line = &s->channel->server_lines[slot];
     /* Relaxed: the word publishes them. */
     dx_store_relaxed(&line->response_bytes, bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes);
@@ -52,13 +57,15 @@ static void publish_result(struct dx_server *s, uint32_t slot, uint64_t word, en
     publish(s, slot, word, DX_SERVER_ACKNOWLEDGED);
 }
 
-static void refuse(struct dx_server *s, uint32_t slot, uint64_t word, enum dx_result result) {
+static void refuse(struct dx_server *s, uint32_t slot, uint64_t word, enum dx_result result)
+{
     dx_count(&s->waiter.counters->errors, 1u);
     publish_result(s, slot, word, result, 0, 0);
 }
 
 /* Runs the handler for one request. Length and type are input, each read once. */
-static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word) {
+static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
+{
     struct dx_channel *c = s->channel;
     const struct dx_caller_line *line = &c->caller_lines[slot];
     /* Relaxed: the acquire of the caller's word ordered them. */
@@ -96,7 +103,8 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word) {
 }
 
 /* Takes up a caller's word that is new to us. */
-static void take_up(struct dx_server *s, uint32_t slot, uint64_t word) {
+static void take_up(struct dx_server *s, uint32_t slot, uint64_t word)
+{
     uint64_t before = s->seen[slot - s->base];
     s->seen[slot - s->base] = word;
     switch (dx_word_state(word)) {
@@ -120,14 +128,16 @@ static void take_up(struct dx_server *s, uint32_t slot, uint64_t word) {
 }
 
 /* How many slots of the calling side are in use; input. */
-static uint32_t slots_used(const struct dx_server *s) {
+static uint32_t slots_used(const struct dx_server *s)
+{
     /* A5 <- R5: the first words of these slots. */
     uint32_t used = dx_load_acquire(&s->channel->peers[dx_other(s->channel->side)].slots_used);
     return s->base + (used < s->count ? used : s->count);
 }
 
 /* One round over our slots; true if anything was new. */
-static bool serve_round(struct dx_server *s) {
+static bool serve_round(struct dx_server *s)
+{
     uint32_t end = slots_used(s);
     bool any = false;
     for (uint32_t slot = s->first; slot < end; slot += s->stride) {
@@ -144,7 +154,8 @@ static bool serve_round(struct dx_server *s) {
     return any;
 }
 
-static bool look(void *user) {
+static bool look(void *user)
+{
     const struct dx_server *s = user;
     uint32_t end = slots_used(s);
     for (uint32_t slot = s->first; slot < end; slot += s->stride) {
@@ -154,7 +165,8 @@ static bool look(void *user) {
     return false;
 }
 
-static dx_status check(void *user) {
+static dx_status check(void *user)
+{
     const struct dx_server *s = user;
     dx_status status = dx_channel_check(s->channel);
     if (status == DX_ERR_PEER_DEAD && (s->flags & DX_SERVE_THROUGH_RESTART) != 0)
@@ -163,7 +175,8 @@ static dx_status check(void *user) {
 }
 
 /* Waits for news: first looks inline, as they decide the latency; then the rest. */
-static dx_status await_news(struct dx_server *s) {
+static dx_status await_news(struct dx_server *s)
+{
     uint32_t looks = dx_waiter_first_looks(&s->waiter);
     for (uint32_t n = 1; n <= looks; n++) {
         dx_waiter_relax(&s->waiter);
@@ -180,7 +193,8 @@ static dx_status await_news(struct dx_server *s) {
     return dx_wait_on(&s->waiter, &source, looks, DX_FOREVER);
 }
 
-dx_status dx_server_run(struct dx_server *s) {
+dx_status dx_server_run(struct dx_server *s)
+{
     dx_status status = DX_OK;
     while (status == DX_OK) {
         /* Relaxed: dx_stop rings us after it has stored. */
@@ -192,7 +206,8 @@ dx_status dx_server_run(struct dx_server *s) {
     return status;
 }
 
-void dx_server_begin(struct dx_server *s) {
+void dx_server_begin(struct dx_server *s)
+{
     struct dx_channel *c = s->channel;
     for (uint32_t slot = s->first; slot < s->base + s->count; slot += s->stride) {
         struct dx_server_line *line = &c->server_lines[slot];
@@ -219,7 +234,8 @@ void dx_server_begin(struct dx_server *s) {
     ring_answered(s);
 }
 
-void dx_server_end(struct dx_server *s) {
+void dx_server_end(struct dx_server *s)
+{
     for (uint32_t slot = s->first; slot < s->base + s->count; slot += s->stride) {
         /* Relaxed: a caller that still sees it rings a cell in which nobody sleeps. */
         dx_store_relaxed(&s->channel->server_lines[slot].cell, 0u);

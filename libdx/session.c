@@ -13,7 +13,8 @@
 #include "channel.h"
 #include "slot.h"
 
-static uint64_t random_session(void) {
+static uint64_t random_session(void)
+{
     uint64_t session = 0;
     while (session == 0)
         if (getrandom(&session, sizeof session, 0) != (ssize_t)sizeof session)
@@ -21,17 +22,20 @@ static uint64_t random_session(void) {
     return session;
 }
 
-static uint32_t next_epoch(uint32_t epoch) {
+static uint32_t next_epoch(uint32_t epoch)
+{
     epoch = (epoch + 1) & DX_EPOCH_MASK;
     return epoch != 0 ? epoch : 1;
 }
 
-static void reset_counters(struct dx_counters *counters) {
+static void reset_counters(struct dx_counters *counters)
+{
     memset((void *)counters, 0, sizeof *counters);
 }
 
 /* The lines and cells of the slots on which this side calls. */
-static void begin_slots(struct dx_channel *c) {
+static void begin_slots(struct dx_channel *c)
+{
     uint32_t first = dx_first_slot(&c->geometry, c->side);
     for (uint32_t slot = first; slot < first + dx_slot_count(&c->geometry, c->side); slot++) {
         struct dx_caller_line *line = &c->caller_lines[slot];
@@ -45,7 +49,8 @@ static void begin_slots(struct dx_channel *c) {
     }
 }
 
-static void begin(struct dx_channel *c) {
+static void begin(struct dx_channel *c)
+{
     struct dx_peer_lines *self = &c->peers[c->side];
     dx_store_relaxed(&self->slots_used, 0u);
     begin_slots(c);
@@ -61,7 +66,8 @@ static void begin(struct dx_channel *c) {
     dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_OPEN);
 }
 
-void dx_session_begin_host(struct dx_channel *c, bool rebuild) {
+void dx_session_begin_host(struct dx_channel *c, bool rebuild)
+{
     struct dx_peer_lines *self = &c->peers[DX_HOST];
     /* Relaxed: what an earlier host left; any value will do. */
     uint32_t epoch = dx_load_relaxed(&self->epoch);
@@ -82,7 +88,8 @@ void dx_session_begin_host(struct dx_channel *c, bool rebuild) {
         dx_session_ring_all(c, DX_GUEST);
 }
 
-void dx_session_begin_guest(struct dx_channel *c) {
+void dx_session_begin_guest(struct dx_channel *c)
+{
     struct dx_peer_lines *self = &c->peers[DX_GUEST];
     /* Relaxed: what an earlier guest left. */
     c->epoch = next_epoch(dx_load_relaxed(&self->epoch));
@@ -91,14 +98,16 @@ void dx_session_begin_guest(struct dx_channel *c) {
     dx_session_ring_all(c, DX_HOST);
 }
 
-void dx_session_end(struct dx_channel *c) {
+void dx_session_end(struct dx_channel *c)
+{
     /* R4 -> A4: nothing of ours follows. */
     dx_store_release(&c->peers[c->side].state, (uint32_t)DX_PEER_STATE_CLOSED);
     dx_fence_store_load();
     dx_session_ring_all(c, dx_other(c->side));
 }
 
-void dx_session_ring_all(struct dx_channel *c, enum dx_side side) {
+void dx_session_ring_all(struct dx_channel *c, enum dx_side side)
+{
     uint32_t first = dx_first_slot(&c->geometry, side);
     for (uint32_t slot = first; slot < first + dx_slot_count(&c->geometry, side); slot++)
         (void)dx_cell_ring(&c->cells[slot]);

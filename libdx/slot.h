@@ -42,19 +42,23 @@ enum dx_server_state {
 
 #define DX_EPOCH_MASK 0xffffffu
 
-static inline uint64_t dx_word(uint32_t epoch, uint32_t state, uint32_t sequence) {
+static inline uint64_t dx_word(uint32_t epoch, uint32_t state, uint32_t sequence)
+{
     return (uint64_t)(epoch & DX_EPOCH_MASK) << 40 | (uint64_t)state << 32 | sequence;
 }
 
-static inline uint32_t dx_word_epoch(uint64_t word) {
+static inline uint32_t dx_word_epoch(uint64_t word)
+{
     return (uint32_t)(word >> 40);
 }
 
-static inline uint32_t dx_word_state(uint64_t word) {
+static inline uint32_t dx_word_state(uint64_t word)
+{
     return (uint32_t)(word >> 32) & 0xffu;
 }
 
-static inline uint32_t dx_word_sequence(uint64_t word) {
+static inline uint32_t dx_word_sequence(uint64_t word)
+{
     return (uint32_t)word;
 }
 
@@ -62,27 +66,31 @@ static inline uint32_t dx_word_sequence(uint64_t word) {
  * are never more than one call apart. */
 
 /* Caller: publishes its word. The caller then looks whether the server sleeps (cell.h). */
-static inline void dx_caller_publish(struct dx_caller_line *line, uint64_t word) {
+static inline void dx_caller_publish(struct dx_caller_line *line, uint64_t word)
+{
     /* R2 -> A2 (serve.c): request bytes, type and payload before the word.
      * S1 <-> S2 (serve.c): the word before the look at the server's cell. */
     dx_store_seqcst(&line->word, word);
 }
 
 /* Caller: has the server's word arrived? */
-static inline uint64_t dx_caller_observe(const struct dx_server_line *line) {
+static inline uint64_t dx_caller_observe(const struct dx_server_line *line)
+{
     /* A3 <- R3: response bytes, status, result and payload are there when the word is. */
     return dx_load_acquire(&line->word);
 }
 
 /* Server: publishes its word. dx_fence_store_load() must follow before the server looks whether
  * the caller sleeps; it is apart so that one fence serves a whole round over the slots. */
-static inline void dx_server_publish(struct dx_server_line *line, uint64_t word) {
+static inline void dx_server_publish(struct dx_server_line *line, uint64_t word)
+{
     /* R3 -> A3: response bytes, status, result and payload before the word. */
     dx_store_release(&line->word, word);
 }
 
 /* Server: what does the caller say? */
-static inline uint64_t dx_server_observe(const struct dx_caller_line *line) {
+static inline uint64_t dx_server_observe(const struct dx_caller_line *line)
+{
     /* A2 <- R2: request bytes, type and payload are there when the word is. */
     return dx_load_acquire(&line->word);
 }

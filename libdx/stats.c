@@ -15,7 +15,8 @@ _Static_assert(offsetof(struct dx_stats, rescued) == offsetof(struct dx_counters
 _Static_assert(offsetof(struct dx_stats, spin_limit) == sizeof(struct dx_stats) - 8,
                "the gauge is last");
 
-static void add(struct dx_stats *sum, const struct dx_counters *counters) {
+static void add(struct dx_stats *sum, const struct dx_counters *counters)
+{
     uint64_t *to = (uint64_t *)(void *)sum;
     const _Atomic uint64_t *from = (const _Atomic uint64_t *)(const void *)counters;
     for (size_t i = 0; i + 1 < COUNTERS; i++)
@@ -25,7 +26,8 @@ static void add(struct dx_stats *sum, const struct dx_counters *counters) {
         sum->spin_limit = limit;
 }
 
-dx_status dx_stats_read(const struct dx_channel *c, enum dx_stats_of of, struct dx_stats *stats) {
+dx_status dx_stats_read(const struct dx_channel *c, enum dx_stats_of of, struct dx_stats *stats)
+{
     memset(stats, 0, sizeof *stats);
     enum dx_side side =
         of == DX_STATS_HOST_CALLERS || of == DX_STATS_HOST_SERVERS ? DX_HOST : DX_GUEST;
@@ -46,7 +48,8 @@ dx_status dx_stats_read(const struct dx_channel *c, enum dx_stats_of of, struct 
     return dx_fail(DX_ERR_INVALID, "statistics of kind %d: 0 to 3 exist", (int)of);
 }
 
-dx_status dx_stats_read_slot(const struct dx_channel *c, uint32_t slot, struct dx_stats *stats) {
+dx_status dx_stats_read_slot(const struct dx_channel *c, uint32_t slot, struct dx_stats *stats)
+{
     memset(stats, 0, sizeof *stats);
     if (slot >= c->geometry.slots)
         return dx_fail(DX_ERR_INVALID, "slot %u: the region has %u", slot, c->geometry.slots);

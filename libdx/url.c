@@ -11,7 +11,8 @@
 
 #define NAME_MAX_SHM 200u
 
-static dx_status parse_shm(const char *name, struct dx_url *out) {
+static dx_status parse_shm(const char *name, struct dx_url *out)
+{
     size_t length = strlen(name);
     if (length == 0 || length > NAME_MAX_SHM || name[0] == '.')
         return dx_fail(DX_ERR_URL, "shm:%.60s: a name has 1 to %u characters and no leading dot",
@@ -27,7 +28,8 @@ static dx_status parse_shm(const char *name, struct dx_url *out) {
     return DX_OK;
 }
 
-static dx_status parse_file(const char *path, struct dx_url *out) {
+static dx_status parse_file(const char *path, struct dx_url *out)
+{
     size_t length = strlen(path);
     if (length == 0 || length >= sizeof out->path)
         return dx_fail(DX_ERR_URL, "file: needs a path of 1 to %zu bytes, this one has %zu",
@@ -37,7 +39,8 @@ static dx_status parse_file(const char *path, struct dx_url *out) {
     return DX_OK;
 }
 
-static dx_status parse_memfd(const char *number, struct dx_url *out) {
+static dx_status parse_memfd(const char *number, struct dx_url *out)
+{
     out->kind = DX_REGION_MEMFD;
     out->fd = -1;
     (void)snprintf(out->path, sizeof out->path, "memfd:%.20s", number);
@@ -52,7 +55,8 @@ static dx_status parse_memfd(const char *number, struct dx_url *out) {
     return DX_OK;
 }
 
-dx_status dx_url_parse(const char *url, struct dx_url *out) {
+dx_status dx_url_parse(const char *url, struct dx_url *out)
+{
     static const struct {
         const char *scheme;
         dx_status (*parse)(const char *rest, struct dx_url *out);

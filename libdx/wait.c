@@ -6,7 +6,8 @@
 #include "clock.h"
 
 void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait, uint32_t park_looks,
-                    struct dx_counters *counters) {
+                    struct dx_counters *counters)
+{
     waiter->wait = *wait;
     struct dx_wait *w = &waiter->wait;
     if (w->adapt == DX_ADAPT_COST && park_looks != 0 && park_looks < w->spin_max) {
@@ -22,14 +23,16 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait, uint32
     dx_store_relaxed(&counters->spin_limit, waiter->limit);
 }
 
-void dx_waiter_yield(struct dx_waiter *waiter) {
+void dx_waiter_yield(struct dx_waiter *waiter)
+{
     (void)sched_yield();
     waiter->burst = 0;
     dx_count(&waiter->counters->yields, 1u);
 }
 
 /* Moves the limit after a wait. */
-static void adapt(struct dx_waiter *waiter, enum dx_phase phase) {
+static void adapt(struct dx_waiter *waiter, enum dx_phase phase)
+{
     const struct dx_wait *w = &waiter->wait;
     if (w->adapt == DX_ADAPT_OFF)
         return;
@@ -44,7 +47,8 @@ static void adapt(struct dx_waiter *waiter, enum dx_phase phase) {
     dx_store_relaxed(&waiter->counters->spin_limit, waiter->limit);
 }
 
-static void count_phase(struct dx_waiter *waiter, enum dx_phase phase, uint64_t looks) {
+static void count_phase(struct dx_waiter *waiter, enum dx_phase phase, uint64_t looks)
+{
     struct dx_counters *c = waiter->counters;
     dx_count(&c->looks, looks);
     dx_count(phase == DX_PHASE_SPIN    ? &c->spin
@@ -64,7 +68,8 @@ struct progress {
 
 /* Reads the clock; asks the source at most once per liveness interval. */
 static dx_status check(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p,
-                       int64_t *now_out) {
+                       int64_t *now_out)
+{
     int64_t now = dx_clock_ns();
     *now_out = now;
     if (p->deadline_ns == 0) {
@@ -83,7 +88,8 @@ static dx_status check(struct dx_waiter *waiter, const struct dx_source *source,
 /* Looks until there is news (true) or the limit is reached (false, DX_OK in *status). Without a
  * park there is no limit. */
 static bool spin(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p,
-                 dx_status *status) {
+                 dx_status *status)
+{
     const struct dx_wait *w = &waiter->wait;
     *status = DX_OK;
     uint32_t to_yield = w->yield_every;
@@ -110,7 +116,8 @@ static bool spin(struct dx_waiter *waiter, const struct dx_source *source, struc
     return false;
 }
 
-static int64_t sleep_limit(const struct dx_waiter *waiter, const struct progress *p, int64_t now) {
+static int64_t sleep_limit(const struct dx_waiter *waiter, const struct progress *p, int64_t now)
+{
     int64_t limit = waiter->wait.park_timeout_ns;
     if (waiter->liveness_ns < limit)
         limit = waiter->liveness_ns;
@@ -119,7 +126,8 @@ static int64_t sleep_limit(const struct dx_waiter *waiter, const struct progress
 
 /* One announced sleep; returns true if there is news. */
 static bool sleep_once(struct dx_waiter *waiter, const struct dx_source *source,
-                       const struct progress *p, int64_t now) {
+                       const struct progress *p, int64_t now)
+{
     struct dx_counters *c = waiter->counters;
     uint32_t armed = dx_cell_arm(source->cell, (enum dx_park)waiter->wait.park);
     if (p->phase != DX_PHASE_PARK && source->parked != NULL)
@@ -141,8 +149,8 @@ static bool sleep_once(struct dx_waiter *waiter, const struct dx_source *source,
     return news;
 }
 
-static dx_status park(struct dx_waiter *waiter, const struct dx_source *source,
-                      struct progress *p) {
+static dx_status park(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p)
+{
     dx_status status;
     bool announced = false;
     for (;;) {
@@ -163,7 +171,8 @@ static dx_status park(struct dx_waiter *waiter, const struct dx_source *source,
 }
 
 dx_status dx_wait_on(struct dx_waiter *waiter, const struct dx_source *source, uint32_t looks,
-                     int64_t timeout_ns) {
+                     int64_t timeout_ns)
+{
     struct progress p = {.looks = looks, .timeout_ns = timeout_ns, .phase = DX_PHASE_SPIN};
     dx_status status;
     if (!spin(waiter, source, &p, &status) && status == DX_OK)

@@ -54,18 +54,21 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait, uint32
                     struct dx_counters *counters);
 
 /* How many looks to take before the first yield or sleep. */
-static inline uint32_t dx_waiter_first_looks(const struct dx_waiter *waiter) {
+static inline uint32_t dx_waiter_first_looks(const struct dx_waiter *waiter)
+{
     uint32_t every = waiter->wait.yield_every;
     return every != 0 && every < waiter->limit ? every : waiter->limit;
 }
 
-static inline void dx_waiter_relax(const struct dx_waiter *waiter) {
+static inline void dx_waiter_relax(const struct dx_waiter *waiter)
+{
     if (dx_likely(waiter->wait.relax == DX_RELAX_PAUSE))
         dx_relax_pause();
 }
 
 /* Counts a wait that ended in its first looks. */
-static inline void dx_waiter_spun(struct dx_waiter *waiter, uint32_t looks) {
+static inline void dx_waiter_spun(struct dx_waiter *waiter, uint32_t looks)
+{
     dx_count(&waiter->counters->spin, 1u);
     dx_count(&waiter->counters->looks, looks);
     if (dx_unlikely(waiter->limit < waiter->wait.spin_max) && waiter->wait.adapt != DX_ADAPT_OFF) {

@@ -23,7 +23,8 @@ struct pair {
 };
 
 /* Waits in its cell for its turn, without a spin. */
-static void await(struct pair *p, int side, uint32_t round) {
+static void await(struct pair *p, int side, uint32_t round)
+{
     /* A8 <- R8: the other side's round. */
     while (dx_load_acquire(&p->turn[side]) != round) {
         uint32_t armed = dx_cell_arm(&p->cells[side], (enum dx_park)p->wait.park);
@@ -34,14 +35,16 @@ static void await(struct pair *p, int side, uint32_t round) {
     }
 }
 
-static void pass(struct pair *p, int side, uint32_t round) {
+static void pass(struct pair *p, int side, uint32_t round)
+{
     /* R8 -> A8: the round is the other side's. */
     dx_store_release(&p->turn[side], round);
     dx_fence_store_load();
     (void)dx_cell_ring(&p->cells[side]);
 }
 
-static void *answer(void *user) {
+static void *answer(void *user)
+{
     struct pair *p = user;
     for (uint32_t round = 1; round <= ROUNDS; round++) {
         await(p, 1, round);
@@ -50,13 +53,15 @@ static void *answer(void *user) {
     return NULL;
 }
 
-static int by_value(const void *a, const void *b) {
+static int by_value(const void *a, const void *b)
+{
     int64_t x = *(const int64_t *)a;
     int64_t y = *(const int64_t *)b;
     return (x > y) - (x < y);
 }
 
-static dx_status start_answering(struct pair *p, pthread_t *thread) {
+static dx_status start_answering(struct pair *p, pthread_t *thread)
+{
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
@@ -68,7 +73,8 @@ static dx_status start_answering(struct pair *p, pthread_t *thread) {
                   : DX_OK;
 }
 
-static int64_t measure_look_ps(const struct dx_wait *wait) {
+static int64_t measure_look_ps(const struct dx_wait *wait)
+{
     _Atomic uint64_t word = 0;
     int64_t start = dx_clock_ns();
     for (int i = 0; i < LOOKS; i++) {
@@ -82,7 +88,8 @@ static int64_t measure_look_ps(const struct dx_wait *wait) {
     return ps > 0 ? ps : 1;
 }
 
-dx_status dx_wait_measure(const struct dx_wait *wait, int64_t *park_ns, int64_t *look_ps) {
+dx_status dx_wait_measure(const struct dx_wait *wait, int64_t *park_ns, int64_t *look_ps)
+{
     dx_status status = dx_wait_check(wait);
     if (status != DX_OK)
         return status;

@@ -69,11 +69,13 @@ static const struct preset presets[] = {
 
 #define PRESETS (sizeof presets / sizeof *presets)
 
-const char *dx_wait_preset_name(unsigned i) {
+const char *dx_wait_preset_name(unsigned i)
+{
     return i < PRESETS ? presets[i].name : NULL;
 }
 
-dx_status dx_wait_preset(const char *name, struct dx_wait *wait) {
+dx_status dx_wait_preset(const char *name, struct dx_wait *wait)
+{
     for (unsigned i = 0; name != NULL && i < PRESETS; i++) {
         if (strcmp(presets[i].name, name) == 0) {
             *wait = presets[i].wait;
@@ -86,7 +88,8 @@ dx_status dx_wait_preset(const char *name, struct dx_wait *wait) {
                    name != NULL ? name : "(null)");
 }
 
-static dx_status in_range(const char *field, int64_t value, int64_t low, int64_t high) {
+static dx_status in_range(const char *field, int64_t value, int64_t low, int64_t high)
+{
     if (value >= low && value <= high)
         return DX_OK;
     return dx_fail(DX_ERR_INVALID,
@@ -101,7 +104,8 @@ static dx_status in_range(const char *field, int64_t value, int64_t low, int64_t
             return status_;                                                                        \
     } while (0)
 
-dx_status dx_wait_check(const struct dx_wait *wait) {
+dx_status dx_wait_check(const struct dx_wait *wait)
+{
     const int64_t looks_max = 1000000000;
     TRY(in_range("spin_max", wait->spin_max, 0, looks_max));
     TRY(in_range("spin_min", wait->spin_min, 0, wait->spin_max));

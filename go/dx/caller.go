@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"dx/libdx"
+)
+
+// States of a slot's words, as in docs/protocol.md.
+const (
+	callerReady     = 2
+	callerSending   = 3
+	callerCompleted = 4
+	callerAbandoned = 5
+
+	serverReady        = 2
+	serverAcknowledged = 4
+)
+
+// Results that a server's library reports, as in docs/protocol.md.
+const (
+	resultOK = iota
+	resultTooLarge
+	resultLost
+	resultCancelled
+	resultType
+	resultRequestTooLarge
+)
+
+// word packs a slot's word.
+func word(epoch uint32, state uint64, sequence uint32) uint64 {
+	return uint64(epoch)<<40 | state<<32 | uint64(sequence)
+}
+
+// Reply is what came back: the response and the handler's status.
+type Reply struct {
+	Data   []byte
+	Status int32
+}
+
+// Caller holds one slot: one call at a time, one goroutine at a time.
+type Caller struct {
+	callerWord   *uint64
+	requestBytes *uint32
+	kind         *uint32
+	parked       *uint32
+	serverWord   *uint64
+	results      unsafe.Pointer // the server's line
+	cells        unsafe.Pointer
+	counters     *libdx.Stats
+
+	cellsCount uint32
+	sequence   uint32
+	epoch      uint32
+	firstLooks uint32
+	burst      uint32
+	ready      bool // a request may be sent at once
+	begun      bool // the server has seen our epoch
+	abandoned  bool // the latest request may still be running
+
+	waiter   waiter
+	ch       *Channel
+	raw      libdx.Caller
+	request  []byte
+	response []byte
+	wake     chan error // the parker's word: nil for news
+	closed   bool
+}
+
+func at[T any](base unsafe.Pointer, offset uintptr) *T { return (*T)(unsafe.Add(base, offset)) }
+
+// Caller takes a free slot, waiting for one until ctx ends.
+func (ch *Channel) Caller(ctx context.Context) (*Caller, error) {
+	if err := ch.enter(); err != nil {
+		return nil, err
+	}
+	for {
+		raw, err := ch.raw.OpenCaller(int64(attemptTime(ctx)))
+		if err == nil {
+			return newCaller(ch, raw), nil
+		}
+		e, ok := err.(*Error)
+		if !ok || e.Status != libdx.ErrNoSlot || ch.raw.Slots() == 0 || ctx.Err() != nil {
+			_ = ch.leave()
+			return nil, err
+		}
+	}
+}
+
+func newCaller(ch *Channel, raw libdx.Caller) *Caller {
+	v := raw.View()
+	c := &Caller{
+		callerWord:   at[uint64](v.Line, libdx.CallerWord),
+		requestBytes: at[uint32](v.Line, libdx.CallerBytes),
+		kind:         at[uint32](v.Line, libdx.CallerType),
+		parked:       at[uint32](v.Line, libdx.CallerParked),
+		serverWord:   at[uint64](v.ServerLine, libdx.ServerWord),
+		results:      v.ServerLine,
+		cells:        v.Cells,
+		counters:     v.Counters,
+		cellsCount:   v.CellsCount,
+		sequence:     v.Sequence,
+		epoch:        v.Epoch,
+		burst:        ch.wait.Burst,
+		begun:        v.Begun,
+		abandoned:    v.Abandoned,
+		ready:        v.Begun && !v.Abandoned,
+		ch:           ch,
+		raw:          raw,
+		request:      unsafe.Slice((*byte)(v.Request), ch.raw.RequestCapacity()),
+		response:     unsafe.Slice((*byte)(v.Response), ch.raw.ResponseCapacity()),
+		wake:         make(chan error, 1),
+	}
+	c.waiter.init(&ch.wait, v.SpinMax, v.Counters)
+	return c
+}
+
+// Close gives the slot back. It may be called again.
+func (c *Caller) Close() error {
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	if c.ch.path == PathNative {
+		c.raw.Settle(c.sequence, c.begun, c.abandoned)
+	}
+	c.raw.Close()
+	return c.ch.leave()
+}
+
+// Call sends request and waits for the response, which is copied to response.
+// Reply.Data is the part of response that was filled. ErrBufferTooSmall means
+// that it would not fit. The time of ctx is looked at when the first spin has
+// failed; a context that has ended already fails the call at once.
+func (c *Caller) Call(ctx context.Context, kind uint32, request, response []byte) (Reply, error) {
+	if err := c.admit(ctx, kind, len(request)); err != nil {
+		return Reply{}, err
+	}
+	copy(c.request, request)
+	reply, err := c.exchange(ctx, kind, len(request))
+	if err != nil {
+		return Reply{}, err
+	}
+	if len(reply.Data) > len(response) {
+		return Reply{}, &Error{Status: libdx.ErrBufferTooSmall, Detail: fmt.Sprintf(
+			"the response has %d bytes, the buffer %d", len(reply.Data), len(response))}
+	}
+	reply.Data = response[:copy(response, reply.Data)]
+	return reply, nil
+}
+
+// Request returns where the next request is to be built for CallInPlace: all of
+// the slot's room. It is nil for as long as a call that was given up may still
+// be reading there.
+func (c *Caller) Request() []byte {
+	if c.closed {
+		return nil
+	}
+	if c.ch.path == PathCgo {
+		if c.raw.Request() == nil {
+			return nil
+		}
+	} else if c.abandoned &&
+		atomic.LoadUint64(c.serverWord) != word(c.epoch, serverAcknowledged, c.sequence) {
+		return nil
+	}
+	return c.request
+}
+
+// CallInPlace sends the first n bytes of Request. Reply.Data lies in the region:
+// it is valid until the next call or Close, and the other side can still write
+// there.
+func (c *Caller) CallInPlace(ctx context.Context, kind uint32, n int) (Reply, error) {
+	if err := c.admit(ctx, kind, n); err != nil {
+		return Reply{}, err
+	}
+	return c.exchange(ctx, kind, n)
+}
+
+// admit says whether this request may be sent now.
+func (c *Caller) admit(ctx context.Context, kind uint32, n int) error {
+	if c.closed || c.ch.stopped.Load() {
+		return ErrStopped
+	}
+	if uint(n) > uint(len(c.request)) {
+		c.counters.Errors++
+		return &Error{Status: libdx.ErrRequestTooLarge, Detail: fmt.Sprintf(
+			"a request of %d bytes, the slot takes %d", n, len(c.request))}
+	}
+	if kind-TypeUser > TypeMax-TypeUser && kind != TypePing {
+		c.counters.Errors++
+		return &Error{Status: libdx.ErrType, Detail: fmt.Sprintf(
+			"message type %d: users send %d to %d", kind, TypeUser, TypeMax)}
+	}
+	if ctx.Done() != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if !c.ready && c.ch.path == PathNative {
+		return c.getReady(ctx)
+	}
+	return nil
+}
+
+// exchange is the fast path: publish, ring if need be, await one word.
+func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error) {
+	if c.ch.path == PathCgo {
+		return c.exchangeCgo(ctx, kind, n)
+	}
+	c.sequence++
+	*c.requestBytes = uint32(n)
+	*c.kind = kind
+	// R2 -> A2 (serve.c): the request before its word. S1 <-> S2: the word before
+	// the look at the server's cell.
+	atomic.StoreUint64(c.callerWord, word(c.epoch, callerSending, c.sequence))
+	c.ringServer()
+	awaited := word(c.epoch, serverAcknowledged, c.sequence)
+	// A3 <- R3: the response is there when the word is.
+	looks := c.waiter.spin(c.serverWord, awaited, c.waiter.firstLooks)
+	if looks == 0 {
+		if err := c.await(ctx, awaited, c.waiter.firstLooks); err != nil {
+			c.abandon()
+			return Reply{}, c.failed(err)
+		}
+		return c.takeAnswer(n)
+	}
+	c.counters.Spin++
+	c.counters.Looks += uint64(looks)
+	// Goroutines are not preempted for 10 ms: without this one of them would have
+	// the CPU to itself for thousands of calls.
+	if c.burst--; c.burst == 0 {
+		c.burst = c.waiter.wait.Burst
+		c.counters.Yields++
+		runtime.Gosched()
+	}
+	return c.takeAnswer(n)
+}
+
+// ringServer wakes the thread that serves our slot, if it sleeps.
+func (c *Caller) ringServer() {
+	// S1 <-> S2: behind the publishing store. The cell's number is input.
+	cell := atomic.LoadUint32(at[uint32](c.results, libdx.ServerCell)) - 1
+	if cell >= c.cellsCount {
+		return
+	}
+	armed := at[uint32](c.cells, uintptr(cell)*libdx.Line+libdx.CellArmed)
+	if atomic.LoadUint32(armed)&1 != 0 && c.ch.raw.Ring(cell) {
+		c.counters.Rings++
+	}
+}
+
+// takeAnswer reads each field once and judges it: the server is not trusted.
+func (c *Caller) takeAnswer(n int) (Reply, error) {
+	bytes := atomic.LoadUint32(at[uint32](c.results, libdx.ServerBytes))
+	status := atomic.LoadInt32(at[int32](c.results, libdx.ServerStatus))
+	result := atomic.LoadUint32(at[uint32](c.results, libdx.ServerResult))
+	if result != resultOK || uint64(bytes) > uint64(len(c.response)) {
+		return Reply{}, c.failed(resultError(result))
+	}
+	c.counters.Calls++
+	c.counters.RequestBytes += uint64(n)
+	c.counters.ResponseBytes += uint64(bytes)
+	return Reply{Data: c.response[:bytes:bytes], Status: status}, nil
+}
+
+func resultError(result uint32) error {
+	switch result {
+	case resultTooLarge:
+		return ErrResponseTooLarge
+	case resultLost:
+		return ErrLost
+	case resultCancelled:
+		return ErrCancelled
+	case resultType:
+		return ErrType
+	case resultRequestTooLarge:
+		return ErrRequestTooLarge
+	}
+	return ErrCorrupt
+}
+
+func (c *Caller) failed(err error) error {
+	c.counters.Errors++
+	if err == ErrTimeout || err == ErrNoPeer || err == context.DeadlineExceeded {
+		c.counters.Timeouts++
+	}
+	return err
+}
+
+// getReady waits until a request may be sent: the first time for the server's
+// greeting, and after a call that was given up for the server to let go of it.
+func (c *Caller) getReady(ctx context.Context) error {
+	awaited := word(c.epoch, serverReady, 0)
+	if c.abandoned {
+		awaited = word(c.epoch, serverAcknowledged, c.sequence)
+	}
+	if c.waiter.spin(c.serverWord, awaited, 1) == 0 {
+		c.ringServer()
+		if err := c.await(ctx, awaited, 0); err != nil {
+			if err == context.DeadlineExceeded && c.ch.raw.Peer() == 0 {
+				err = ErrNoPeer
+			}
+			return c.failed(err)
+		}
+	}
+	c.begun, c.abandoned, c.ready = true, false, true
+	return nil
+}
+
+// abandon gives up the request under way: a server that has not begun it will
+// not.
+func (c *Caller) abandon() {
+	c.ready, c.abandoned = false, true
+	atomic.StoreUint64(c.callerWord, word(c.epoch, callerAbandoned, c.sequence))
+	c.ringServer()
+}
+
+// exchangeCgo is one cgo call, with an OS thread held until the answer. A
+// context that is cancelled without a deadline is noticed only afterwards.
+func (c *Caller) exchangeCgo(ctx context.Context, kind uint32, n int) (Reply, error) {
+	timeout := time.Duration(-1)
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = max(1, time.Until(deadline))
+	}
+	data, bytes, status, outcome := c.raw.CallInPlace(kind, n, int64(timeout))
+	if outcome != libdx.OK {
+		return Reply{}, errorOf(outcome)
+	}
+	return Reply{Data: unsafe.Slice((*byte)(data), bytes), Status: status}, nil
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dx/libdx"
+)
+
+// Message types: 0 to 127 belong to dx, TypeUser to TypeMax to its users.
+const (
+	TypePing uint32 = libdx.TypePing // answered by the library with an empty response
+	TypeUser uint32 = libdx.TypeUser
+	TypeMax  uint32 = libdx.TypeMax
+)
+
+// Path says which code runs the calls.
+type Path int
+
+const (
+	// PathNative is Go and assembly, without cgo.
+	PathNative Path = iota
+	// PathCgo makes one cgo call for each call, which holds an OS thread until
+	// the answer is there. It exists so that its cost can be measured.
+	PathCgo
+)
+
+// Options are what either side may choose for itself.
+type Options struct {
+	Wait *Wait // nil: the preset balanced
+	Path Path
+}
+
+// Config is what a host chooses for a new region.
+type Config struct {
+	Slots         int // slots on which the host calls; 0 means 1
+	GuestSlots    int // slots on which the guest calls
+	RequestBytes  int // capacity of a request
+	ResponseBytes int // capacity of a response
+	Options
+}
+
+// Channel is one side's handle on a region. All methods may be called by any
+// goroutine.
+type Channel struct {
+	raw     libdx.Channel
+	wait    libdx.Wait
+	path    Path
+	parker  parker
+	stopped atomic.Bool
+
+	mu      sync.Mutex
+	users   int  // callers and servers that still hold pointers into the region
+	closing bool // Close was called; the last user unmaps
+	closed  bool
+
+	idle chan *Caller // callers of Call
+	made atomic.Int32 // how many of them there are
+}
+
+// Create creates the region named by url ("shm:NAME", "file:PATH" or "memfd:")
+// and becomes its host. It does not wait for a guest. The region of a dead host
+// is taken over; that of a living one is ErrHostExists.
+func Create(url string, config Config) (*Channel, error) {
+	slots, err := toUint32("Slots", config.Slots)
+	if err != nil {
+		return nil, err
+	}
+	guestSlots, err := toUint32("GuestSlots", config.GuestSlots)
+	if err != nil {
+		return nil, err
+	}
+	if config.RequestBytes < 0 || config.ResponseBytes < 0 {
+		return nil, &Error{Status: libdx.ErrInvalid, Detail: fmt.Sprintf(
+			"capacities of %d and %d bytes: they cannot be negative",
+			config.RequestBytes, config.ResponseBytes)}
+	}
+	ch, err := newChannel(config.Options)
+	if err != nil {
+		return nil, err
+	}
+	ch.raw, err = libdx.Create(url, slots, guestSlots, uint64(config.RequestBytes),
+		uint64(config.ResponseBytes), &ch.wait)
+	if err != nil {
+		return nil, err
+	}
+	return ch.ready(), nil
+}
+
+// Attach attaches as the guest. It waits for the region to appear, for its host
+// to live and for a former guest to be gone, until ctx ends.
+func Attach(ctx context.Context, url string, options Options) (*Channel, error) {
+	ch, err := newChannel(options)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		// Each attempt is short, so that a cancelled context is noticed.
+		ch.raw, err = libdx.Attach(url, &ch.wait, int64(attemptTime(ctx)))
+		if err == nil {
+			return ch.ready(), nil
+		}
+		if !mayChange(err) || ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+func attemptTime(ctx context.Context) time.Duration {
+	const attempt = 20 * time.Millisecond
+	if deadline, ok := ctx.Deadline(); ok {
+		return max(0, min(attempt, time.Until(deadline)))
+	}
+	return attempt
+}
+
+func mayChange(err error) bool {
+	e, ok := err.(*Error)
+	return ok && (e.Status == libdx.ErrNoPeer || e.Status == libdx.ErrStale ||
+		e.Status == libdx.ErrGuestExists)
+}
+
+func newChannel(options Options) (*Channel, error) {
+	wait, err := libdx.Preset("balanced")
+	if options.Wait != nil {
+		wait = options.Wait.libdx()
+		err = wait.Check()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Channel{wait: wait, path: options.Path}, nil
+}
+
+func (ch *Channel) ready() *Channel {
+	ch.idle = make(chan *Caller, max(1, ch.raw.Slots()))
+	ch.parker.init(ch)
+	return ch
+}
+
+func toUint32(name string, value int) (uint32, error) {
+	if value < 0 || int64(value) > math.MaxUint32 {
+		return 0, &Error{Status: libdx.ErrInvalid,
+			Detail: fmt.Sprintf("%s is %d: it cannot be", name, value)}
+	}
+	return uint32(value), nil
+}
+
+// Slots returns the number of slots on which this side calls.
+func (ch *Channel) Slots() int { return cap(ch.idle) }
+
+// enter keeps the region mapped until leave.
+func (ch *Channel) enter() error {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.closing {
+		return ErrStopped
+	}
+	ch.users++
+	return nil
+}
+
+func (ch *Channel) leave() error {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.users--
+	return ch.unmapIfUnused()
+}
+
+// unmapIfUnused is called with mu held.
+func (ch *Channel) unmapIfUnused() error {
+	if !ch.closing || ch.closed || ch.users > 0 {
+		return nil
+	}
+	ch.closed = true
+	return ch.raw.Close()
+}
+
+// Stop ends all calls in flight and Serve with ErrStopped. New ones fail, too.
+func (ch *Channel) Stop() {
+	if ch.enter() != nil {
+		return
+	}
+	ch.stopped.Store(true)
+	ch.raw.Stop()
+	ch.parker.stop()
+	_ = ch.leave()
+}
+
+// Close stops the channel and releases the region: at once, or when the last
+// Caller has been closed and Serve has returned. It may be called again.
+func (ch *Channel) Close() error {
+	ch.Stop()
+	ch.drainIdle()
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.closing = true
+	return ch.unmapIfUnused()
+}
+
+func (ch *Channel) drainIdle() {
+	for {
+		select {
+		case c := <-ch.idle:
+			_ = c.Close()
+		default:
+			return
+		}
+	}
+}
+
+// Call is Caller.Call on a Caller of the channel's own: convenient, and some
+// 100 ns slower than a Caller that a goroutine keeps. It waits for a free slot.
+func (ch *Channel) Call(ctx context.Context, kind uint32, request, response []byte) (Reply, error) {
+	c, err := ch.take(ctx)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer ch.giveBack(c)
+	return c.Call(ctx, kind, request, response)
+}
+
+func (ch *Channel) take(ctx context.Context) (*Caller, error) {
+	select {
+	case c := <-ch.idle:
+		return c, nil
+	default:
+	}
+	if int(ch.made.Add(1)) <= cap(ch.idle) {
+		c, err := ch.Caller(ctx)
+		if err != nil {
+			ch.made.Add(-1)
+		}
+		return c, err
+	}
+	ch.made.Add(-1)
+	select {
+	case c := <-ch.idle:
+		return c, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (ch *Channel) giveBack(c *Caller) {
+	if ch.stopped.Load() {
+		_ = c.Close()
+		return
+	}
+	ch.idle <- c
+	if ch.stopped.Load() {
+		ch.drainIdle()
+	}
+}

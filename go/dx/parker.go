@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dx/libdx"
+)
+
+// parker puts goroutines to sleep without holding an OS thread for each: all
+// parked callers of a channel are rung through one cell, in which one goroutine
+// (the only one in the kernel) sleeps for all of them.
+type parker struct {
+	ch      *Channel
+	cell    uint32
+	mu      sync.Mutex
+	waiting map[*Caller]uint64 // the word that each awaits
+	running bool
+}
+
+func (p *parker) init(ch *Channel) {
+	p.ch = ch
+	p.waiting = map[*Caller]uint64{}
+}
+
+// park announces the sleep to the server and sleeps until the awaited word is
+// there, the context ends or the peer is gone.
+func (c *Caller) park(ctx context.Context, awaited uint64) error {
+	p := &c.ch.parker
+	if err := p.add(c, awaited); err != nil {
+		return err
+	}
+	c.counters.Parks++
+	began := time.Now()
+	var err error
+	select {
+	case err = <-c.wake:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	p.remove(c)
+	c.counters.ParkNs += uint64(time.Since(began))
+	// A word that came in the last moment counts.
+	if atomic.LoadUint64(c.serverWord) == awaited {
+		return nil
+	}
+	return err
+}
+
+func (p *parker) add(c *Caller, awaited uint64) error {
+	cell := c.raw.View().SharedCell
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ch.stopped.Load() {
+		return ErrStopped
+	}
+	// R7 -> A7 (serve.c): either the sleeper has armed the cell before, or it will
+	// look at us after arming it. S4 <-> S3: announced before the look below.
+	atomic.StoreUint32(c.parked, cell+1)
+	if atomic.LoadUint64(c.serverWord) == awaited {
+		c.wake <- nil
+		return nil
+	}
+	p.cell = cell
+	p.waiting[c] = awaited
+	if !p.running {
+		if err := p.ch.enter(); err != nil {
+			delete(p.waiting, c)
+			return err
+		}
+		p.running = true
+		go p.run()
+	}
+	return nil
+}
+
+func (p *parker) remove(c *Caller) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, c)
+	atomic.StoreUint32(c.parked, 0)
+	select { // what was sent to us meanwhile
+	case <-c.wake:
+	default:
+	}
+}
+
+// wakeReady wakes those whose word is there; p.mu is held. It returns how many
+// go on waiting.
+func (p *parker) wakeReady() (woken, left int) {
+	for c, awaited := range p.waiting {
+		if atomic.LoadUint64(c.serverWord) == awaited {
+			delete(p.waiting, c)
+			c.wake <- nil
+			woken++
+		}
+	}
+	return woken, len(p.waiting)
+}
+
+// wakeAll ends all waits; p.mu is held.
+func (p *parker) wakeAll(err error) {
+	for c := range p.waiting {
+		delete(p.waiting, c)
+		c.wake <- err
+	}
+}
+
+// run sleeps in the shared cell for as long as somebody waits. It ends a while
+// after the last one has gone, so that a steady trickle of sleepers does not
+// start it anew each time.
+func (p *parker) run() {
+	defer func() { _ = p.ch.leave() }()
+	const lingers = 50
+	for idle := 0; ; {
+		p.mu.Lock()
+		cell := p.cell
+		armed := p.ch.raw.Arm(cell)
+		woken, left := p.wakeReady()
+		if left > 0 {
+			idle = 0
+		} else if idle++; idle > lingers || p.ch.stopped.Load() {
+			p.running = false
+			p.ch.raw.Disarm(cell, armed)
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+		if woken == 0 {
+			p.ch.raw.Sleep(cell, armed, int64(p.sleepLimit()))
+		}
+		p.ch.raw.Disarm(cell, armed)
+		if status := p.ch.raw.Check(); status != libdx.OK {
+			p.mu.Lock()
+			p.wakeReady()
+			p.wakeAll(errorOf(status))
+			p.mu.Unlock()
+		}
+	}
+}
+
+func (p *parker) sleepLimit() time.Duration {
+	return min(liveness, time.Duration(p.ch.wait.ParkTimeoutNs))
+}
+
+// stop ends all waits with ErrStopped.
+func (p *parker) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wakeAll(ErrStopped)
+}

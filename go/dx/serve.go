@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"dx/libdx"
+)
+
+// Request is one request as a handler sees it. Data is valid until the handler
+// returns. It lies in the region, where a hostile host can change it meanwhile,
+// unless ServeOptions.CopyRequests is set.
+type Request struct {
+	Data []byte
+	Type uint32 // TypeUser to TypeMax
+	Slot int
+}
+
+// Handler answers requests. ServeCall fills response and returns how many bytes
+// it used, and a status that the caller sees as Reply.Status. More bytes than
+// len(response) are reported to the caller as ErrResponseTooLarge, never cut.
+// Serving goroutines call it one request at a time each.
+type Handler interface {
+	ServeCall(q *Request, response []byte) (n int, status int32)
+}
+
+// HandlerFunc makes a function a Handler.
+type HandlerFunc func(q *Request, response []byte) (n int, status int32)
+
+// ServeCall calls f.
+func (f HandlerFunc) ServeCall(q *Request, response []byte) (int, int32) { return f(q, response) }
+
+// ServeOptions are the choices of ServeWith.
+type ServeOptions struct {
+	Workers      int  // 0 or 1: the calling goroutine answers all slots; at most 16
+	CopyRequests bool // hand each handler a private copy of the request
+	// ThroughRestart goes on when the other side dies, so that a new one that
+	// takes the region over is served, too.
+	ThroughRestart bool
+}
+
+// Serve answers calls with h, on the calling goroutine, until ctx ends
+// (ctx.Err()), the channel is stopped (ErrStopped), or the other side closes
+// (ErrPeerClosed) or dies (ErrPeerDead). A panic in h is not caught.
+func (ch *Channel) Serve(ctx context.Context, h Handler) error {
+	return ch.ServeWith(ctx, h, ServeOptions{})
+}
+
+// ServeWith is Serve with options. Worker k of n answers the slots whose number
+// is k modulo n.
+func (ch *Channel) ServeWith(ctx context.Context, h Handler, o ServeOptions) error {
+	if o.Workers < 0 || o.Workers > libdx.ServeThreads {
+		return &Error{Status: libdx.ErrInvalid, Detail: fmt.Sprintf(
+			"%d workers: 1 to %d are possible", o.Workers, libdx.ServeThreads)}
+	}
+	if err := ch.enter(); err != nil {
+		return err
+	}
+	defer func() { _ = ch.leave() }()
+	if ch.path == PathCgo {
+		return ch.serveCgo(ctx, h, o)
+	}
+	if err := ch.raw.ServeBegin(); err != nil {
+		return err
+	}
+	workers := uint32(max(1, o.Workers))
+	defer ch.raw.ServeEnd(workers)
+	return ch.runWorkers(ctx, h, o, workers)
+}
+
+func (ch *Channel) runWorkers(ctx context.Context, h Handler, o ServeOptions, n uint32) error {
+	var ended atomic.Bool
+	servers := make([]*server, n)
+	for i := range servers {
+		s, err := newServer(ch, h, o, uint32(i), n)
+		if err != nil {
+			return err
+		}
+		s.ended = &ended
+		servers[i] = s
+	}
+	ring := func() {
+		ended.Store(true)
+		for _, s := range servers {
+			ch.raw.Ring(s.cell)
+		}
+	}
+	// The channel stays mapped until we return: stop it first, then wait for a
+	// ring that may be under way.
+	var ringing sync.WaitGroup
+	ringing.Add(1)
+	stop := context.AfterFunc(ctx, func() { defer ringing.Done(); ring() })
+	defer func() {
+		if stop() {
+			ringing.Done()
+		}
+		ringing.Wait()
+	}()
+	var others sync.WaitGroup
+	for _, s := range servers[1:] {
+		others.Go(func() { _ = s.run() })
+	}
+	err := servers[0].run()
+	others.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// serveCgo runs the C library's loop, which calls the handler through cgo.
+func (ch *Channel) serveCgo(ctx context.Context, h Handler, o ServeOptions) error {
+	stop := context.AfterFunc(ctx, ch.Stop)
+	defer stop()
+	var flags uint32
+	if o.CopyRequests {
+		flags |= libdx.ServeCopy
+	}
+	if o.ThroughRestart {
+		flags |= libdx.ServeThroughRestart
+	}
+	err := ch.raw.ServeC(func(kind, slot uint32, request, response []byte) (int, int32) {
+		q := Request{Data: request, Type: kind, Slot: int(slot)}
+		return h.ServeCall(&q, response)
+	}, uint32(o.Workers), flags)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"math"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"dx/go/internal/spin"
+	"dx/libdx"
+)
+
+// answerBatch is the number of answers behind which one fence stands.
+const answerBatch = 64
+
+// server is one serving goroutine: serve.c in Go.
+type server struct {
+	callerLines, serverLines, cells, payload unsafe.Pointer
+	stride, responseOffset                   uintptr
+	slotsUsed                                *uint32
+	serving                                  *uint64
+	counters                                 *libdx.Stats
+	first, step, base, count                 uint32
+	cell, cellsCount                         uint32
+	seen                                     []uint64 // each caller's latest word that we took up
+	answered                                 []uint32 // slots whose callers are yet to be rung
+	request                                  Request
+	copied                                   []byte
+	requestCapacity, responseCapacity        uint32
+	handler                                  Handler
+	throughRestart                           bool
+	waiter                                   waiter
+	ended                                    *atomic.Bool
+	ch                                       *Channel
+}
+
+func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server, error) {
+	v, err := ch.raw.ServerBegin(index, n)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{
+		callerLines: v.CallerLines, serverLines: v.ServerLines, cells: v.Cells, payload: v.Payload,
+		stride: uintptr(v.PayloadStride), responseOffset: uintptr(v.ResponseOffset),
+		slotsUsed: v.SlotsUsed, serving: v.Serving, counters: v.Counters,
+		first: v.Base + index, step: n, base: v.Base, count: v.Count,
+		cell: v.Cell, cellsCount: v.CellsCount,
+		seen:             make([]uint64, v.Count),
+		answered:         make([]uint32, 0, answerBatch),
+		requestCapacity:  uint32(ch.raw.RequestCapacity()),
+		responseCapacity: uint32(ch.raw.ResponseCapacity()),
+		handler:          h,
+		throughRestart:   o.ThroughRestart,
+		ch:               ch,
+	}
+	if o.CopyRequests {
+		s.copied = make([]byte, s.requestCapacity)
+	}
+	s.waiter.init(&ch.wait, v.SpinMax, v.Counters)
+	ch.raw.Takeover(index, n, s.seen)
+	return s, nil
+}
+
+// callerField and serverField point into the lines of a slot.
+func (s *server) callerField(slot uint32, offset uintptr) unsafe.Pointer {
+	return unsafe.Add(s.callerLines, uintptr(slot)*libdx.Line+offset)
+}
+
+func (s *server) serverField(slot uint32, offset uintptr) unsafe.Pointer {
+	return unsafe.Add(s.serverLines, uintptr(slot)*libdx.Line+offset)
+}
+
+func (s *server) observe(slot uint32) uint64 {
+	// A2 <- R2: the request is there when the word is.
+	return atomic.LoadUint64((*uint64)(s.callerField(slot, libdx.CallerWord)))
+}
+
+// end returns the slot behind the last one in use.
+func (s *server) end() uint32 {
+	// A5 <- R5: the slots' first words. The number is input.
+	return s.base + min(atomic.LoadUint32(s.slotsUsed), s.count)
+}
+
+// run serves until told to end or until waiting makes no sense any more.
+func (s *server) run() error {
+	for {
+		if s.ended.Load() || s.ch.stopped.Load() {
+			return ErrStopped
+		}
+		if s.round() {
+			continue
+		}
+		if err := s.await(); err != nil {
+			return err
+		}
+	}
+}
+
+// round serves each of our slots once; true if anything was new.
+func (s *server) round() bool {
+	any := false
+	end := s.end()
+	for slot := s.first; slot < end; slot += s.step {
+		w := s.observe(slot)
+		if w == s.seen[slot-s.base] {
+			continue
+		}
+		any = true
+		s.takeUp(slot, w)
+		if len(s.answered) == answerBatch {
+			s.ringAnswered()
+		}
+	}
+	if len(s.answered) != 0 {
+		s.ringAnswered()
+	}
+	return any
+}
+
+// look is round without serving.
+func (s *server) look() bool {
+	end := s.end()
+	for slot := s.first; slot < end; slot += s.step {
+		if s.observe(slot) != s.seen[slot-s.base] {
+			return true
+		}
+	}
+	return false
+}
+
+// takeUp acts on a caller's word that is new to us.
+func (s *server) takeUp(slot uint32, w uint64) {
+	before := s.seen[slot-s.base]
+	s.seen[slot-s.base] = w
+	switch w >> 32 & 0xff {
+	case callerSending:
+		s.serve(slot, w)
+	case callerAbandoned:
+		// Given up after we answered it: nothing to say.
+		if before != word(uint32(w>>40), callerSending, uint32(w)) {
+			s.refuse(slot, w, resultCancelled)
+		}
+	case callerReady, callerCompleted:
+		// A new life greets; the answer tells it that we have let go of the old one.
+		if before>>40 != w>>40 {
+			s.publish(slot, w, serverReady)
+		}
+	}
+}
+
+// serve runs the handler for one request. Length and type are input, each read
+// once.
+func (s *server) serve(slot uint32, w uint64) {
+	n := atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerBytes)))
+	kind := atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerType)))
+	if n > s.requestCapacity {
+		s.refuse(slot, w, resultRequestTooLarge)
+		return
+	}
+	used, status := 0, int32(0)
+	if kind-TypeUser <= TypeMax-TypeUser {
+		place := unsafe.Add(s.payload, uintptr(slot)*s.stride)
+		s.request = Request{Data: unsafe.Slice((*byte)(place), n), Type: kind, Slot: int(slot)}
+		if s.copied != nil {
+			s.request.Data = s.copied[:copy(s.copied, s.request.Data)]
+		}
+		response := unsafe.Slice((*byte)(unsafe.Add(place, s.responseOffset)), s.responseCapacity)
+		// R6 -> A6 (serve.c): said before the handler can have any effect.
+		spin.StoreRelease(s.serving, uint64(slot+1)<<32|w&math.MaxUint32)
+		used, status = s.handler.ServeCall(&s.request, response)
+	} else if kind != TypePing {
+		s.refuse(slot, w, resultType)
+		return
+	}
+	if uint(used) > uint(s.responseCapacity) {
+		s.counters.Errors++
+		s.answer(slot, w, resultTooLarge, uint32(min(uint(used), math.MaxUint32)), status)
+		return
+	}
+	s.answer(slot, w, resultOK, uint32(used), status)
+	s.counters.Calls++
+	s.counters.RequestBytes += uint64(n)
+	s.counters.ResponseBytes += uint64(used)
+}
+
+func (s *server) refuse(slot uint32, w uint64, result uint32) {
+	s.counters.Errors++
+	s.answer(slot, w, result, 0, 0)
+}
+
+func (s *server) answer(slot uint32, w uint64, result, n uint32, status int32) {
+	*(*uint32)(s.serverField(slot, libdx.ServerBytes)) = n
+	*(*int32)(s.serverField(slot, libdx.ServerStatus)) = status
+	*(*uint32)(s.serverField(slot, libdx.ServerResult)) = result
+	s.publish(slot, w, serverAcknowledged)
+}
+
+func (s *server) publish(slot uint32, w uint64, state uint64) {
+	// R3 -> A3: the response before its word.
+	spin.StoreRelease((*uint64)(s.serverField(slot, libdx.ServerWord)),
+		word(uint32(w>>40), state, uint32(w)))
+	s.answered = append(s.answered, slot)
+}
+
+// ringAnswered rings those callers of the batch who sleep.
+func (s *server) ringAnswered() {
+	// S3 <-> S4: the answers before the looks.
+	spin.Fence()
+	for _, slot := range s.answered {
+		// A7 <- R7: the cell was armed before we were sent there. Its number is input.
+		cell := atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerParked))) - 1
+		if cell < s.cellsCount && s.ch.raw.Ring(cell) {
+			s.counters.Rings++
+		}
+	}
+	s.answered = s.answered[:0]
+}
+
+// await waits for news: spins, yields, parks.
+func (s *server) await() error {
+	w := &s.waiter
+	sliced := uint32(0)
+	yields := uint32(0)
+	var checked time.Time
+	for looks := uint32(1); w.wait.Park == libdx.ParkNever || looks <= w.limit; looks++ {
+		if w.relax {
+			spin.Pause()
+		}
+		if s.round() {
+			s.counters.Looks += uint64(looks)
+			if yields != 0 {
+				s.counters.Yield++
+			} else {
+				s.counters.Spin++
+			}
+			w.adapt(false)
+			return nil
+		}
+		if sliced++; sliced < w.slice {
+			continue
+		}
+		sliced = 0
+		if w.wait.YieldEvery != 0 {
+			yields++
+			s.yield(yields)
+		}
+		if err := s.check(&checked); err != nil {
+			return err
+		}
+	}
+	return s.park()
+}
+
+// yield gives the CPU away: to another process mostly, as a serving goroutine
+// has its P to itself in the common case.
+func (s *server) yield(n uint32) {
+	s.counters.Yields++
+	if n%2 == 0 {
+		runtime.Gosched()
+		return
+	}
+	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+}
+
+// park sleeps in the server's cell, with an OS thread, until there is news.
+func (s *server) park() error {
+	for {
+		if s.ended.Load() || s.ch.stopped.Load() {
+			return ErrStopped
+		}
+		armed := s.ch.raw.Arm(s.cell)
+		// S2 <-> S1: Arm has a fence, so that this look misses nothing.
+		news := s.look() || s.ended.Load()
+		if !news {
+			s.counters.Parks++
+			began := time.Now()
+			rung := s.ch.raw.Sleep(s.cell, armed, int64(s.ch.parker.sleepLimit()))
+			s.counters.ParkNs += uint64(time.Since(began))
+			news = s.look()
+			if rung && !news {
+				s.counters.Spurious++
+			}
+			if !rung && news && s.ch.wait.Park != libdx.ParkPoll {
+				s.counters.Rescued++
+			}
+		}
+		s.ch.raw.Disarm(s.cell, armed)
+		if news {
+			s.counters.Park++
+			s.waiter.adapt(true)
+			return nil
+		}
+		if err := s.checkPeer(); err != nil {
+			return err
+		}
+	}
+}
+
+// check looks at the peer every liveness.
+func (s *server) check(checked *time.Time) error {
+	if s.ended.Load() || s.ch.stopped.Load() {
+		return ErrStopped
+	}
+	now := time.Now()
+	if checked.IsZero() {
+		*checked = now
+	}
+	if now.Sub(*checked) < liveness {
+		return nil
+	}
+	*checked = now
+	return s.checkPeer()
+}
+
+func (s *server) checkPeer() error {
+	status := s.ch.raw.Check()
+	if status == libdx.ErrPeerDead && s.throughRestart {
+		return nil
+	}
+	return errorOf(status)
+}

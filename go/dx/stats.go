@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import "dx/libdx"
+
+// Stats are the counters of dx_stats.h. Calls are those answered or served;
+// Spin, Yield and Park count waits by the phase that ended them.
+type Stats = libdx.Stats
+
+// StatsOf says whose counters: all callers or all serving threads of one side.
+type StatsOf int
+
+// The values, as in dx_stats.h.
+const (
+	HostCallers StatsOf = iota
+	GuestServers
+	GuestCallers
+	HostServers
+)
+
+// Stats sums the counters of a kind. They lie in the region, so that both sides
+// and observers can read them all.
+func (ch *Channel) Stats(of StatsOf) (Stats, error) {
+	if err := ch.enter(); err != nil {
+		return Stats{}, err
+	}
+	defer func() { _ = ch.leave() }()
+	return ch.raw.ReadStats(int(of))
+}
+
+// SlotStats returns the counters of the caller that holds a slot.
+func (ch *Channel) SlotStats(slot int) (Stats, error) {
+	if err := ch.enter(); err != nil {
+		return Stats{}, err
+	}
+	defer func() { _ = ch.leave() }()
+	return ch.raw.ReadSlotStats(uint32(slot))
+}
+
+// RegionBytes is the size of the shared region.
+func (ch *Channel) RegionBytes() uint64 { return ch.raw.RegionBytes() }
+
+// FD is the region's descriptor: a host passes it to the guest of a memfd:
+// region. It belongs to the channel.
+func (ch *Channel) FD() int { return ch.raw.FD() }
+
+// Observer reads the counters of a region as a third process.
+type Observer struct{ ch *Channel }
+
+// Observe maps the region read-only. It takes no lock and writes nothing, and
+// works on the region of a dead host as well.
+func Observe(url string) (*Observer, error) {
+	raw, err := libdx.Observe(url)
+	if err != nil {
+		return nil, err
+	}
+	return &Observer{&Channel{raw: raw}}, nil
+}
+
+// Stats sums the counters of a kind.
+func (o *Observer) Stats(of StatsOf) (Stats, error) { return o.ch.Stats(of) }
+
+// Close ends the observation. It may be called again.
+func (o *Observer) Close() error {
+	o.ch.mu.Lock()
+	defer o.ch.mu.Unlock()
+	o.ch.closing = true
+	return o.ch.unmapIfUnused()
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"fmt"
+	"strings"
+
+	"dx/libdx"
+)
+
+// Relax says what runs between two looks.
+type Relax uint32
+
+// Park says how to sleep when spinning did not pay.
+type Park uint32
+
+// Adapt says who moves the spin limit.
+type Adapt uint32
+
+// The values, as in dx_wait.h.
+const (
+	RelaxNone  Relax = 0
+	RelaxPause Relax = 1
+
+	ParkNever Park = 0
+	ParkFutex Park = 1
+	ParkSem   Park = 2
+	ParkPoll  Park = 3
+
+	AdaptOff  Adapt = 0
+	AdaptStep Adapt = 1
+	AdaptCost Adapt = 2
+)
+
+var (
+	relaxNames = []string{"none", "pause"}
+	parkNames  = []string{"never", "futex", "sem", "poll"}
+	adaptNames = []string{"off", "step", "cost"}
+)
+
+// Wait is the wait strategy: how a side waits for the other. dx_wait.h explains
+// it; the keys are the same in C, in Go and in TOML files. Begin with a preset.
+type Wait struct {
+	SpinMin       uint32 `toml:"spin_min" json:"spin_min"`               // looks, 0 to SpinMax
+	SpinMax       uint32 `toml:"spin_max" json:"spin_max"`               // looks; 0 parks at once
+	SpinStart     uint32 `toml:"spin_start" json:"spin_start"`           // looks, SpinMin to SpinMax
+	SpinInc       uint32 `toml:"spin_inc" json:"spin_inc"`               // looks
+	SpinDec       uint32 `toml:"spin_dec" json:"spin_dec"`               // looks
+	YieldEvery    uint32 `toml:"yield_every" json:"yield_every"`         // looks; 0 never yields
+	Burst         uint32 `toml:"burst" json:"burst"`                     // calls; 0: no forced yield
+	Relax         Relax  `toml:"relax" json:"relax"`                     // none, pause
+	Park          Park   `toml:"park" json:"park"`                       // never, futex, sem, poll
+	Adapt         Adapt  `toml:"adapt" json:"adapt"`                     // off, step, cost
+	ParkTimeoutNs int64  `toml:"park_timeout_ns" json:"park_timeout_ns"` // longest single sleep
+	PollNs        int64  `toml:"poll_ns" json:"poll_ns"`                 // sleep between looks
+}
+
+// Preset returns a wait strategy by name: balanced, latency, throughput or
+// low-power.
+func Preset(name string) (Wait, error) {
+	w, err := libdx.Preset(name)
+	return fromLibdx(w), err
+}
+
+// PresetNames lists the names that Preset knows.
+func PresetNames() []string { return libdx.PresetNames() }
+
+// Check says which field is out of its range, with its value and the range.
+func (w Wait) Check() error {
+	raw := w.libdx()
+	return raw.Check()
+}
+
+func fromLibdx(w libdx.Wait) Wait {
+	return Wait{
+		SpinMin: w.SpinMin, SpinMax: w.SpinMax, SpinStart: w.SpinStart, SpinInc: w.SpinInc,
+		SpinDec: w.SpinDec, YieldEvery: w.YieldEvery, Burst: w.Burst, Relax: Relax(w.Relax),
+		Park: Park(w.Park), Adapt: Adapt(w.Adapt), ParkTimeoutNs: w.ParkTimeoutNs, PollNs: w.PollNs,
+	}
+}
+
+func (w Wait) libdx() libdx.Wait {
+	return libdx.Wait{
+		SpinMin: w.SpinMin, SpinMax: w.SpinMax, SpinStart: w.SpinStart, SpinInc: w.SpinInc,
+		SpinDec: w.SpinDec, YieldEvery: w.YieldEvery, Burst: w.Burst, Relax: uint32(w.Relax),
+		Park: uint32(w.Park), Adapt: uint32(w.Adapt), ParkTimeoutNs: w.ParkTimeoutNs, PollNs: w.PollNs,
+	}
+}
+
+func nameOf(names []string, i uint32) string {
+	if int(i) < len(names) {
+		return names[i]
+	}
+	return fmt.Sprintf("unknown(%d)", i)
+}
+
+func indexOf(names []string, text []byte) (uint32, error) {
+	for i, name := range names {
+		if name == string(text) {
+			return uint32(i), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of: %s", text, strings.Join(names, ", "))
+}
+
+// String returns the name used in files and flags.
+func (r Relax) String() string { return nameOf(relaxNames, uint32(r)) }
+
+// String returns the name used in files and flags.
+func (p Park) String() string { return nameOf(parkNames, uint32(p)) }
+
+// String returns the name used in files and flags.
+func (a Adapt) String() string { return nameOf(adaptNames, uint32(a)) }
+
+// MarshalText writes the name.
+func (r Relax) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// MarshalText writes the name.
+func (p Park) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// MarshalText writes the name.
+func (a Adapt) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads the name.
+func (r *Relax) UnmarshalText(text []byte) error {
+	i, err := indexOf(relaxNames, text)
+	*r = Relax(i)
+	return err
+}
+
+// UnmarshalText reads the name.
+func (p *Park) UnmarshalText(text []byte) error {
+	i, err := indexOf(parkNames, text)
+	*p = Park(i)
+	return err
+}
+
+// UnmarshalText reads the name.
+func (a *Adapt) UnmarshalText(text []byte) error {
+	i, err := indexOf(adaptNames, text)
+	*a = Adapt(i)
+	return err
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"context"
+	"runtime"
+	"syscall"
+	"time"
+
+	"dx/go/internal/spin"
+	"dx/libdx"
+)
+
+const (
+	// liveness is the longest time without a look whether the peer lives.
+	liveness = 20 * time.Millisecond
+	// clockEvery is the number of yields between two looks at the clock.
+	clockEvery = 4
+	// kernelEvery is the number of yields of which one goes to the kernel: the
+	// other side may be waiting for our CPU, and Gosched knows only goroutines.
+	kernelEvery = 16
+	// lookSlice bounds one uninterruptible spin, in looks.
+	lookSlice = 1024
+)
+
+// waiter is one user's wait strategy at work: wait.c, for goroutines.
+type waiter struct {
+	wait       libdx.Wait
+	limit      uint32 // looks before parking
+	slice      uint32 // looks between yields
+	firstLooks uint32
+	relax      bool
+	counters   *libdx.Stats
+}
+
+func (w *waiter) init(wait *libdx.Wait, spinMax uint32, counters *libdx.Stats) {
+	w.wait = *wait
+	w.wait.SpinMax = spinMax
+	w.wait.SpinMin = min(wait.SpinMin, spinMax)
+	w.limit = min(wait.SpinStart, spinMax)
+	w.slice = lookSlice
+	if wait.YieldEvery != 0 {
+		w.slice = min(wait.YieldEvery, lookSlice)
+	}
+	w.firstLooks = min(w.slice, w.limit)
+	w.relax = wait.Relax != libdx.RelaxNone
+	w.counters = counters
+	counters.SpinLimit = uint64(w.limit)
+}
+
+// spin looks at most looks times for want; 0 if it did not come.
+func (w *waiter) spin(word *uint64, want uint64, looks uint32) uint32 {
+	if w.relax {
+		return spin.Until(word, want, looks)
+	}
+	return spin.UntilHot(word, want, looks)
+}
+
+// yield gives the CPU to another goroutine, and now and then to another process.
+func (w *waiter) yield(n uint32) {
+	w.counters.Yields++
+	if n%kernelEvery == 0 {
+		_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+	}
+	runtime.Gosched()
+}
+
+// adapt moves the limit after a wait.
+func (w *waiter) adapt(parked bool) {
+	if w.wait.Adapt == libdx.AdaptOff {
+		return
+	}
+	if parked {
+		w.limit -= min(w.limit-min(w.limit, w.wait.SpinMin), w.wait.SpinDec)
+	} else if w.limit < w.wait.SpinMax {
+		w.limit += min(w.wait.SpinMax-w.limit, w.wait.SpinInc)
+	}
+	w.firstLooks = min(w.slice, w.limit)
+	w.counters.SpinLimit = uint64(w.limit)
+}
+
+// await goes on with a wait after looks looks: spins and yields up to the
+// limit, then parks. It returns nil when the server's word is the awaited one.
+func (c *Caller) await(ctx context.Context, awaited uint64, looks uint32) error {
+	w := &c.waiter
+	yielded := false
+	var checked time.Time
+	for n := uint32(1); w.wait.Park == libdx.ParkNever || looks < w.limit; n++ {
+		if w.wait.YieldEvery != 0 {
+			w.yield(n)
+			yielded = true
+		}
+		slice := w.slice
+		if w.wait.Park != libdx.ParkNever {
+			slice = min(slice, w.limit-looks)
+		}
+		if seen := w.spin(c.serverWord, awaited, slice); seen != 0 {
+			c.counters.Looks += uint64(looks + seen)
+			if yielded {
+				c.counters.Yield++
+			} else {
+				c.counters.Spin++
+			}
+			w.adapt(false)
+			return nil
+		}
+		looks += slice
+		if n%clockEvery == 0 {
+			if err := c.check(ctx, &checked); err != nil {
+				return err
+			}
+		}
+	}
+	c.counters.Looks += uint64(looks)
+	err := c.park(ctx, awaited)
+	if err == nil {
+		c.counters.Park++
+	}
+	w.adapt(true)
+	return err
+}
+
+// check looks at the context, and every liveness at the peer.
+func (c *Caller) check(ctx context.Context, checked *time.Time) error {
+	now := time.Now()
+	if checked.IsZero() {
+		*checked = now
+	}
+	if deadline, ok := ctx.Deadline(); ok && !now.Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	if now.Sub(*checked) < liveness {
+		return nil
+	}
+	*checked = now
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errorOf(c.ch.raw.Check())
+}

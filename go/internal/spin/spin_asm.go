@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build amd64 || arm64
+
+package spin
+
+// Until looks at *word up to looks times, with a CPU relax instruction between
+// looks, and returns the number of the look that saw want, or 0. The load that
+// saw it has acquire semantics.
+//
+//go:noescape
+func Until(word *uint64, want uint64, looks uint32) uint32
+
+// UntilHot is Until without the relax instruction.
+//
+//go:noescape
+func UntilHot(word *uint64, want uint64, looks uint32) uint32
+
+// StoreRelease stores value behind everything that was written before, without
+// the full fence that sync/atomic's store has.
+//
+//go:noescape
+func StoreRelease(word *uint64, value uint64)
+
+// Fence orders every earlier store before every later load.
+func Fence()
+
+// Pause is one CPU relax instruction.
+func Pause()

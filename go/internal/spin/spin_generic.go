@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !amd64 && !arm64
+
+package spin
+
+import "sync/atomic"
+
+// Until looks at *word up to looks times and returns the number of the look
+// that saw want, or 0.
+func Until(word *uint64, want uint64, looks uint32) uint32 {
+	for n := uint32(1); n <= looks; n++ {
+		if atomic.LoadUint64(word) == want {
+			return n
+		}
+	}
+	return 0
+}
+
+// UntilHot is Until.
+func UntilHot(word *uint64, want uint64, looks uint32) uint32 { return Until(word, want, looks) }
+
+// StoreRelease stores value; here with a full fence.
+func StoreRelease(word *uint64, value uint64) { atomic.StoreUint64(word, value) }
+
+// Fence orders every earlier store before every later load.
+func Fence() {
+	var word uint64
+	atomic.AddUint64(&word, 1)
+}
+
+// Pause does nothing here.
+func Pause() {}

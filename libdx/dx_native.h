@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * For bindings in other languages that run the fast path themselves: where things lie, and the
+ * slow steps as functions. A binding keeps the contract of docs/protocol.md; offsets come from
+ * here at compile time, so that they cannot drift. C programs need none of this.
+ */
+#ifndef DX_NATIVE_H
+#define DX_NATIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dx_caller.h"
+#include "dx_channel.h"
+#include "dx_serve.h"
+#include "dx_status.h"
+
+DX_BEGIN_DECLS
+
+/* Offsets and sizes within the region's structures, in bytes; see docs/protocol.md. */
+enum dx_native_offset {
+    DX_NATIVE_LINE = 64,
+    DX_NATIVE_CALLER_WORD = 0,
+    DX_NATIVE_CALLER_BYTES = 8,
+    DX_NATIVE_CALLER_TYPE = 12,
+    DX_NATIVE_CALLER_PARKED = 16,
+    DX_NATIVE_SERVER_WORD = 0,
+    DX_NATIVE_SERVER_BYTES = 8,
+    DX_NATIVE_SERVER_STATUS = 12,
+    DX_NATIVE_SERVER_RESULT = 16,
+    DX_NATIVE_SERVER_CELL = 20,
+    DX_NATIVE_CELL_ARMED = 0,
+    DX_NATIVE_CELL_RINGS = 4,
+};
+
+/* Where a caller's slot lies. Pointers are into the region, valid until dx_caller_close. */
+struct dx_native_caller {
+    void *line;
+    void *server_line;
+    void *cells;
+    void *counters; /* struct dx_stats, sole writer: the caller */
+    void *request;
+    void *response;
+    uint32_t cells_count;
+    uint32_t cell;        /* the caller's own */
+    uint32_t shared_cell; /* one for all callers of this side in this process */
+    uint32_t slot;
+    uint32_t epoch;
+    uint32_t sequence; /* of the latest request */
+    uint32_t spin_max; /* as lowered by DX_ADAPT_COST */
+    bool begun;        /* the server has seen our epoch */
+    bool abandoned;    /* the latest request may still be running */
+};
+
+/* Where a serving thread's things lie, until dx_native_serve_end. */
+struct dx_native_server {
+    void *caller_lines; /* of all slots of the region */
+    void *server_lines;
+    void *cells;
+    void *counters; /* struct dx_stats */
+    void *serving;  /* uint64_t journal: (slot + 1) << 32 | sequence */
+    void *slots_used;
+    void *payload;
+    uint64_t payload_stride;
+    uint64_t response_offset;
+    uint32_t cells_count;
+    uint32_t cell;
+    uint32_t base;  /* first slot of the calling side */
+    uint32_t count; /* slots of the calling side */
+    uint32_t spin_max;
+};
+
+DX_API void dx_native_caller(const struct dx_caller *caller, struct dx_native_caller *out);
+
+/* Tells libdx how the binding left the slot; call it before dx_caller_close. */
+DX_API void dx_native_caller_settle(struct dx_caller *caller, uint32_t sequence, bool begun,
+                                    bool abandoned);
+
+/* Reserves serving on this channel for the binding (DX_ERR_BUSY if it is taken). */
+DX_API dx_status dx_native_serve_begin(struct dx_channel *channel);
+
+/* Takes over the slots of serving thread `index` of `threads`. seen has `count` elements (see
+ * dx_native_server) and is filled with the words that need no answer. */
+DX_API dx_status dx_native_server_begin(struct dx_channel *channel, uint32_t index,
+                                        uint32_t threads, struct dx_native_server *out);
+DX_API void dx_native_server_takeover(struct dx_channel *channel, uint32_t index, uint32_t threads,
+                                      uint64_t *seen);
+
+/* Ends it: callers ring nobody any more. */
+DX_API void dx_native_serve_end(struct dx_channel *channel, uint32_t threads);
+
+/* Rings the sleeper of a cell, if there is one. True if this call rang. One system call. */
+DX_API bool dx_native_ring(struct dx_channel *channel, uint32_t cell);
+
+/* Announces a sleep in a cell; look once more behind it, then sleep at most timeout_ns (> 0), then
+ * disarm. Kinds and limits are those of the channel's wait strategy. Sleep returns true if rung. */
+DX_API uint32_t dx_native_arm(struct dx_channel *channel, uint32_t cell);
+DX_API bool dx_native_sleep(struct dx_channel *channel, uint32_t cell, uint32_t armed,
+                            int64_t timeout_ns);
+DX_API void dx_native_disarm(struct dx_channel *channel, uint32_t cell, uint32_t armed);
+
+/* Is waiting still worth while? DX_OK, DX_ERR_STOPPED, _PEER_CLOSED, _PEER_DEAD. */
+DX_API dx_status dx_native_check(const struct dx_channel *channel);
+
+DX_END_DECLS
+
+#endif

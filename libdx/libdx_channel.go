@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package libdx
+
+/*
+#include <stdlib.h>
+#include "dx.h"
+#include "dx_native.h"
+*/
+import "C"
+
+import "unsafe"
+
+// Channel is a struct dx_channel.
+type Channel struct{ c *C.struct_dx_channel }
+
+// Create is dx_create.
+func Create(url string, slots, guestSlots uint32, request, response uint64,
+	wait *Wait) (Channel, error) {
+	text := C.CString(url)
+	defer C.free(unsafe.Pointer(text))
+	config := (*C.struct_dx_config)(C.calloc(1, C.sizeof_struct_dx_config))
+	defer C.free(unsafe.Pointer(config))
+	config.slots = C.uint32_t(slots)
+	config.guest_slots = C.uint32_t(guestSlots)
+	config.request_capacity = C.size_t(request)
+	config.response_capacity = C.size_t(response)
+	copied := (*C.struct_dx_wait)(C.malloc(C.sizeof_struct_dx_wait))
+	defer C.free(unsafe.Pointer(copied))
+	*copied = *wait.c()
+	config.wait = copied
+	var ch Channel
+	err := checked(func() C.dx_status { return C.dx_create(text, config, &ch.c) })
+	return ch, err
+}
+
+// Attach is dx_attach.
+func Attach(url string, wait *Wait, timeoutNs int64) (Channel, error) {
+	text := C.CString(url)
+	defer C.free(unsafe.Pointer(text))
+	var ch Channel
+	err := checked(func() C.dx_status {
+		return C.dx_attach(text, wait.c(), C.int64_t(timeoutNs), &ch.c)
+	})
+	return ch, err
+}
+
+// Observe is dx_observe.
+func Observe(url string) (Channel, error) {
+	text := C.CString(url)
+	defer C.free(unsafe.Pointer(text))
+	var ch Channel
+	err := checked(func() C.dx_status { return C.dx_observe(text, &ch.c) })
+	return ch, err
+}
+
+// Stop is dx_stop.
+func (ch Channel) Stop() { C.dx_stop(ch.c) }
+
+// Close is dx_close.
+func (ch Channel) Close() error {
+	return checked(func() C.dx_status { return C.dx_close(ch.c) })
+}
+
+// Peer is dx_channel_peer.
+func (ch Channel) Peer() int { return int(C.dx_channel_peer(ch.c)) }
+
+// RequestCapacity is dx_channel_request_capacity.
+func (ch Channel) RequestCapacity() int { return int(C.dx_channel_request_capacity(ch.c)) }
+
+// ResponseCapacity is dx_channel_response_capacity.
+func (ch Channel) ResponseCapacity() int { return int(C.dx_channel_response_capacity(ch.c)) }
+
+// Slots is dx_channel_slots.
+func (ch Channel) Slots() int { return int(C.dx_channel_slots(ch.c)) }
+
+// RegionBytes is dx_channel_region_bytes.
+func (ch Channel) RegionBytes() uint64 { return uint64(C.dx_channel_region_bytes(ch.c)) }
+
+// FD is dx_channel_fd.
+func (ch Channel) FD() int { return int(C.dx_channel_fd(ch.c)) }
+
+// Check is dx_native_check.
+func (ch Channel) Check() Status { return Status(C.dx_native_check(ch.c)) }
+
+// Ring is dx_native_ring.
+func (ch Channel) Ring(cell uint32) bool { return bool(C.dx_native_ring(ch.c, C.uint32_t(cell))) }
+
+// Arm is dx_native_arm.
+func (ch Channel) Arm(cell uint32) uint32 {
+	return uint32(C.dx_native_arm(ch.c, C.uint32_t(cell)))
+}
+
+// Sleep is dx_native_sleep: it holds an OS thread meanwhile.
+func (ch Channel) Sleep(cell, armed uint32, timeoutNs int64) bool {
+	return bool(C.dx_native_sleep(ch.c, C.uint32_t(cell), C.uint32_t(armed), C.int64_t(timeoutNs)))
+}
+
+// Disarm is dx_native_disarm.
+func (ch Channel) Disarm(cell, armed uint32) {
+	C.dx_native_disarm(ch.c, C.uint32_t(cell), C.uint32_t(armed))
+}
+
+// Stats is struct dx_stats, field by field.
+type Stats struct {
+	Calls, RequestBytes, ResponseBytes uint64
+	Looks, Spin, Yield, Park           uint64
+	Errors, Timeouts, Parks, ParkNs    uint64
+	Spurious, Rings, Rescued, Yields   uint64
+	SpinLimit                          uint64
+}
+
+var _ = [1]struct{}{}[unsafe.Sizeof(Stats{})-C.sizeof_struct_dx_stats]
+
+// ReadStats is dx_stats_read.
+func (ch Channel) ReadStats(of int) (s Stats, err error) {
+	err = checked(func() C.dx_status {
+		return C.dx_stats_read(ch.c, C.enum_dx_stats_of(of), (*C.struct_dx_stats)(unsafe.Pointer(&s)))
+	})
+	return s, err
+}
+
+// ReadSlotStats is dx_stats_read_slot.
+func (ch Channel) ReadSlotStats(slot uint32) (s Stats, err error) {
+	err = checked(func() C.dx_status {
+		return C.dx_stats_read_slot(ch.c, C.uint32_t(slot),
+			(*C.struct_dx_stats)(unsafe.Pointer(&s)))
+	})
+	return s, err
+}
