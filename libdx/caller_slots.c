@@ -98,7 +98,7 @@ dx_status dx_caller_open(struct dx_channel *channel, int64_t timeout_ns, struct 
         .slot = slot,
         .channel = channel,
     };
-    dx_waiter_init(&c->waiter, &channel->wait, channel->park_looks, &channel->counters[slot]);
+    dx_waiter_init(&c->waiter, &channel->wait, &channel->cost, &channel->counters[slot]);
     c->waiter.liveness_ns = channel->liveness_ns;
     *out = c;
     return DX_OK;

@@ -54,15 +54,10 @@ static dx_status make(enum dx_side side, const struct dx_wait *wait, struct dx_c
     c->wait = chosen;
     c->liveness_ns = DX_LIVENESS_NS;
     (void)pthread_mutex_init(&c->lock, NULL);
-    if (chosen.adapt == DX_ADAPT_COST) {
-        int64_t park_ns;
-        int64_t look_ps;
-        status = dx_wait_measure(&chosen, &park_ns, &look_ps);
-        if (status == DX_OK) {
-            int64_t looks = park_ns * 1000 / look_ps;
-            c->park_looks = looks < 1 ? 1 : looks > UINT32_MAX ? UINT32_MAX : (uint32_t)looks;
-        }
-    }
+    if (chosen.adapt == DX_ADAPT_COST)
+        status = dx_wait_measure(&chosen, &c->cost.park_ns, &c->cost.look_ps);
+    else
+        c->cost.look_ps = dx_wait_look_ps(chosen.relax);
     if (status != DX_OK) {
         destroy(c);
         return status;

@@ -18,7 +18,7 @@ struct dx_channel {
     bool observer;
     uint32_t epoch;      /* of the words of our callers */
     struct dx_wait wait; /* checked */
-    uint32_t park_looks; /* DX_ADAPT_COST: what a park costs, in looks; else 0 */
+    struct dx_wait_cost cost;
     int64_t liveness_ns;
 
     struct dx_header *header;

@@ -47,10 +47,11 @@ struct dx_native_caller {
     uint32_t shared_cell; /* one for all callers of this side in this process */
     uint32_t slot;
     uint32_t epoch;
-    uint32_t sequence; /* of the latest request */
-    uint32_t spin_max; /* as lowered by DX_ADAPT_COST */
-    bool begun;        /* the server has seen our epoch */
-    bool abandoned;    /* the latest request may still be running */
+    uint32_t sequence;   /* of the latest request */
+    uint32_t spin_max;   /* as lowered by DX_ADAPT_COST */
+    int64_t spin_max_ns; /* what that many looks take */
+    bool begun;          /* the server has seen our epoch */
+    bool abandoned;      /* the latest request may still be running */
 };
 
 /* Where a serving thread's things lie, until dx_native_serve_end. */
@@ -69,6 +70,7 @@ struct dx_native_server {
     uint32_t base;  /* first slot of the calling side */
     uint32_t count; /* slots of the calling side */
     uint32_t spin_max;
+    int64_t spin_max_ns;
 };
 
 DX_API void dx_native_caller(const struct dx_caller *caller, struct dx_native_caller *out);

@@ -8,7 +8,8 @@
  *   park   announce it, look once more, then sleep until rung or the deadline
  *
  * `limit` begins at spin_start and stays there (adapt off), or moves between spin_min and
- * spin_max: up by spin_inc when a wait ended before parking, down by spin_dec when it had to park.
+ * spin_max: up by spin_inc when a wait ended before parking, or parked so briefly (less than twice
+ * the time of spin_max looks) that spinning would have ended it, too; down by spin_dec otherwise.
  *
  * A *look* is one load of the awaited word (a serving thread: one round over its slots) and one
  * relax; it takes 10 to 45 ns on today's x86.
@@ -50,7 +51,7 @@ struct dx_wait {
     uint32_t spin_inc;       /* looks added when spinning paid */
     uint32_t spin_dec;       /* looks taken away when it did not */
     uint32_t yield_every;    /* looks between yields; 0: never yield */
-    uint32_t burst;          /* calls in a row without a yield before one is forced; 0: never */
+    uint32_t burst;          /* goroutines: calls in a row before a yield is forced; 0: never */
     uint32_t relax;          /* enum dx_relax */
     uint32_t park;           /* enum dx_park */
     uint32_t adapt;          /* enum dx_adapt */

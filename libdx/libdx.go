@@ -18,6 +18,8 @@ package libdx
 import "C"
 
 import (
+	"context"
+	"io/fs"
 	"runtime"
 	"unsafe"
 )
@@ -93,10 +95,21 @@ func (e *Error) Error() string {
 	return "dx: " + text + ": " + e.Detail
 }
 
-// Is makes two errors of one status equal for errors.Is.
+// Is makes two errors of one status equal for errors.Is, and a status equal to
+// what the standard library calls the same thing.
 func (e *Error) Is(target error) bool {
-	other, ok := target.(*Error)
-	return ok && other.Status == e.Status && other.Detail == ""
+	if other, ok := target.(*Error); ok {
+		return other.Status == e.Status && other.Detail == ""
+	}
+	switch e.Status {
+	case ErrTimeout, ErrNoPeer:
+		return target == context.DeadlineExceeded
+	case ErrPermission:
+		return target == fs.ErrPermission
+	case ErrHostExists, ErrGuestExists:
+		return target == fs.ErrExist
+	}
+	return false
 }
 
 // checked runs f, whose error text belongs to the thread it ran on.

@@ -55,6 +55,7 @@ type CallerView struct {
 	SharedCell, Slot        uint32
 	Epoch, Sequence         uint32
 	SpinMax                 uint32
+	SpinMaxNs               int64
 	Begun, Abandoned        bool
 }
 
@@ -67,7 +68,7 @@ func (k Caller) View() CallerView {
 		Counters: (*Stats)(v.counters), Request: v.request, Response: v.response,
 		CellsCount: uint32(v.cells_count), Cell: uint32(v.cell),
 		SharedCell: uint32(v.shared_cell), Slot: uint32(v.slot), Epoch: uint32(v.epoch),
-		Sequence: uint32(v.sequence), SpinMax: uint32(v.spin_max),
+		Sequence: uint32(v.sequence), SpinMax: uint32(v.spin_max), SpinMaxNs: int64(v.spin_max_ns),
 		Begun: bool(v.begun), Abandoned: bool(v.abandoned),
 	}
 }

@@ -41,6 +41,7 @@ void dx_native_caller(const struct dx_caller *c, struct dx_native_caller *out)
         .epoch = c->epoch,
         .sequence = c->sequence,
         .spin_max = c->waiter.wait.spin_max,
+        .spin_max_ns = c->waiter.spin_max_ns,
         .begun = c->book.begun,
         .abandoned = c->book.abandoned,
     };
@@ -78,7 +79,7 @@ static struct dx_server server_of(struct dx_channel *c, uint32_t index, uint32_t
         .worker = dx_channel_worker(c, c->side, index),
         .cell = dx_cell_of_worker(c->geometry.slots, c->side, index),
     };
-    dx_waiter_init(&s.waiter, &c->wait, c->park_looks, &s.worker->counters);
+    dx_waiter_init(&s.waiter, &c->wait, &c->cost, &s.worker->counters);
     return s;
 }
 
@@ -104,6 +105,7 @@ dx_status dx_native_server_begin(struct dx_channel *c, uint32_t index, uint32_t 
         .base = s.base,
         .count = s.count,
         .spin_max = s.waiter.wait.spin_max,
+        .spin_max_ns = s.waiter.spin_max_ns,
     };
     return DX_OK;
 }

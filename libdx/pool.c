@@ -36,7 +36,7 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
         .worker = dx_channel_worker(c, c->side, index),
         .cell = dx_cell_of_worker(c->geometry.slots, c->side, index),
     };
-    dx_waiter_init(&s->waiter, &c->wait, c->park_looks, &s->worker->counters);
+    dx_waiter_init(&s->waiter, &c->wait, &c->cost, &s->worker->counters);
     s->waiter.liveness_ns = c->liveness_ns;
     if ((options->flags & DX_SERVE_COPY) != 0) {
         size_t room = c->geometry.request_capacity;

@@ -5,19 +5,23 @@
 
 #include "clock.h"
 
-void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait, uint32_t park_looks,
-                    struct dx_counters *counters)
+void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
+                    const struct dx_wait_cost *cost, struct dx_counters *counters)
 {
     waiter->wait = *wait;
     struct dx_wait *w = &waiter->wait;
-    if (w->adapt == DX_ADAPT_COST && park_looks != 0 && park_looks < w->spin_max) {
-        w->spin_max = park_looks;
-        w->spin_min = w->spin_min < w->spin_max ? w->spin_min : w->spin_max;
-        w->spin_start = w->spin_start < w->spin_max ? w->spin_start : w->spin_max;
+    if (w->adapt == DX_ADAPT_COST && cost->park_ns != 0) {
+        int64_t looks = cost->park_ns * 1000 / cost->look_ps + 1;
+        if (looks < w->spin_max) {
+            w->spin_max = (uint32_t)looks;
+            w->spin_min = w->spin_min < w->spin_max ? w->spin_min : w->spin_max;
+            w->spin_start = w->spin_start < w->spin_max ? w->spin_start : w->spin_max;
+        }
     }
     waiter->limit = w->spin_start;
     waiter->burst = 0;
     waiter->counters = counters;
+    waiter->spin_max_ns = w->spin_max * cost->look_ps / 1000;
     waiter->liveness_ns = DX_LIVENESS_NS;
     /* Relaxed: a gauge for observers, as all counters. */
     dx_store_relaxed(&counters->spin_limit, waiter->limit);
@@ -30,13 +34,18 @@ void dx_waiter_yield(struct dx_waiter *waiter)
     dx_count(&waiter->counters->yields, 1u);
 }
 
-/* Moves the limit after a wait. */
-static void adapt(struct dx_waiter *waiter, enum dx_phase phase)
+/*
+ * Moves the limit after a wait: up if spinning paid or would have, down if not. It would have paid
+ * if the sleep was short. How short is known only from the time we slept, which holds our own
+ * wake-up, too, and that takes about as long as the other side's: hence the factor 2. Without this
+ * second case two sides that once began to sleep would wake each other for ever.
+ */
+static void adapt(struct dx_waiter *waiter, enum dx_phase phase, int64_t slept_ns)
 {
     const struct dx_wait *w = &waiter->wait;
     if (w->adapt == DX_ADAPT_OFF)
         return;
-    if (phase == DX_PHASE_PARK) {
+    if (phase == DX_PHASE_PARK && slept_ns > 2 * waiter->spin_max_ns) {
         uint32_t room = waiter->limit > w->spin_min ? waiter->limit - w->spin_min : 0;
         waiter->limit -= room < w->spin_dec ? room : w->spin_dec;
     } else if (waiter->limit < w->spin_max) {
@@ -63,6 +72,7 @@ struct progress {
     int64_t timeout_ns;
     int64_t deadline_ns; /* 0: the clock has not been read yet */
     int64_t checked_ns;
+    int64_t slept_ns;
     enum dx_phase phase;
 };
 
@@ -125,8 +135,8 @@ static int64_t sleep_limit(const struct dx_waiter *waiter, const struct progress
 }
 
 /* One announced sleep; returns true if there is news. */
-static bool sleep_once(struct dx_waiter *waiter, const struct dx_source *source,
-                       const struct progress *p, int64_t now)
+static bool sleep_once(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p,
+                       int64_t now)
 {
     struct dx_counters *c = waiter->counters;
     uint32_t armed = dx_cell_arm(source->cell, (enum dx_park)waiter->wait.park);
@@ -138,7 +148,9 @@ static bool sleep_once(struct dx_waiter *waiter, const struct dx_source *source,
     if (!news) {
         dx_count(&c->parks, 1u);
         bool rung = dx_cell_wait(source->cell, armed, &waiter->wait, sleep_limit(waiter, p, now));
-        dx_count(&c->park_ns, (uint64_t)(dx_clock_ns() - now));
+        int64_t slept_ns = dx_clock_ns() - now;
+        p->slept_ns += slept_ns;
+        dx_count(&c->park_ns, (uint64_t)slept_ns);
         news = source->look(source->user);
         if (rung && !news)
             dx_count(&c->spurious, 1u);
@@ -183,6 +195,6 @@ dx_status dx_wait_on(struct dx_waiter *waiter, const struct dx_source *source, u
         count_phase(waiter, p.phase, p.looks);
     else
         dx_count(&waiter->counters->looks, p.looks);
-    adapt(waiter, p.phase);
+    adapt(waiter, p.phase, p.slept_ns);
     return status;
 }

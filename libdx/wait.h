@@ -27,12 +27,19 @@
 /* How a wait ended, or has got so far. */
 enum dx_phase { DX_PHASE_SPIN, DX_PHASE_YIELD, DX_PHASE_PARK };
 
+/* What waiting costs on this machine, measured when a channel opens. */
+struct dx_wait_cost {
+    int64_t look_ps; /* one look */
+    int64_t park_ns; /* a park and its wake-up; 0 where nobody asked (DX_ADAPT_COST does) */
+};
+
 /* One thread's waiting: its strategy, its limit of now, and where it counts. */
 struct dx_waiter {
     struct dx_wait wait;
     uint32_t limit; /* looks */
     uint32_t burst; /* calls since the last yield */
     struct dx_counters *counters;
+    int64_t spin_max_ns; /* what spin_max looks take */
     int64_t liveness_ns; /* DX_LIVENESS_NS, but for tests */
 };
 
@@ -49,9 +56,12 @@ struct dx_source {
     struct dx_cell *cell;
 };
 
-/* Prepares a waiter; spin_max is lowered to park_looks if that is not 0. */
-void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait, uint32_t park_looks,
-                    struct dx_counters *counters);
+/* Prepares a waiter. With DX_ADAPT_COST spin_max is lowered to what a park costs. */
+void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
+                    const struct dx_wait_cost *cost, struct dx_counters *counters);
+
+/* Measures one look; takes some 0.1 ms. */
+int64_t dx_wait_look_ps(uint32_t relax);
 
 /* How many looks to take before the first yield or sleep. */
 static inline uint32_t dx_waiter_first_looks(const struct dx_waiter *waiter)

@@ -10,9 +10,10 @@
 #include "cell.h"
 #include "clock.h"
 #include "error.h"
+#include "wait.h"
 
 #define ROUNDS 101
-#define LOOKS 10000
+#define LOOKS 1000
 #define SLEEP_NS 1000000000ll
 
 struct pair {
@@ -73,19 +74,24 @@ static dx_status start_answering(struct pair *p, pthread_t *thread)
                   : DX_OK;
 }
 
-static int64_t measure_look_ps(const struct dx_wait *wait)
+int64_t dx_wait_look_ps(uint32_t relax)
 {
     _Atomic uint64_t word = 0;
-    int64_t start = dx_clock_ns();
-    for (int i = 0; i < LOOKS; i++) {
-        /* Relaxed: only the time that a load takes matters. */
-        if (dx_load_relaxed(&word) != 0)
-            break;
-        if (wait->relax == DX_RELAX_PAUSE)
-            dx_relax_pause();
+    int64_t best_ps = INT64_MAX;
+    /* The best of a few, as what interrupts us is no part of a look. */
+    for (int round = 0; round < 3; round++) {
+        int64_t start = dx_clock_ns();
+        for (int i = 0; i < LOOKS; i++) {
+            /* Relaxed: only the time that a load takes matters. */
+            if (dx_load_relaxed(&word) != 0)
+                break;
+            if (relax == DX_RELAX_PAUSE)
+                dx_relax_pause();
+        }
+        int64_t ps = (dx_clock_ns() - start) * 1000 / LOOKS;
+        best_ps = ps < best_ps ? ps : best_ps;
     }
-    int64_t ps = (dx_clock_ns() - start) * 1000 / LOOKS;
-    return ps > 0 ? ps : 1;
+    return best_ps > 0 ? best_ps : 1;
 }
 
 dx_status dx_wait_measure(const struct dx_wait *wait, int64_t *park_ns, int64_t *look_ps)
@@ -114,7 +120,7 @@ dx_status dx_wait_measure(const struct dx_wait *wait, int64_t *park_ns, int64_t 
         qsort(p->round_ns, ROUNDS, sizeof *p->round_ns, by_value);
         /* A round trip holds two parks with their wake-ups. */
         *park_ns = p->round_ns[ROUNDS / 2] / 2;
-        *look_ps = measure_look_ps(wait);
+        *look_ps = dx_wait_look_ps(wait->relax);
     }
     free(p);
     return status;

@@ -118,7 +118,7 @@ func newCaller(ch *Channel, raw libdx.Caller) *Caller {
 		response:     unsafe.Slice((*byte)(v.Response), ch.raw.ResponseCapacity()),
 		wake:         make(chan error, 1),
 	}
-	c.waiter.init(&ch.wait, v.SpinMax, v.Counters)
+	c.waiter.init(&ch.wait, v.SpinMax, v.SpinMaxNs, v.Counters)
 	return c
 }
 

@@ -7,7 +7,8 @@ import "dx/libdx"
 // Error is a failure: its kind is Status, its Detail says what was wrong, with
 // what value, and what to do. Compare with errors.Is against the variables
 // below. ErrTimeout and ErrNoPeer are context.DeadlineExceeded as well,
-// ErrPermission is fs.ErrPermission, and ErrHostExists is fs.ErrExist.
+// ErrPermission is fs.ErrPermission, ErrHostExists and ErrGuestExists are
+// fs.ErrExist.
 type Error = libdx.Error
 
 // The kinds of failure; dx_status.h says more about each.

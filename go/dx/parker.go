@@ -28,27 +28,27 @@ func (p *parker) init(ch *Channel) {
 }
 
 // park announces the sleep to the server and sleeps until the awaited word is
-// there, the context ends or the peer is gone.
-func (c *Caller) park(ctx context.Context, awaited uint64) error {
+// there, the context ends or the peer is gone. It returns how long it slept.
+func (c *Caller) park(ctx context.Context, awaited uint64) (slept time.Duration, err error) {
 	p := &c.ch.parker
 	if err := p.add(c, awaited); err != nil {
-		return err
+		return 0, err
 	}
 	c.counters.Parks++
 	began := time.Now()
-	var err error
 	select {
 	case err = <-c.wake:
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
 	p.remove(c)
-	c.counters.ParkNs += uint64(time.Since(began))
+	slept = time.Since(began)
+	c.counters.ParkNs += uint64(slept)
 	// A word that came in the last moment counts.
 	if atomic.LoadUint64(c.serverWord) == awaited {
-		return nil
+		err = nil
 	}
-	return err
+	return slept, err
 }
 
 func (p *parker) add(c *Caller, awaited uint64) error {

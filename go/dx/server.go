@@ -60,7 +60,7 @@ func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server
 	if o.CopyRequests {
 		s.copied = make([]byte, s.requestCapacity)
 	}
-	s.waiter.init(&ch.wait, v.SpinMax, v.Counters)
+	s.waiter.init(&ch.wait, v.SpinMax, v.SpinMaxNs, v.Counters)
 	ch.raw.Takeover(index, n, s.seen)
 	return s, nil
 }
@@ -237,7 +237,7 @@ func (s *server) await() error {
 			} else {
 				s.counters.Spin++
 			}
-			w.adapt(false)
+			w.adapt(0)
 			return nil
 		}
 		if sliced++; sliced < w.slice {
@@ -268,6 +268,7 @@ func (s *server) yield(n uint32) {
 
 // park sleeps in the server's cell, with an OS thread, until there is news.
 func (s *server) park() error {
+	var slept time.Duration
 	for {
 		if s.ended.Load() || s.ch.stopped.Load() {
 			return ErrStopped
@@ -279,7 +280,9 @@ func (s *server) park() error {
 			s.counters.Parks++
 			began := time.Now()
 			rung := s.ch.raw.Sleep(s.cell, armed, int64(s.ch.parker.sleepLimit()))
-			s.counters.ParkNs += uint64(time.Since(began))
+			asleep := time.Since(began)
+			slept += asleep
+			s.counters.ParkNs += uint64(asleep)
 			news = s.look()
 			if rung && !news {
 				s.counters.Spurious++
@@ -291,7 +294,7 @@ func (s *server) park() error {
 		s.ch.raw.Disarm(s.cell, armed)
 		if news {
 			s.counters.Park++
-			s.waiter.adapt(true)
+			s.waiter.adapt(slept)
 			return nil
 		}
 		if err := s.checkPeer(); err != nil {

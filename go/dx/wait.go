@@ -142,3 +142,9 @@ func (a *Adapt) UnmarshalText(text []byte) error {
 	*a = Adapt(i)
 	return err
 }
+
+// Raw returns the strategy as the C library takes it, checked.
+func (w Wait) Raw() (libdx.Wait, error) {
+	raw := w.libdx()
+	return raw, raw.Check()
+}

@@ -30,15 +30,17 @@ type waiter struct {
 	limit      uint32 // looks before parking
 	slice      uint32 // looks between yields
 	firstLooks uint32
+	spinMax    time.Duration // what SpinMax looks take
 	relax      bool
 	counters   *libdx.Stats
 }
 
-func (w *waiter) init(wait *libdx.Wait, spinMax uint32, counters *libdx.Stats) {
+func (w *waiter) init(wait *libdx.Wait, spinMax uint32, spinMaxNs int64, counters *libdx.Stats) {
 	w.wait = *wait
 	w.wait.SpinMax = spinMax
 	w.wait.SpinMin = min(wait.SpinMin, spinMax)
 	w.limit = min(wait.SpinStart, spinMax)
+	w.spinMax = time.Duration(spinMaxNs)
 	w.slice = lookSlice
 	if wait.YieldEvery != 0 {
 		w.slice = min(wait.YieldEvery, lookSlice)
@@ -66,12 +68,12 @@ func (w *waiter) yield(n uint32) {
 	runtime.Gosched()
 }
 
-// adapt moves the limit after a wait.
-func (w *waiter) adapt(parked bool) {
+// adapt moves the limit after a wait that slept so long: wait.c says why.
+func (w *waiter) adapt(slept time.Duration) {
 	if w.wait.Adapt == libdx.AdaptOff {
 		return
 	}
-	if parked {
+	if slept > 2*w.spinMax {
 		w.limit -= min(w.limit-min(w.limit, w.wait.SpinMin), w.wait.SpinDec)
 	} else if w.limit < w.wait.SpinMax {
 		w.limit += min(w.wait.SpinMax-w.limit, w.wait.SpinInc)
@@ -102,7 +104,7 @@ func (c *Caller) await(ctx context.Context, awaited uint64, looks uint32) error 
 			} else {
 				c.counters.Spin++
 			}
-			w.adapt(false)
+			w.adapt(0)
 			return nil
 		}
 		looks += slice
@@ -113,11 +115,11 @@ func (c *Caller) await(ctx context.Context, awaited uint64, looks uint32) error 
 		}
 	}
 	c.counters.Looks += uint64(looks)
-	err := c.park(ctx, awaited)
+	slept, err := c.park(ctx, awaited)
 	if err == nil {
 		c.counters.Park++
 	}
-	w.adapt(true)
+	w.adapt(slept)
 	return err
 }
 

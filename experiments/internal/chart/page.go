@@ -1,0 +1,155 @@
+package chart
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// Sizes of a page in points (a vg.Length is one); its height grows with legend and footer.
+const (
+	pageWidth  = 720
+	plotHeight = 400
+	margin     = 14
+	// plotIndent puts the legend under the plot and not under its axis.
+	plotIndent = 40
+	// plotWidth is about what the vertical axis leaves to the plot; it decides which labels fit.
+	plotWidth = pageWidth - 2*margin - 60
+)
+
+// dpi of the PNG is twice what a screen shows, for sharp text. A variable, so that tests can draw
+// faster.
+var dpi = 144
+
+// howToRead stands above the footer of every chart.
+const howToRead = "Points are medians; bars reach from the slowest to the fastest run."
+
+// page is a plot, its legend below, and the footer under both.
+type page struct {
+	plot   *plot.Plot
+	legend plot.Legend
+	names  []string
+	footer string
+}
+
+// save draws all formats before it writes the first, so that a failure leaves no odd pair.
+func (g page) save(pngPath, svgPath string) error {
+	setFonts(g.plot, &g.legend)
+	lines := append([]string{howToRead}, wrap(g.footer, footerStyle(), pageWidth-2*margin)...)
+	legendHeight := heightOf(g.legend, g.names) + margin
+	footerHeight := footerStyle().Rectangle("x").Size().Y * 1.5 * vg.Length(len(lines))
+	height := plotHeight + legendHeight + footerHeight + 2*margin
+
+	png := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(dpi))}
+	svg := vgsvg.New(pageWidth, height)
+	for _, canvas := range []vg.CanvasSizer{png, svg} {
+		g.draw(draw.New(canvas), legendHeight, footerHeight, lines)
+	}
+	for path, content := range map[string]io.WriterTo{pngPath: png, svgPath: svg} {
+		if path == "" {
+			continue
+		}
+		if err := replace(path, content); err != nil {
+			return fmt.Errorf("chart: %w", err)
+		}
+	}
+	return nil
+}
+
+func (g page) draw(c draw.Canvas, legendHeight, footerHeight vg.Length, lines []string) {
+	c.SetColor(g.plot.BackgroundColor)
+	c.Fill(c.Rectangle.Path())
+	inner := draw.Crop(c, margin, -margin, margin, -margin)
+	g.plot.Draw(draw.Crop(inner, 0, 0, legendHeight+footerHeight, 0))
+	below := inner.Min.Y + footerHeight
+	legend := inner
+	legend.Min.Y, legend.Max.Y = below, below+legendHeight-margin/2
+	g.legend.Draw(draw.Crop(legend, plotIndent, 0, 0, 0))
+	style := footerStyle()
+	for i, line := range lines {
+		y := inner.Min.Y + footerHeight*(1-vg.Length(i)/vg.Length(len(lines)))
+		c.FillText(style, vg.Point{X: inner.Min.X, Y: y}, line)
+	}
+}
+
+// heightOf is what the legend takes: its entries are as high as the highest of its texts.
+func heightOf(l plot.Legend, names []string) vg.Length {
+	var entry vg.Length
+	for _, name := range names {
+		entry = max(entry, l.TextStyle.Rectangle(name).Max.Y)
+	}
+	return (entry + l.Padding) * vg.Length(len(names))
+}
+
+// wrap breaks a text between words where a line would become wider than width.
+func wrap(s string, style text.Style, width vg.Length) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(s) {
+		longer := strings.TrimSpace(line + " " + word)
+		if line != "" && style.Width(longer) > width {
+			lines = append(lines, line)
+			longer = word
+		}
+		line = longer
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// shorten cuts a name that is wider than the page.
+func shorten(name string) string {
+	style := legendStyle()
+	const width = pageWidth - 2*margin - plotIndent - 50
+	if style.Width(name) <= width {
+		return name
+	}
+	letters := []rune(name)
+	for len(letters) > 0 && style.Width(string(letters)+"…") > width {
+		letters = letters[:len(letters)-1]
+	}
+	return string(letters) + "…"
+}
+
+// replace writes a file of another name beside it and renames it, so that nobody sees half of it
+// and an interrupted run leaves the old one.
+func replace(path string, content io.WriterTo) error {
+	var buffer bytes.Buffer
+	if _, err := content.WriteTo(&buffer); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	// An SVG names its typeface and does not hold it; without others to fall back on, a viewer that
+	// lacks it would take one with serifs.
+	data := bytes.ReplaceAll(buffer.Bytes(), []byte("font-family:Liberation Sans;"),
+		[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
+	temp, err := os.CreateTemp(filepath.Dir(path), ".chart-*")
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(data)
+	if err == nil {
+		err = temp.Chmod(0o644)
+	}
+	if closeErr := temp.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(temp.Name())
+	}
+	return err
+}

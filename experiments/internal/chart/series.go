@@ -1,0 +1,64 @@
+package chart
+
+import (
+	"maps"
+	"slices"
+
+	"dx/experiments/internal/result"
+	"dx/experiments/internal/stat"
+)
+
+// SeriesOf turns summaries into lines for OpsVsThreads: one for each combination of everything but
+// the number of callers, then the bare cache line and, for each payload, the bare loop, where the
+// runs measured them. Summaries without a rate, or with content that was wrong, are left out.
+func SeriesOf(summaries []result.Summary) []Series {
+	var series []Series
+	place := map[string]int{}
+	var floor rates
+	bare := map[int]rates{}
+	for _, s := range summaries {
+		if !s.OpsPerS.Known || s.VerifyFailures > 0 {
+			continue
+		}
+		name := s.Title()
+		if _, found := place[name]; !found {
+			place[name] = len(series)
+			series = append(series, Series{Name: name})
+		}
+		line := &series[place[name]]
+		line.Points = append(line.Points, Point{s.Threads, s.OpsPerS.Median, s.OpsPerS.Min, s.OpsPerS.Max})
+		floor = floor.add(s.Threads, s.FloorRTTNs)
+		bare[s.PayloadBytes] = bare[s.PayloadBytes].add(s.Threads, s.BareRTTNs)
+	}
+	series = append(series, floor.reference("bare cache line (floor)")...)
+	for _, payload := range slices.Sorted(maps.Keys(bare)) {
+		series = append(series, bare[payload].reference("bare loop, "+result.FormatBytes(payload))...)
+	}
+	return series
+}
+
+// rates are what one reference measured at each number of callers, round trips a second.
+type rates map[int][]float64
+
+func (r rates) add(threads int, rttNs result.Range) rates {
+	if !rttNs.Known || rttNs.Median <= 0 {
+		return r
+	}
+	if r == nil {
+		r = rates{}
+	}
+	r[threads] = append(r[threads], 1e9/rttNs.Median)
+	return r
+}
+
+// reference is one line through the medians, or none.
+func (r rates) reference(name string) []Series {
+	if len(r) == 0 {
+		return nil
+	}
+	line := Series{Name: name, Reference: true}
+	for _, threads := range slices.Sorted(maps.Keys(r)) {
+		line.Points = append(line.Points, Point{Threads: threads, Median: stat.Median(r[threads])})
+	}
+	return []Series{line}
+}

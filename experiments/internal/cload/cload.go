@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cload is the load of the experiments in C: caller threads and the
+// answering handler, on libdx without any Go. It links against the C objects of
+// dx/libdx, which it imports for that reason.
+package cload
+
+/*
+#cgo CFLAGS: -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror
+#cgo LDFLAGS: -lpthread -Wl,--unresolved-symbols=ignore-all
+#include <stdlib.h>
+#include "../../../libdx/dx.h"
+#include "content.h"
+#include "load.h"
+
+static int open_channel(const char *url, uint32_t slots, uint32_t bytes,
+                        const struct dx_wait *wait, struct dx_channel **out)
+{
+    struct dx_config config = {slots, 0, bytes, bytes, wait};
+    return dx_create(url, &config, out);
+}
+*/
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"dx/libdx"
+)
+
+// Host is a channel with caller threads, all in C.
+type Host struct {
+	channel *C.struct_dx_channel
+	load    *C.struct_load
+	threads int
+}
+
+// Count is what one caller did in one slice.
+type Count struct {
+	Calls, Errors, Timeouts, VerifyFailures, Dropped uint64
+	SamplesNs                                        []uint32 // valid until the next slice
+}
+
+func failure(what string, status C.int) error {
+	return fmt.Errorf("%s: %s (%s)", what, C.GoString(C.dx_status_string(C.dx_status(status))),
+		C.GoString(C.dx_last_error()))
+}
+
+func waitPointer(w *libdx.Wait) *C.struct_dx_wait { return (*C.struct_dx_wait)(unsafe.Pointer(w)) }
+
+// Create creates the region and becomes its host.
+func Create(url string, threads, bytes int, w *libdx.Wait) (*Host, error) {
+	runtime.LockOSThread() // the error's text belongs to the thread
+	defer runtime.UnlockOSThread()
+	text := C.CString(url)
+	defer C.free(unsafe.Pointer(text))
+	h := &Host{threads: threads}
+	status := C.open_channel(text, C.uint32_t(threads), C.uint32_t(bytes), waitPointer(w), &h.channel)
+	if status != C.DX_OK {
+		return nil, failure("create "+url, status)
+	}
+	return h, nil
+}
+
+// FD is the region's descriptor.
+func (h *Host) FD() int { return int(C.dx_channel_fd(h.channel)) }
+
+// RegionBytes is the size of the region.
+func (h *Host) RegionBytes() uint64 { return uint64(C.dx_channel_region_bytes(h.channel)) }
+
+// Open opens one caller a thread.
+func (h *Host) Open(bytes int, verify bool) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var status C.int
+	flag := C.int(0)
+	if verify {
+		flag = 1
+	}
+	h.load = C.load_open(h.channel, C.uint32_t(h.threads), C.uint32_t(bytes), flag, &status)
+	if h.load == nil {
+		return failure("open callers", status)
+	}
+	return nil
+}
+
+// Slice calls for d on all threads; with room > 0 the round trips are timed, at
+// most room of each caller.
+func (h *Host) Slice(d time.Duration, room int) ([]Count, time.Duration, error) {
+	var samples *C.uint32_t
+	if room > 0 {
+		samples = (*C.uint32_t)(C.calloc(C.size_t(room*h.threads), 4))
+		if samples == nil {
+			return nil, 0, fmt.Errorf("no memory for %d samples", room*h.threads)
+		}
+		defer C.free(unsafe.Pointer(samples))
+	}
+	raw := make([]C.struct_load_count, h.threads)
+	ns := C.load_slice(h.load, C.int64_t(d), samples, C.uint64_t(room), &raw[0])
+	if ns < 0 {
+		return nil, 0, fmt.Errorf("cannot start %d caller threads", h.threads)
+	}
+	counts := make([]Count, h.threads)
+	for i, r := range raw {
+		counts[i] = Count{Calls: uint64(r.calls), Errors: uint64(r.errors),
+			Timeouts: uint64(r.timeouts), VerifyFailures: uint64(r.verify_failures),
+			Dropped: uint64(r.dropped)}
+		if samples != nil {
+			row := unsafe.Slice((*uint32)(unsafe.Pointer(samples)), room*h.threads)[i*room:]
+			counts[i].SamplesNs = append([]uint32(nil), row[:r.samples]...)
+		}
+	}
+	return counts, time.Duration(ns), nil
+}
+
+// Stats reads the counters of a kind, see dx_stats.h.
+func (h *Host) Stats(of int) libdx.Stats {
+	var s libdx.Stats
+	C.dx_stats_read(h.channel, C.enum_dx_stats_of(of), (*C.struct_dx_stats)(unsafe.Pointer(&s)))
+	return s
+}
+
+// Stop ends a slice and all calls; any goroutine.
+func (h *Host) Stop() {
+	if h.load != nil {
+		C.load_interrupt(h.load)
+	}
+	C.dx_stop(h.channel)
+}
+
+// Close closes callers and channel; no slice may be running.
+func (h *Host) Close() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if h.load != nil {
+		C.load_close(h.load)
+		h.load = nil
+	}
+	if status := C.dx_close(h.channel); status != C.DX_OK {
+		return failure("close", C.int(status))
+	}
+	return nil
+}
+
+// Serve attaches as the guest, writes a line to readyFD and serves until the
+// host is gone.
+func Serve(url string, w *libdx.Wait, readyFD int) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	text := C.CString(url)
+	defer C.free(unsafe.Pointer(text))
+	status := C.load_serve(text, waitPointer(w), C.int(readyFD))
+	if status == C.DX_ERR_PEER_CLOSED {
+		return nil
+	}
+	return failure("serve "+url, status)
+}
+
+// fillC and answerC are the C side of package content, for its test.
+func fillC(to []byte, caller uint32, sequence uint64) {
+	C.content_fill((*C.uchar)(&to[0]), C.size_t(len(to)), C.uint32_t(caller), C.uint64_t(sequence))
+}
+
+func isAnswerC(data []byte, caller uint32, sequence uint64) bool {
+	return C.content_is_answer((*C.uchar)(&data[0]), C.size_t(len(data)), C.uint32_t(caller),
+		C.uint64_t(sequence)) != 0
+}

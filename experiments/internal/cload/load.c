@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "load.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../../libdx/dx.h"
+#include "content.h"
+
+#define CALL_TIMEOUT_NS 10000000000ll
+
+struct thread {
+    struct load *load;
+    struct dx_caller *caller;
+    uint32_t index;
+    uint64_t sequence;
+    uint32_t *samples_ns;
+    struct load_count count;
+    pthread_t thread;
+    unsigned char *request;
+    unsigned char *response;
+};
+
+struct load {
+    struct dx_channel *channel;
+    uint32_t threads;
+    uint32_t payload_bytes;
+    int verify;
+    uint64_t room;
+    pthread_mutex_t gate; /* held until all threads are there */
+    atomic_int stop;
+    struct thread *thread;
+};
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void call_once(struct thread *t)
+{
+    struct load *load = t->load;
+    uint32_t bytes = load->payload_bytes;
+    size_t answer_bytes = bytes;
+    uint32_t type = load->verify ? LOAD_TYPE_VERIFY : LOAD_TYPE_ECHO;
+    t->sequence++;
+    if (load->verify)
+        content_fill(t->request, bytes, t->index, t->sequence);
+    dx_status status = dx_call(t->caller, type, t->request, bytes, t->response, &answer_bytes, NULL,
+                               CALL_TIMEOUT_NS);
+    if (status != DX_OK) {
+        t->count.errors++;
+        t->count.timeouts += status == DX_ERR_TIMEOUT || status == DX_ERR_NO_PEER;
+        /* A peer that is gone stays gone for this run; the rest is worth another try. */
+        if (status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED || status == DX_ERR_STOPPED)
+            atomic_store(&load->stop, 1);
+        return;
+    }
+    t->count.calls++;
+    if (load->verify &&
+        (answer_bytes != bytes || !content_is_answer(t->response, bytes, t->index, t->sequence)))
+        t->count.verify_failures++;
+}
+
+static void *run(void *user)
+{
+    struct thread *t = user;
+    struct load *load = t->load;
+    (void)pthread_mutex_lock(&load->gate);
+    (void)pthread_mutex_unlock(&load->gate);
+    while (atomic_load_explicit(&load->stop, memory_order_relaxed) == 0) {
+        if (t->samples_ns == NULL) {
+            call_once(t);
+            continue;
+        }
+        uint64_t errors = t->count.errors;
+        int64_t start = now_ns();
+        call_once(t);
+        int64_t ns = now_ns() - start;
+        if (t->count.errors != errors)
+            continue;
+        if (t->count.samples < load->room)
+            t->samples_ns[t->count.samples++] = ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+        else
+            t->count.dropped++;
+    }
+    return NULL;
+}
+
+struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t payload_bytes,
+                       int verify, int *status)
+{
+    struct load *load = calloc(1, sizeof *load);
+    struct thread *all = calloc(threads, sizeof *all);
+    *status = DX_ERR_SYSTEM;
+    if (load == NULL || all == NULL) {
+        free(load);
+        free(all);
+        return NULL;
+    }
+    (void)pthread_mutex_init(&load->gate, NULL);
+    load->channel = channel;
+    load->payload_bytes = payload_bytes;
+    load->verify = verify;
+    load->thread = all;
+    for (uint32_t i = 0; i < threads; i++) {
+        all[i].load = load;
+        all[i].index = i;
+        all[i].request = calloc(1, payload_bytes + 1);
+        all[i].response = calloc(1, payload_bytes + 1);
+        load->threads = i + 1;
+        *status = dx_caller_open(channel, 0, &all[i].caller);
+        if (*status != DX_OK || all[i].request == NULL || all[i].response == NULL) {
+            load_close(load);
+            return NULL;
+        }
+    }
+    return load;
+}
+
+/* Sleeps for the slice, but not longer than somebody wants to stop it. */
+static void let_run(struct load *load, int64_t duration_ns)
+{
+    int64_t end = now_ns() + duration_ns;
+    for (int64_t left = duration_ns; left > 0; left = end - now_ns()) {
+        if (atomic_load(&load->stop) != 0)
+            return;
+        struct timespec wait = {.tv_nsec = left < 20000000 ? left : 20000000};
+        (void)nanosleep(&wait, NULL);
+    }
+}
+
+int64_t load_slice(struct load *load, int64_t duration_ns, uint32_t *samples_ns, uint64_t room,
+                   struct load_count *counts)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)pthread_mutex_lock(&load->gate);
+    atomic_store(&load->stop, 0);
+    load->room = room;
+    uint32_t started = 0;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (; started < load->threads; started++) {
+        struct thread *t = &load->thread[started];
+        memset(&t->count, 0, sizeof t->count);
+        t->samples_ns = samples_ns != NULL ? samples_ns + started * room : NULL;
+        if (pthread_create(&t->thread, NULL, run, t) != 0)
+            break;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int complete = started == load->threads;
+    int64_t start = now_ns();
+    if (!complete)
+        atomic_store(&load->stop, 1);
+    (void)pthread_mutex_unlock(&load->gate);
+    if (complete)
+        let_run(load, duration_ns);
+    atomic_store(&load->stop, 1);
+    for (uint32_t i = 0; i < started; i++)
+        (void)pthread_join(load->thread[i].thread, NULL);
+    int64_t elapsed = now_ns() - start;
+    for (uint32_t i = 0; i < started; i++)
+        counts[i] = load->thread[i].count;
+    return complete ? elapsed : -1;
+}
+
+void load_interrupt(struct load *load)
+{
+    atomic_store(&load->stop, 1);
+}
+
+void load_close(struct load *load)
+{
+    for (uint32_t i = 0; i < load->threads; i++) {
+        dx_caller_close(load->thread[i].caller);
+        free(load->thread[i].request);
+        free(load->thread[i].response);
+    }
+    (void)pthread_mutex_destroy(&load->gate);
+    free(load->thread);
+    free(load);
+}
+
+/* Copies in and out, as the bare loop does, so that the two can be compared. */
+static int32_t answer(void *user, const struct dx_request *request, struct dx_response *response)
+{
+    unsigned char *buffer = user;
+    memcpy(buffer, request->data, request->bytes);
+    if (request->type == LOAD_TYPE_VERIFY)
+        content_answer(buffer, request->bytes);
+    memcpy(response->data, buffer, request->bytes);
+    response->bytes = request->bytes;
+    return 0;
+}
+
+int load_serve(const char *url, const struct dx_wait *wait, int ready_fd)
+{
+    struct dx_channel *channel;
+    dx_status status = dx_attach(url, wait, 10000000000ll, &channel);
+    if (status != DX_OK)
+        return status;
+    void *buffer = malloc(dx_channel_request_capacity(channel) + 1);
+    if (buffer != NULL && write(ready_fd, "ready\n", 6) == 6)
+        status = dx_serve(channel, answer, buffer, NULL);
+    else
+        status = DX_ERR_SYSTEM;
+    free(buffer);
+    (void)dx_close(channel);
+    return status;
+}

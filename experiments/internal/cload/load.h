@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The load in C: threads that call in a closed loop, and the handler that answers them. */
+#ifndef DX_EXPERIMENT_LOAD_H
+#define DX_EXPERIMENT_LOAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct dx_channel;
+struct dx_wait;
+
+#define LOAD_TYPE_ECHO 128u
+#define LOAD_TYPE_VERIFY 129u
+
+struct load;
+
+/* What one caller did in one slice. */
+struct load_count {
+    uint64_t calls;
+    uint64_t errors;
+    uint64_t timeouts;
+    uint64_t verify_failures;
+    uint64_t samples; /* round trips in the caller's row of samples_ns */
+    uint64_t dropped; /* round trips for which the row had no room */
+};
+
+/* Opens one caller a thread. NULL with *status set if that fails. */
+struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t payload_bytes,
+                       int verify, int *status);
+
+/* Calls for duration_ns on all threads. With samples_ns (threads rows of `room`) each round trip
+ * is timed. Returns the nanoseconds that it took, or -1 if threads could not be started. */
+int64_t load_slice(struct load *load, int64_t duration_ns, uint32_t *samples_ns, uint64_t room,
+                   struct load_count *counts);
+
+/* Ends a slice early. Any thread. */
+void load_interrupt(struct load *load);
+
+void load_close(struct load *load);
+
+/* Attaches, writes one line to ready_fd, serves until the host is gone. A dx_status. */
+int load_serve(const char *url, const struct dx_wait *wait, int ready_fd);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The round trip of a cache line. Side A counts its word up, side B answers with the same number
+ * in its own word: nothing else is shared, so that a trip is two transfers of a line and what the
+ * loops around them cost.
+ *
+ *   R1 -> A1  A's word: the request's bytes
+ *   R2 -> A2  B's word: the response's bytes
+ */
+#include "floor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    APART = 128,                 /* a line and the one that the prefetcher fetches with it */
+    LOOKS_BEFORE_YIELD = 100000, /* 1 to 5 ms: never reached while both threads have a CPU */
+    TRIPS_PER_CLOCK = 256,       /* a clock read costs a tenth of a trip */
+    BUFFERS = 6,
+};
+#define WARM_UP_NS 2000000ll
+#define STOP UINT64_MAX
+
+/* One side's word, alone on its pair of lines. */
+struct word {
+    _Alignas(APART) _Atomic uint64_t value;
+};
+
+/* Everything of one measurement. Words first, each written by one side. */
+struct table {
+    struct word a;
+    struct word b;
+    _Atomic int ready; /* threads that are pinned, or have failed to be */
+    _Atomic int go;    /* 0: wait, 1: run, -1: go home */
+    size_t bytes;
+    int64_t duration_ns;
+    int cpu[2];
+    int pin_error[2];
+    bool starved;
+    struct floor_exchange result;
+    char *shared_request, *shared_response;
+    char *a_request, *a_response, *b_request, *b_response;
+};
+
+int64_t floor_now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+/* Makes the compiler believe that somebody reads what p points to. */
+static inline void use(const void *p)
+{
+    __asm__ volatile("" ::"r"(p) : "memory");
+}
+
+/* The rare part of a wait: the other thread seems to want this CPU. Returns what was seen last,
+ * which is not `wanted` once give_up_ns has passed. */
+static __attribute__((noinline)) uint64_t wait_politely(_Atomic uint64_t *word, uint64_t wanted,
+                                                        int64_t give_up_ns, bool *yielded)
+{
+    uint64_t seen;
+    *yielded = true;
+    do {
+        sched_yield();
+        seen = atomic_load_explicit(word, memory_order_acquire); /* A1, A2 */
+    } while (seen != wanted && seen != STOP && floor_now_ns() < give_up_ns);
+    return seen;
+}
+
+static inline uint64_t wait_for(_Atomic uint64_t *word, uint64_t wanted, int64_t give_up_ns,
+                                bool *yielded)
+{
+    for (int looks = 0; looks < LOOKS_BEFORE_YIELD; looks++) {
+        uint64_t seen = atomic_load_explicit(word, memory_order_acquire); /* A1, A2 */
+        if (seen == wanted || seen == STOP)
+            return seen;
+        relax();
+    }
+    return wait_politely(word, wanted, give_up_ns, yielded);
+}
+
+/* Side A until duration_ns have passed; *trip goes on from call to call. False: B never ran. */
+static bool drive(struct table *t, uint64_t *trip, int64_t duration_ns, struct floor_exchange *out)
+{
+    size_t bytes = t->bytes;
+    uint64_t first = *trip;
+    int64_t start_ns = floor_now_ns(), end_ns = start_ns + duration_ns, now_ns;
+    do {
+        bool yielded = false; /* then a trip takes milliseconds: look at the clock at once */
+        for (int i = 0; i < TRIPS_PER_CLOCK && !yielded; i++) {
+            uint64_t n = ++*trip;
+            if (bytes)
+                memcpy(t->shared_request, t->a_request, bytes);
+            atomic_store_explicit(&t->a.value, n, memory_order_release); /* R1 -> A1 */
+            if (wait_for(&t->b.value, n, end_ns + FLOOR_GRACE_NS, &yielded) != n)
+                return false;
+            if (bytes) {
+                memcpy(t->a_response, t->shared_response, bytes);
+                use(t->a_response);
+            }
+        }
+        now_ns = floor_now_ns();
+    } while (now_ns < end_ns);
+    out->loops = *trip - first;
+    out->elapsed_ns = now_ns - start_ns;
+    return true;
+}
+
+/* Side B: answers until A says STOP. Its own patience is A's and more, so that A gives up first. */
+static void answer(struct table *t)
+{
+    size_t bytes = t->bytes;
+    bool yielded;
+    int64_t give_up_ns = floor_now_ns() + WARM_UP_NS + t->duration_ns + 4 * FLOOR_GRACE_NS;
+    for (uint64_t n = 1; wait_for(&t->a.value, n, give_up_ns, &yielded) == n; n++) {
+        if (bytes) {
+            memcpy(t->b_request, t->shared_request, bytes);
+            use(t->b_request);
+            memcpy(t->shared_response, t->b_response, bytes);
+        }
+        atomic_store_explicit(&t->b.value, n, memory_order_release); /* R2 -> A2 */
+    }
+}
+
+/* Pins the calling thread and waits until the other one is pinned, too. False: do not run. */
+static bool line_up(struct table *t, int side)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(t->cpu[side], &set);
+    t->pin_error[side] = pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    atomic_fetch_add_explicit(&t->ready, 1, memory_order_acq_rel);
+    while (!atomic_load_explicit(&t->go, memory_order_acquire))
+        sched_yield();
+    return atomic_load_explicit(&t->go, memory_order_acquire) > 0;
+}
+
+static void *side_a(void *arg)
+{
+    struct table *t = arg;
+    uint64_t trip = 0;
+    if (line_up(t, 0)) {
+        t->starved = !drive(t, &trip, WARM_UP_NS, &t->result) ||
+                     !drive(t, &trip, t->duration_ns, &t->result);
+        atomic_store_explicit(&t->a.value, STOP, memory_order_release);
+    }
+    return NULL;
+}
+
+static void *side_b(void *arg)
+{
+    struct table *t = arg;
+    if (line_up(t, 1))
+        answer(t);
+    return NULL;
+}
+
+/* Starts both threads with every signal blocked, since they are not the Go runtime's, and joins
+ * them. */
+static enum floor_failure run_threads(struct table *t, int *error)
+{
+    pthread_t a, b;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int a_error = pthread_create(&a, NULL, side_a, t);
+    int b_error = a_error ? a_error : pthread_create(&b, NULL, side_b, t);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    while (!b_error && atomic_load_explicit(&t->ready, memory_order_acquire) < 2)
+        sched_yield();
+    bool run = !b_error && !t->pin_error[0] && !t->pin_error[1];
+    atomic_store_explicit(&t->go, run ? 1 : -1, memory_order_release);
+    if (!a_error)
+        pthread_join(a, NULL);
+    if (!b_error)
+        pthread_join(b, NULL);
+    *error = b_error ? b_error : t->pin_error[0] ? t->pin_error[0] : t->pin_error[1];
+    if (b_error)
+        return FLOOR_THREAD;
+    if (t->pin_error[0] || t->pin_error[1])
+        return t->pin_error[0] ? FLOOR_PIN_A : FLOOR_PIN_B;
+    return t->starved ? FLOOR_STARVED : FLOOR_OK;
+}
+
+enum floor_failure floor_exchange(int cpu_a, int cpu_b, size_t bytes, int64_t duration_ns,
+                                  struct floor_exchange *out, int *error)
+{
+    size_t stride = (bytes + 2 * APART - 1) / APART * APART; /* never two buffers in one line */
+    struct table *t = aligned_alloc(APART, sizeof *t);
+    char *buffers = aligned_alloc(APART, BUFFERS * stride);
+    enum floor_failure failure = FLOOR_MEMORY;
+    *error = ENOMEM;
+    if (t && buffers) {
+        memset(buffers, 0x5a, BUFFERS * stride); /* no page fault inside the timer */
+        memset(t, 0, sizeof *t);
+        t->bytes = bytes;
+        t->duration_ns = duration_ns;
+        t->cpu[0] = cpu_a;
+        t->cpu[1] = cpu_b;
+        char **place[BUFFERS] = {&t->shared_request, &t->shared_response, &t->a_request,
+                                 &t->a_response,     &t->b_request,       &t->b_response};
+        for (size_t i = 0; i < BUFFERS; i++)
+            *place[i] = buffers + i * stride;
+        failure = run_threads(t, error);
+        *out = t->result;
+    }
+    free(buffers);
+    free(t);
+    return failure;
+}

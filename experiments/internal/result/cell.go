@@ -1,0 +1,145 @@
+// Package result keeps what experiments measured: one line of JSON for every run of every cell of
+// the grid, summaries over the runs of a cell, and the table for people that is made of those.
+package result
+
+import (
+	"math"
+	"time"
+
+	"dx/experiments/internal/stat"
+)
+
+// Cell is one line of result.jsonl: one run with one number of callers. A pointer is nil, and null
+// in the file, where a figure was not measured or may not be printed; 0 always means zero.
+type Cell struct {
+	Experiment   string    `json:"experiment"`
+	Time         time.Time `json:"time"`    // start of the run, UTC
+	Threads      int       `json:"threads"` // callers
+	Run          int       `json:"run"`     // 1, 2, ... of this number of callers
+	PayloadBytes int       `json:"payload_bytes"`
+	Host         string    `json:"host"`  // the calling side's language
+	Guest        string    `json:"guest"` // the serving side's language
+	Path         string    `json:"path"`  // native, cgo, ...: which implementation carries the calls
+	Transport    string    `json:"transport"`
+
+	Ops       uint64   `json:"ops"` // successful round trips of all callers
+	ElapsedNs int64    `json:"elapsed_ns"`
+	OpsPerS   *float64 `json:"ops_per_s"` // by Derive
+
+	RTTSamples uint64 `json:"rtt_samples"`
+	RTTP50Ns   *int64 `json:"rtt_p50_ns"` // this and the next ones by SetLatency
+	RTTP90Ns   *int64 `json:"rtt_p90_ns"`
+	RTTP99Ns   *int64 `json:"rtt_p99_ns"`
+	RTTP999Ns  *int64 `json:"rtt_p999_ns"`
+	RTTMaxNs   *int64 `json:"rtt_max_ns"`
+
+	FloorRTTNs *float64 `json:"floor_rtt_ns"` // bare cache line, same CPUs, same run
+	BareRTTNs  *float64 `json:"bare_rtt_ns"`  // bare loop that copies the same bytes
+	FloorRatio *float64 `json:"floor_ratio"`  // rate over that of the floor, by Derive
+	BareRatio  *float64 `json:"bare_ratio"`   // rate over that of the bare loop, by Derive
+
+	Fairness   *float64 `json:"fairness"`      // slowest caller's operations / fastest caller's
+	CPUSPerMop *float64 `json:"cpu_s_per_mop"` // CPU seconds of both sides per million operations
+
+	Errors         uint64 `json:"errors"`   // failed calls, timeouts included
+	Timeouts       uint64 `json:"timeouts"` // calls that failed by their deadline
+	Verified       bool   `json:"verified"` // the content of every call was checked
+	VerifyFailures uint64 `json:"verify_failures"`
+
+	Waits     Waits  `json:"waits"`
+	Wait      any    `json:"wait"` // the wait strategy in full
+	Pinning   string `json:"pinning"`
+	Procs     int    `json:"procs"` // GOMAXPROCS of a Go side; 0 where no side is Go
+	EnvCommit string `json:"env_commit"`
+}
+
+// Waits holds how each side's waits ended; nil for a side that keeps no counters.
+type Waits struct {
+	Host  *WaitCounts `json:"host"`
+	Guest *WaitCounts `json:"guest"`
+}
+
+// WaitCounts are counters of the wait strategy during one run, named as in struct dx_stats.
+type WaitCounts struct {
+	Spin      uint64 `json:"spin"`
+	Yield     uint64 `json:"yield"`
+	Park      uint64 `json:"park"`
+	Looks     uint64 `json:"looks"`
+	Parks     uint64 `json:"parks"`
+	Spurious  uint64 `json:"spurious"`
+	Rings     uint64 `json:"rings"`
+	Rescued   uint64 `json:"rescued"`
+	Yields    uint64 `json:"yields"`
+	SpinLimit uint64 `json:"spin_limit"` // a gauge: the limit at the end of the run
+}
+
+// Shares returns which part of the waits ended while spinning, after a yield, and after a park was
+// begun: fractions that sum to 1. It is not ok if there were no waits.
+func (w WaitCounts) Shares() (spin, yield, park float64, ok bool) {
+	all := float64(w.Spin) + float64(w.Yield) + float64(w.Park)
+	if all == 0 {
+		return 0, 0, 0, false
+	}
+	return float64(w.Spin) / all, float64(w.Yield) / all, float64(w.Park) / all, true
+}
+
+// add sums counters up; of the gauge it keeps the largest.
+func (w *WaitCounts) add(other WaitCounts) {
+	w.Spin += other.Spin
+	w.Yield += other.Yield
+	w.Park += other.Park
+	w.Looks += other.Looks
+	w.Parks += other.Parks
+	w.Spurious += other.Spurious
+	w.Rings += other.Rings
+	w.Rescued += other.Rescued
+	w.Yields += other.Yields
+	w.SpinLimit = max(w.SpinLimit, other.SpinLimit)
+}
+
+// Derive sets OpsPerS from Ops and ElapsedNs, and the ratios from that and the round trips of the
+// floor and the bare loop: the rate times the round trip in seconds, whatever the number of callers.
+func (c *Cell) Derive() {
+	rate := stat.Rate(c.Ops, c.ElapsedNs)
+	over := func(rttNs *float64) *float64 {
+		if rttNs == nil {
+			return nil
+		}
+		return known(new(rate * *rttNs / 1e9))
+	}
+	c.OpsPerS = known(&rate)
+	c.FloorRatio = over(c.FloorRTTNs)
+	c.BareRatio = over(c.BareRTTNs)
+}
+
+// SetLatency fills in the number of samples, the percentiles for which they suffice, and the
+// longest round trip.
+func (c *Cell) SetLatency(l *stat.Latency) {
+	quantile := func(q float64) *int64 {
+		if ns, ok := l.Quantile(q); ok {
+			return &ns
+		}
+		return nil
+	}
+	c.RTTSamples = l.Count()
+	c.RTTP50Ns = quantile(0.5)
+	c.RTTP90Ns = quantile(0.9)
+	c.RTTP99Ns = quantile(0.99)
+	c.RTTP999Ns = quantile(0.999)
+	c.RTTMaxNs = nil
+	if l.Count() > 0 {
+		c.RTTMaxNs = new(l.Max())
+	}
+}
+
+// Failed says whether this run makes the program fail: a content that was not what was sent.
+// Calls that failed openly are counted in Errors.
+func (c Cell) Failed() bool { return c.VerifyFailures > 0 }
+
+// known returns nil for what is no number, since JSON has none of those.
+func known(x *float64) *float64 {
+	if x == nil || math.IsNaN(*x) || math.IsInf(*x, 0) {
+		return nil
+	}
+	return x
+}

@@ -1,0 +1,190 @@
+package result
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"dx/experiments/internal/stat"
+)
+
+// Key is what the runs of one cell have in common.
+type Key struct {
+	Experiment   string
+	Transport    string
+	Path         string
+	Host         string
+	Guest        string
+	PayloadBytes int
+	Threads      int
+}
+
+func keyOf(c Cell) Key {
+	return Key{c.Experiment, c.Transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads}
+}
+
+// Title names everything but the number of callers, for people.
+func (k Key) Title() string {
+	var parts []string
+	for _, part := range []struct{ what, value string }{
+		{"host", k.Host}, {"guest", k.Guest}, {"path", k.Path}, {"transport", k.Transport},
+	} {
+		if part.value != "" {
+			parts = append(parts, part.what+" "+part.value)
+		}
+	}
+	return k.Experiment + ": " + strings.Join(append(parts, FormatBytes(k.PayloadBytes)), ", ")
+}
+
+// Range is a figure over the runs of a cell. Known is false, and the rest 0, unless every run has
+// the figure: the median of those that happen to have it would be a choice.
+type Range struct {
+	Median, Min, Max float64
+	Known            bool
+}
+
+// Summary is all runs of one cell.
+type Summary struct {
+	Key
+	Runs int
+
+	OpsPerS Range
+	// Percentiles of the round trip in ns: over the runs' percentiles, which do not add up to a
+	// percentile of all calls. MaxNs.Max is the longest of all.
+	P50Ns, P90Ns, P99Ns, P999Ns, MaxNs Range
+
+	FloorRTTNs, BareRTTNs Range
+	FloorRatio, BareRatio Range
+	Fairness, CPUSPerMop  Range
+
+	// Sums over all runs.
+	Ops, Errors, Timeouts, VerifyFailures uint64
+	// Verified is true if all runs were.
+	Verified bool
+	// Waits are summed, too; nil unless every run has them.
+	Waits Waits
+	// Mixed names what was not the same in all runs although the table puts them together: "wait",
+	// "pinning", "procs", "env_commit".
+	Mixed []string
+}
+
+// Summarise groups cells by experiment, transport, path, host, guest, payload and callers, and
+// returns one Summary for each in that order.
+func Summarise(cells []Cell) []Summary {
+	groups := map[Key][]Cell{}
+	for _, c := range cells {
+		groups[keyOf(c)] = append(groups[keyOf(c)], c)
+	}
+	summaries := make([]Summary, 0, len(groups))
+	for key, group := range groups {
+		summaries = append(summaries, summarise(key, group))
+	}
+	slices.SortFunc(summaries, func(a, b Summary) int { return compareKeys(a.Key, b.Key) })
+	return summaries
+}
+
+func compareKeys(a, b Key) int {
+	return cmp.Or(
+		cmp.Compare(a.Experiment, b.Experiment),
+		cmp.Compare(a.Transport, b.Transport),
+		cmp.Compare(a.Path, b.Path),
+		cmp.Compare(a.Host, b.Host),
+		cmp.Compare(a.Guest, b.Guest),
+		cmp.Compare(a.PayloadBytes, b.PayloadBytes),
+		cmp.Compare(a.Threads, b.Threads),
+	)
+}
+
+func summarise(key Key, cells []Cell) Summary {
+	s := Summary{
+		Key:        key,
+		Runs:       len(cells),
+		OpsPerS:    rangeOf(cells, func(c Cell) *float64 { return c.OpsPerS }),
+		P50Ns:      rangeOf(cells, func(c Cell) *int64 { return c.RTTP50Ns }),
+		P90Ns:      rangeOf(cells, func(c Cell) *int64 { return c.RTTP90Ns }),
+		P99Ns:      rangeOf(cells, func(c Cell) *int64 { return c.RTTP99Ns }),
+		P999Ns:     rangeOf(cells, func(c Cell) *int64 { return c.RTTP999Ns }),
+		MaxNs:      rangeOf(cells, func(c Cell) *int64 { return c.RTTMaxNs }),
+		FloorRTTNs: rangeOf(cells, func(c Cell) *float64 { return c.FloorRTTNs }),
+		BareRTTNs:  rangeOf(cells, func(c Cell) *float64 { return c.BareRTTNs }),
+		FloorRatio: rangeOf(cells, func(c Cell) *float64 { return c.FloorRatio }),
+		BareRatio:  rangeOf(cells, func(c Cell) *float64 { return c.BareRatio }),
+		Fairness:   rangeOf(cells, func(c Cell) *float64 { return c.Fairness }),
+		CPUSPerMop: rangeOf(cells, func(c Cell) *float64 { return c.CPUSPerMop }),
+		Verified:   true,
+		Waits: Waits{
+			Host:  sumOf(cells, func(c Cell) *WaitCounts { return c.Waits.Host }),
+			Guest: sumOf(cells, func(c Cell) *WaitCounts { return c.Waits.Guest }),
+		},
+		Mixed: mixed(cells),
+	}
+	for _, c := range cells {
+		s.Ops += c.Ops
+		s.Errors += c.Errors
+		s.Timeouts += c.Timeouts
+		s.VerifyFailures += c.VerifyFailures
+		s.Verified = s.Verified && c.Verified
+	}
+	return s
+}
+
+func rangeOf[T int64 | float64](cells []Cell, figure func(Cell) *T) Range {
+	var values []float64
+	for _, c := range cells {
+		value := figure(c)
+		if value == nil {
+			return Range{}
+		}
+		values = append(values, float64(*value))
+	}
+	return Range{stat.Median(values), stat.Min(values), stat.Max(values), true}
+}
+
+func sumOf(cells []Cell, counts func(Cell) *WaitCounts) *WaitCounts {
+	var sum WaitCounts
+	for _, c := range cells {
+		one := counts(c)
+		if one == nil {
+			return nil
+		}
+		sum.add(*one)
+	}
+	return &sum
+}
+
+// mixed compares as JSON, since a strategy that was read from a file is a map and one of this
+// process is a struct.
+func mixed(cells []Cell) []string {
+	var names []string
+	for _, f := range []struct {
+		name string
+		of   func(Cell) any
+	}{
+		{"wait", func(c Cell) any { return c.Wait }},
+		{"pinning", func(c Cell) any { return c.Pinning }},
+		{"procs", func(c Cell) any { return c.Procs }},
+		{"env_commit", func(c Cell) any { return c.EnvCommit }},
+	} {
+		first := canonical(f.of(cells[0]))
+		differs := func(c Cell) bool { return !bytes.Equal(first, canonical(f.of(c))) }
+		if slices.ContainsFunc(cells[1:], differs) {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// canonical is a value as JSON with its keys sorted.
+func canonical(value any) []byte {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return []byte(err.Error())
+	}
+	var generic any
+	if json.Unmarshal(text, &generic) == nil {
+		text, _ = json.Marshal(generic)
+	}
+	return text
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"dx/go/dx"
+)
+
+// config is what one invocation measures.
+type config struct {
+	threads   []int
+	payload   int
+	duration  time.Duration
+	runs      int
+	host      string
+	guest     string
+	path      string
+	transport string
+	wait      dx.Wait
+	waitName  string
+	verify    bool
+	pin       string
+	procs     int
+	out       string
+}
+
+const usage = `pingpong measures how many calls a second two processes exchange through dx.
+
+It starts the guest process itself, warms up, measures, and between slices of
+the measurement measures the bare cache line and a bare loop that moves the same
+bytes between the same two CPUs, because machines change under a program's feet.
+
+  go run ./experiments/pingpong -threads 8
+  go run ./experiments/pingpong -threads 1,2,4,8 -payload 0 -runs 5 -duration 2s
+  go run ./experiments/pingpong -host c -guest go -wait latency -yield-every 8
+  go run ./experiments/pingpong -threads 1,8,64 -verify -transport shm -out out/mine
+
+It prints a table and leaves result.jsonl, ops.png, ops.svg, table.txt and
+environment.json in -out. Ctrl-C keeps what was measured.
+Exit code: 0 all right, 1 wrong content, failed calls or a failed run, 2 wrong
+flags or a machine that cannot do it, 130 interrupted.
+
+Flags:
+`
+
+// waitFlags are the single parameters of the wait strategy; each overrides what
+// -wait names.
+var waitFlags = []struct {
+	name, help string
+	set        func(w *dx.Wait, text string) error
+}{
+	{"spin-min", "looks, at least", number(func(w *dx.Wait, n uint32) { w.SpinMin = n })},
+	{"spin-max", "looks, at most; 0 parks at once", number(func(w *dx.Wait, n uint32) { w.SpinMax = n })},
+	{"spin-start", "looks, at first", number(func(w *dx.Wait, n uint32) { w.SpinStart = n })},
+	{"spin-inc", "looks more when spinning paid", number(func(w *dx.Wait, n uint32) { w.SpinInc = n })},
+	{"spin-dec", "looks less when it did not", number(func(w *dx.Wait, n uint32) { w.SpinDec = n })},
+	{"yield-every", "looks between yields; 0 never yields", number(func(w *dx.Wait, n uint32) { w.YieldEvery = n })},
+	{"burst", "calls in a row before a goroutine must yield; 0 never", number(func(w *dx.Wait, n uint32) { w.Burst = n })},
+	{"relax", "between looks: none, pause", func(w *dx.Wait, s string) error { return w.Relax.UnmarshalText([]byte(s)) }},
+	{"park", "sleep by: never, futex, sem, poll", func(w *dx.Wait, s string) error { return w.Park.UnmarshalText([]byte(s)) }},
+	{"adapt", "spin limit moved by: off, step, cost", func(w *dx.Wait, s string) error { return w.Adapt.UnmarshalText([]byte(s)) }},
+	{"park-timeout", "longest single sleep, such as 100ms", duration(func(w *dx.Wait, ns int64) { w.ParkTimeoutNs = ns })},
+	{"poll", "sleep between looks of -park poll, such as 50us", duration(func(w *dx.Wait, ns int64) { w.PollNs = ns })},
+}
+
+func number(set func(*dx.Wait, uint32)) func(*dx.Wait, string) error {
+	return func(w *dx.Wait, text string) error {
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%q is no number from 0 to 4294967295", text)
+		}
+		set(w, uint32(n))
+		return nil
+	}
+}
+
+func duration(set func(*dx.Wait, int64)) func(*dx.Wait, string) error {
+	return func(w *dx.Wait, text string) error {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("%q is no duration such as 50us or 100ms", text)
+		}
+		set(w, int64(d))
+		return nil
+	}
+}
+
+// parse reads the flags; its errors are for people.
+func parse(args []string, stderr io.Writer) (config, error) {
+	c := config{}
+	fs := flag.NewFlagSet("pingpong", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		fs.PrintDefaults()
+	}
+	threads := fs.String("threads", "1,2,4,8", "callers: a number or a list; goroutines, or threads with -host c")
+	fs.IntVar(&c.payload, "payload", 64, "bytes of each request and each response")
+	fs.DurationVar(&c.duration, "duration", time.Second, "of the throughput part of one run; the latency part takes half as long")
+	fs.IntVar(&c.runs, "runs", 5, "runs of each number of callers")
+	fs.StringVar(&c.host, "host", "go", "language of the calling side: go, c")
+	fs.StringVar(&c.guest, "guest", "go", "language of the answering side: go, c")
+	fs.StringVar(&c.path, "path", "native", "how Go calls: native, cgo")
+	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file")
+	fs.StringVar(&c.waitName, "wait", "balanced", "wait strategy: a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
+	fs.BoolVar(&c.verify, "verify", false, "check the content of every call")
+	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
+	fs.IntVar(&c.procs, "procs", 0, "GOMAXPROCS of a Go side; 0: the CPUs of its half")
+	fs.StringVar(&c.out, "out", "", "folder of the results; default out/pingpong-TIME")
+	overrides := map[string]*string{}
+	for _, f := range waitFlags {
+		overrides[f.name] = fs.String(f.name, "", "wait strategy: "+f.help)
+	}
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	if fs.NArg() > 0 {
+		return c, fmt.Errorf("argument %q is not a flag; see -h", fs.Arg(0))
+	}
+	var err error
+	if c.threads, err = parseThreads(*threads); err != nil {
+		return c, err
+	}
+	if c.wait, err = parseWait(c.waitName, overrides); err != nil {
+		return c, err
+	}
+	if c.out == "" {
+		c.out = "out/pingpong-" + time.Now().Format("20060102-150405")
+	}
+	return c, c.check()
+}
+
+func parseThreads(text string) ([]int, error) {
+	var threads []int
+	for _, part := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 1 || n > 4096 {
+			return nil, fmt.Errorf("-threads %q: %q is no number of callers from 1 to 4096", text, part)
+		}
+		threads = append(threads, n)
+	}
+	return threads, nil
+}
+
+func parseWait(name string, overrides map[string]*string) (dx.Wait, error) {
+	w, err := dx.LoadWait(name)
+	if err != nil {
+		return w, fmt.Errorf("-wait: %w", err)
+	}
+	for _, f := range waitFlags {
+		text := *overrides[f.name]
+		if text == "" {
+			continue
+		}
+		if err := f.set(&w, text); err != nil {
+			return w, fmt.Errorf("-%s: %w", f.name, err)
+		}
+	}
+	// One flag should be enough to ask for less or more spinning.
+	if *overrides["spin-start"] == "" {
+		w.SpinStart = min(max(w.SpinStart, w.SpinMin), w.SpinMax)
+	}
+	if *overrides["spin-min"] == "" {
+		w.SpinMin = min(w.SpinMin, w.SpinMax, w.SpinStart)
+	}
+	return w, w.Check()
+}
+
+func oneOf(flag, value string, allowed ...string) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return fmt.Errorf("-%s %q is none of: %s", flag, value, strings.Join(allowed, ", "))
+}
+
+func (c config) check() error {
+	err := errors.Join(
+		oneOf("host", c.host, "go", "c"),
+		oneOf("guest", c.guest, "go", "c"),
+		oneOf("path", c.path, "native", "cgo"),
+		oneOf("transport", c.transport, "memfd", "shm", "file"),
+		oneOf("pin", c.pin, "auto", "none"),
+	)
+	switch {
+	case err != nil:
+		return err
+	case c.payload < 0 || c.payload > 1<<20:
+		return fmt.Errorf("-payload %d: 0 to %d bytes", c.payload, 1<<20)
+	case c.verify && c.payload < 8:
+		return fmt.Errorf("-verify with -payload %d: at least 8 bytes are needed to tell calls apart", c.payload)
+	case c.duration < 10*time.Millisecond || c.duration > time.Hour:
+		return fmt.Errorf("-duration %v: 10ms to 1h", c.duration)
+	case c.runs < 1 || c.runs > 10000:
+		return fmt.Errorf("-runs %d: 1 to 10000", c.runs)
+	case c.procs < 0 || c.procs > 1024:
+		return fmt.Errorf("-procs %d: 0 (by itself) to 1024", c.procs)
+	case c.path == "cgo" && c.host == "c" && c.guest == "c":
+		return errors.New("-path cgo is about a Go side, but both sides are C")
+	case runtime.NumCPU() < 2:
+		return fmt.Errorf("this machine lets us use %d CPU: two are needed, one for each side", runtime.NumCPU())
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"dx/experiments/internal/cload"
+	"dx/experiments/internal/content"
+	"dx/go/dx"
+)
+
+// Message types of the experiment.
+const (
+	typeEcho   = dx.TypeUser
+	typeVerify = dx.TypeUser + 1
+)
+
+// guestEnv makes this program a guest: it holds a guestConfig.
+const guestEnv = "DX_PINGPONG_GUEST"
+
+// guestConfig is what the parent tells its guest.
+type guestConfig struct {
+	URL     string
+	Lang    string
+	Path    string
+	Payload int
+	CPUs    []int
+	Procs   int
+	Wait    dx.Wait
+}
+
+func isGuest() bool { return os.Getenv(guestEnv) != "" }
+
+// guestMain is the guest process: it says "ready" on standard output and serves
+// until the host closes.
+func guestMain() int {
+	signal.Ignore(os.Interrupt) // the parent ends us
+	if err := guestRun(); err != nil {
+		fmt.Fprintln(os.Stderr, "pingpong guest:", err)
+		return exitFailed
+	}
+	return 0
+}
+
+func guestRun() error {
+	var g guestConfig
+	if err := json.Unmarshal([]byte(os.Getenv(guestEnv)), &g); err != nil {
+		return fmt.Errorf("%s: %w", guestEnv, err)
+	}
+	if len(g.CPUs) > 0 {
+		if err := pinProcess(g.CPUs); err != nil {
+			return err
+		}
+	}
+	if g.Lang == "c" {
+		wait, err := g.Wait.Raw()
+		if err != nil {
+			return err
+		}
+		return cload.Serve(g.URL, &wait, 1)
+	}
+	runtime.GOMAXPROCS(g.Procs)
+	return serveGo(g)
+}
+
+func serveGo(g guestConfig) error {
+	path := dx.PathNative
+	if g.Path == "cgo" {
+		path = dx.PathCgo
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ch, err := dx.Attach(ctx, g.URL, dx.Options{Wait: &g.Wait, Path: path})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = ch.Close() }()
+	fmt.Println("ready")
+	// Copied in and out, as the bare loop does, so that the two can be compared.
+	buffer := make([]byte, g.Payload)
+	err = ch.Serve(context.Background(), dx.HandlerFunc(
+		func(q *dx.Request, response []byte) (int, int32) {
+			n := copy(buffer, q.Data)
+			if q.Type == typeVerify {
+				content.Answer(buffer[:n])
+			}
+			return copy(response, buffer[:n]), 0
+		}))
+	if errors.Is(err, dx.ErrPeerClosed) || errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dx/experiments/internal/floor"
+	"dx/experiments/internal/result"
+	"dx/experiments/internal/stat"
+	"dx/go/dx"
+)
+
+// The measurement alternates short stretches of dx with short stretches of the
+// floor, since a virtual machine's CPUs may move closer or apart at any time.
+const (
+	sliceTime  = 100 * time.Millisecond
+	floorTime  = 8 * time.Millisecond
+	warmupTime = 100 * time.Millisecond
+)
+
+// measurement is one run with one number of callers.
+type measurement struct {
+	c       config
+	host    load
+	guest   *guestProcess
+	cpus    placement
+	threads int
+
+	calls          []uint64
+	elapsed        time.Duration
+	cpu            time.Duration
+	errors         uint64
+	timeouts       uint64
+	verifyFailures uint64
+	dropped        uint64
+	latency        *stat.Latency
+	floorNs        meanRTT
+	bareNs         meanRTT
+}
+
+// meanRTT adds up floors, each weighing its time.
+type meanRTT struct {
+	elapsed time.Duration
+	loops   uint64
+}
+
+func (m *meanRTT) add(r floor.Result) {
+	m.elapsed += r.Elapsed
+	m.loops += r.Loops
+}
+
+func (m *meanRTT) value() *float64 {
+	if m.loops == 0 {
+		return nil
+	}
+	return new(float64(m.elapsed) / float64(m.loops))
+}
+
+// run warms up, measures throughput without a clock in the loop, then the
+// latency of every call.
+func (m *measurement) run(ctx context.Context) (result.Cell, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(m.c, m.cpus.host)))
+	m.calls = make([]uint64, m.threads)
+	m.latency = stat.NewLatency()
+	if _, err := m.host.slice(warmupTime, false); err != nil {
+		return result.Cell{}, err
+	}
+	hostBefore, guestBefore := m.host.stats(dx.HostCallers), m.host.stats(dx.GuestServers)
+	if err := m.part(ctx, m.c.duration, m.throughput); err != nil {
+		return result.Cell{}, err
+	}
+	waits := result.Waits{
+		Host:  counted(hostBefore, m.host.stats(dx.HostCallers)),
+		Guest: counted(guestBefore, m.host.stats(dx.GuestServers)),
+	}
+	if err := m.part(ctx, m.c.duration/2, m.latencies); err != nil {
+		return result.Cell{}, err
+	}
+	if m.dropped > 0 {
+		return result.Cell{}, fmt.Errorf("%d round trips could not be kept: take a shorter -duration", m.dropped)
+	}
+	return m.cell(waits), nil
+}
+
+// part runs measure in slices that add up to d, between floors.
+func (m *measurement) part(ctx context.Context, d time.Duration,
+	measure func(time.Duration) error) error {
+	if err := m.floors(); err != nil {
+		return err
+	}
+	for left := d; left > 0; left -= sliceTime {
+		if err := measure(min(left, sliceTime)); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := m.floors(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// floors measures the bare line and the bare loop while the guest is stopped.
+func (m *measurement) floors() error {
+	if err := m.guest.pause(); err != nil {
+		return err
+	}
+	line, err := floor.Measure(m.cpus.host[0], m.cpus.guest[0], 0, floorTime)
+	if err != nil {
+		return err
+	}
+	m.floorNs.add(line)
+	loop, err := floor.Measure(m.cpus.host[0], m.cpus.guest[0], m.c.payload, floorTime)
+	if err != nil {
+		return err
+	}
+	m.bareNs.add(loop)
+	return m.guest.resume()
+}
+
+func (m *measurement) throughput(d time.Duration) error {
+	before, err := m.cpuTime()
+	if err != nil {
+		return err
+	}
+	s, err := m.host.slice(d, false)
+	if err != nil {
+		return err
+	}
+	after, err := m.cpuTime()
+	if err != nil {
+		return err
+	}
+	m.cpu += after - before
+	m.elapsed += s.elapsed
+	for i, n := range s.calls {
+		m.calls[i] += n
+	}
+	m.count(s)
+	return nil
+}
+
+func (m *measurement) latencies(d time.Duration) error {
+	s, err := m.host.slice(d, true)
+	if err != nil {
+		return err
+	}
+	m.latency.Merge(s.latency)
+	m.count(s)
+	return nil
+}
+
+// count adds up what went wrong, in both parts.
+func (m *measurement) count(s slice) {
+	m.errors += s.errors
+	m.timeouts += s.timeouts
+	m.verifyFailures += s.verifyFailures
+	m.dropped += s.dropped
+}
+
+// cpuTime is what both sides have used.
+func (m *measurement) cpuTime() (time.Duration, error) {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
+		return 0, err
+	}
+	guest, err := m.guest.cpuTime()
+	return time.Duration(t.Nano()) + guest, err
+}
+
+func counted(before, after dx.Stats) *result.WaitCounts {
+	return &result.WaitCounts{
+		Spin:      after.Spin - before.Spin,
+		Yield:     after.Yield - before.Yield,
+		Park:      after.Park - before.Park,
+		Looks:     after.Looks - before.Looks,
+		Parks:     after.Parks - before.Parks,
+		Spurious:  after.Spurious - before.Spurious,
+		Rings:     after.Rings - before.Rings,
+		Rescued:   after.Rescued - before.Rescued,
+		Yields:    after.Yields - before.Yields,
+		SpinLimit: after.SpinLimit,
+	}
+}
+
+func (m *measurement) cell(waits result.Waits) result.Cell {
+	cell := result.Cell{
+		Experiment: "pingpong", Threads: m.threads, PayloadBytes: m.c.payload,
+		Host: m.c.host, Guest: m.c.guest, Path: m.c.path, Transport: m.c.transport,
+		ElapsedNs: int64(m.elapsed), FloorRTTNs: m.floorNs.value(), BareRTTNs: m.bareNs.value(),
+		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.verify,
+		VerifyFailures: m.verifyFailures, Waits: waits, Wait: m.c.wait,
+		Pinning: m.cpus.String(),
+	}
+	if m.c.host == "c" && m.c.guest == "c" {
+		cell.Path = "c"
+	} else {
+		cell.Procs = procs(m.c, m.cpus.host)
+	}
+	slowest, fastest := m.calls[0], m.calls[0]
+	for _, n := range m.calls {
+		cell.Ops += n
+		slowest, fastest = min(slowest, n), max(fastest, n)
+	}
+	if fastest > 0 {
+		cell.Fairness = new(float64(slowest) / float64(fastest))
+		cell.CPUSPerMop = new(m.cpu.Seconds() / float64(cell.Ops) * 1e6)
+	}
+	cell.Derive()
+	cell.SetLatency(m.latency)
+	return cell
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// guestProcess is the guest: this program again, started by us and ended by us.
+type guestProcess struct {
+	cmd    *exec.Cmd
+	exited chan error
+}
+
+// startGuest starts the guest and waits until it says that it is ready.
+func startGuest(ctx context.Context, c config, host load, cpus placement) (*guestProcess, error) {
+	g := guestConfig{Lang: c.guest, Path: c.path, Payload: c.payload, Wait: c.wait,
+		Procs: procs(c, cpus.guest)}
+	if cpus.pinned {
+		g.CPUs = cpus.guest
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self)
+	g.URL = host.url()
+	if c.transport == "memfd" {
+		// The child needs a descriptor of its own number; ExtraFiles begin at 3.
+		fd, err := unix.FcntlInt(uintptr(host.fd()), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, fmt.Errorf("cannot pass the region on: %w", err)
+		}
+		region := os.NewFile(uintptr(fd), "region")
+		defer func() { _ = region.Close() }()
+		cmd.ExtraFiles = []*os.File{region}
+		g.URL = "memfd:3"
+	}
+	text, err := json.Marshal(g)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Env = append(os.Environ(), guestEnv+"="+string(text))
+	cmd.Stderr = os.Stderr
+	// A group of its own: Ctrl-C is for us, and we end it in order. If we are
+	// killed the kernel kills it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return launch(ctx, cmd)
+}
+
+func launch(ctx context.Context, cmd *exec.Cmd) (*guestProcess, error) {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p := &guestProcess{cmd: cmd, exited: make(chan error, 1)}
+	started := make(chan error)
+	ready := make(chan error, 1)
+	go func() {
+		// The kernel's death signal is tied to the thread that starts the child.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err == nil && line != "ready\n" {
+			err = fmt.Errorf("it said %q instead of ready", line)
+		}
+		ready <- err
+		p.exited <- cmd.Wait()
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("cannot start the guest: %w", err)
+	}
+	select {
+	case err = <-ready:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-time.After(15 * time.Second):
+		err = fmt.Errorf("not ready after 15 s")
+	}
+	if err != nil {
+		_ = cmd.Process.Kill()
+		return nil, fmt.Errorf("guest: %w (it ended: %v)", err, <-p.exited)
+	}
+	return p, nil
+}
+
+// pause stops the guest and returns when it has stopped, so that the floor is
+// measured on CPUs that nobody else wants.
+func (p *guestProcess) pause() error {
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("guest: %w", err)
+	}
+	// WNOWAIT leaves an exit to be seen by Wait.
+	for {
+		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil,
+			unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func (p *guestProcess) resume() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
+
+// cpuTime is what the guest has used until now.
+func (p *guestProcess) cpuTime() (time.Duration, error) {
+	// The clock of another process, as clock_getcpuclockid makes it.
+	clock := int32(^p.cmd.Process.Pid<<3 | 2)
+	var t unix.Timespec
+	if err := unix.ClockGettime(clock, &t); err != nil {
+		return 0, fmt.Errorf("CPU time of the guest: %w", err)
+	}
+	return time.Duration(t.Nano()), nil
+}
+
+// end waits for the guest, whose host is gone, and kills it if it does not go.
+func (p *guestProcess) end() error {
+	_ = p.resume() // in case it is stopped
+	select {
+	case err := <-p.exited:
+		if err != nil {
+			return fmt.Errorf("guest: %w", err)
+		}
+		return nil
+	case <-time.After(3 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+		return fmt.Errorf("guest: still there 3 s after its host had gone; killed")
+	}
+}
+
+// procs is GOMAXPROCS for a side.
+func procs(c config, cpus []int) int {
+	if c.procs > 0 {
+		return c.procs
+	}
+	return len(cpus)
+}

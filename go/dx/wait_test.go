@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestPresetFilesHoldWhatThePresetsAre(t *testing.T) {
+	for _, name := range PresetNames() {
+		preset := mustPreset(t, name)
+		file, err := LoadWait("../../tuning/" + name + ".toml")
+		if err != nil {
+			t.Error(err)
+		} else if file != preset {
+			t.Errorf("tuning/%s.toml: %+v\nthe preset: %+v", name, file, preset)
+		}
+	}
+}
+
+func TestWaitFilesAreChecked(t *testing.T) {
+	for text, want := range map[string]string{
+		"spin_mix = 3\n":                     "spin_mix",
+		"\nspin_max = \"many\"\n":            "line 2",
+		"spin_max = -1\n":                    "line 1",
+		"spin_max = 10\nspin_min = 11\n":     "spin_min is 11",
+		"park = \"sofa\"\n":                  "futex",
+		"preset = \"turbo\"\n":               "turbo",
+		"park_timeout_ns = 1\n":              "park_timeout_ns is 1",
+		"spin_max = \n":                      "line 1",
+		"preset = \"latency\"\n[wait]\nx=1":  "wait",
+		"preset = \"latency\"\nrelax = true": "line 2",
+	} {
+		path := filepath.Join(t.TempDir(), "wait.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := LoadWait(path)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%q: error %v does not say %q and the file", text, err, want)
+		}
+	}
+	if _, err := LoadWait("no-such"); err == nil || !strings.Contains(err.Error(), "balanced") {
+		t.Errorf("neither preset nor file: %v", err)
+	}
+}
+
+func TestWaitFileChangesItsPreset(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "wait.toml")
+	if err := os.WriteFile(path, []byte("preset = \"latency\"\npark = \"sem\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := mustPreset(t, "latency")
+	want.Park = ParkSem
+	if got, err := LoadWait(path); err != nil || got != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
