@@ -9,7 +9,8 @@
 #include "clock.h"
 #include "error.h"
 
-#define ATTACH_LOOK_NS 1000000
+#define GUEST_LOOK_NS 1000000
+#define GUEST_LOOKS 10
 
 void dx_channel_point(struct dx_channel *c)
 {
@@ -25,7 +26,7 @@ void dx_channel_point(struct dx_channel *c)
     c->payload = base + g->payload_offset;
 }
 
-static void destroy(struct dx_channel *c)
+void dx_channel_destroy(struct dx_channel *c)
 {
     dx_region_close(&c->region);
     (void)pthread_mutex_destroy(&c->lock);
@@ -34,7 +35,7 @@ static void destroy(struct dx_channel *c)
 }
 
 /* A channel with its strategy and nothing mapped yet. */
-static dx_status make(enum dx_side side, const struct dx_wait *wait, struct dx_channel **out)
+dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct dx_channel **out)
 {
     struct dx_wait chosen;
     dx_status status = DX_OK;
@@ -59,24 +60,36 @@ static dx_status make(enum dx_side side, const struct dx_wait *wait, struct dx_c
     else
         c->cost.look_ps = dx_wait_look_ps(chosen.relax);
     if (status != DX_OK) {
-        destroy(c);
+        dx_channel_destroy(c);
         return status;
     }
     *out = c;
     return DX_OK;
 }
 
-static dx_status make_books(struct dx_channel *c)
+dx_status dx_channel_make_books(struct dx_channel *c)
 {
     uint32_t count = dx_slot_count(&c->geometry, c->side);
     c->slots = calloc(count != 0 ? count : 1, sizeof *c->slots);
     return c->slots != NULL ? DX_OK : dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
 }
 
+/* A guest that is attaching may hold its lock for a moment before it sees that its host is dead. */
+static bool guest_is_gone(const struct dx_channel *c)
+{
+    for (int looks = 0; looks < GUEST_LOOKS; looks++) {
+        if (dx_region_lock_try(c->region.fd, DX_GUEST))
+            return true;
+        struct timespec look = dx_clock_timespec(GUEST_LOOK_NS);
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
+    }
+    return false;
+}
+
 /* The region of a dead host. A guest that lives on keeps it as it is. */
 static dx_status begin_on_stale(struct dx_channel *c)
 {
-    if (dx_region_lock_try(c->region.fd, DX_GUEST)) {
+    if (guest_is_gone(c)) {
         dx_session_begin_host(c, true);
         dx_region_unlock(c->region.fd, DX_GUEST);
         return DX_OK;
@@ -104,7 +117,7 @@ static dx_status create(struct dx_channel *c, const char *url)
     if (status != DX_OK)
         return status;
     dx_channel_point(c);
-    status = make_books(c);
+    status = dx_channel_make_books(c);
     if (status != DX_OK)
         return status;
     if (!fresh)
@@ -125,7 +138,7 @@ dx_status dx_create(const char *url, const struct dx_config *config, struct dx_c
     if (status != DX_OK)
         return status;
     struct dx_channel *c;
-    status = make(DX_HOST, f->wait, &c);
+    status = dx_channel_make(DX_HOST, f->wait, &c);
     if (status != DX_OK)
         return status;
     c->geometry = geometry;
@@ -133,109 +146,7 @@ dx_status dx_create(const char *url, const struct dx_config *config, struct dx_c
     if (status != DX_OK) {
         /* What we did not make ours is not ours to remove. */
         c->region.created = false;
-        destroy(c);
-        return status;
-    }
-    *out = c;
-    return DX_OK;
-}
-
-/* Is there a living host in good order? */
-static dx_status check_host(const struct dx_channel *c)
-{
-    const char *path = c->region.url.path;
-    const struct dx_peer_lines *host = &c->peers[DX_HOST];
-    if (!dx_region_lock_held(c->region.fd, DX_HOST))
-        return dx_fail(DX_ERR_STALE,
-                       "%s: left by a host that is gone (process %u); a new host "
-                       "will take it over",
-                       path, host->pid);
-    /* A4 <- R4: the host's cells and slots are there when it is open. */
-    if (dx_load_acquire(&host->state) != DX_PEER_STATE_OPEN)
-        return dx_fail(DX_ERR_STALE, "%s: its host is not ready", path);
-    return DX_OK;
-}
-
-/* One attempt; what it opened is closed again if it fails. */
-static dx_status try_attach(struct dx_channel *c, const struct dx_url *url)
-{
-    dx_status status = dx_region_open(url, c->observer, &c->region);
-    if (status == DX_OK && !c->observer && !dx_region_lock_try(c->region.fd, DX_GUEST))
-        status = dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", url->path);
-    if (status == DX_OK) {
-        c->header = c->region.base;
-        /* A1 <- R1: only its value counts here. */
-        if (!c->observer && dx_load_acquire(&c->header->magic) == DX_MAGIC_REBUILDING)
-            status =
-                dx_fail(DX_ERR_STALE, "%s: left by a host that died while it began", url->path);
-    }
-    if (status == DX_OK) {
-        status = dx_header_check(c->header, c->region.bytes, &c->geometry);
-        if (status != DX_OK)
-            status = dx_fail_at(status, url->path);
-    }
-    if (status == DX_OK) {
-        dx_channel_point(c);
-        if (!c->observer)
-            status = check_host(c);
-    }
-    if (status != DX_OK)
-        dx_region_close(&c->region);
-    return status;
-}
-
-static bool may_change(dx_status status)
-{
-    return status == DX_ERR_NO_PEER || status == DX_ERR_STALE || status == DX_ERR_GUEST_EXISTS;
-}
-
-static dx_status attach(struct dx_channel *c, const char *url, int64_t timeout_ns)
-{
-    struct dx_url parsed;
-    dx_status status = dx_url_parse(url, &parsed);
-    if (status != DX_OK)
-        return status;
-    int64_t deadline = dx_clock_deadline(dx_clock_ns(), timeout_ns);
-    for (;;) {
-        status = try_attach(c, &parsed);
-        if (!may_change(status) || dx_clock_ns() >= deadline)
-            break;
-        /* Nobody is there yet who could wake us. */
-        struct timespec look = dx_clock_timespec(ATTACH_LOOK_NS);
-        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
-    }
-    return status == DX_OK ? make_books(c) : status;
-}
-
-dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
-                    struct dx_channel **out)
-{
-    *out = NULL;
-    struct dx_channel *c;
-    dx_status status = make(DX_GUEST, wait, &c);
-    if (status != DX_OK)
-        return status;
-    status = attach(c, url, timeout_ns);
-    if (status != DX_OK) {
-        destroy(c);
-        return status;
-    }
-    dx_session_begin_guest(c);
-    *out = c;
-    return DX_OK;
-}
-
-dx_status dx_observe(const char *url, struct dx_channel **out)
-{
-    *out = NULL;
-    struct dx_channel *c;
-    dx_status status = make(DX_GUEST, NULL, &c);
-    if (status != DX_OK)
-        return status;
-    c->observer = true;
-    status = attach(c, url, 0);
-    if (status != DX_OK) {
-        destroy(c);
+        dx_channel_destroy(c);
         return status;
     }
     *out = c;
@@ -262,7 +173,7 @@ dx_status dx_close(struct dx_channel *c)
                        dx_load_relaxed(&c->serving) != 0 ? "runs" : "does not run");
     if (!c->observer)
         dx_session_end(c);
-    destroy(c);
+    dx_channel_destroy(c);
     return DX_OK;
 }
 

@@ -89,6 +89,12 @@ void dx_session_end(struct dx_channel *channel);
 /* Rings every sleeper of the other side, or of our own, so that it looks at the peers' states. */
 void dx_session_ring_all(struct dx_channel *channel, enum dx_side side);
 
+/* channel.c: a channel with its strategy and nothing mapped; its end, which also unmaps; what it
+ * remembers of its slots. */
+dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct dx_channel **out);
+void dx_channel_destroy(struct dx_channel *channel);
+dx_status dx_channel_make_books(struct dx_channel *channel);
+
 /* channel.c: sets the pointers into the mapped region. */
 void dx_channel_point(struct dx_channel *channel);
 

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a guest and an observer find a region. */
+#include <time.h>
+
+#include "atomic.h"
+#include "channel.h"
+#include "clock.h"
+#include "error.h"
+
+#define ATTACH_LOOK_NS 1000000
+
+/* Is there a living host in good order? */
+static dx_status check_host(const struct dx_channel *c)
+{
+    const char *path = c->region.url.path;
+    const struct dx_peer_lines *host = &c->peers[DX_HOST];
+    if (!dx_region_lock_held(c->region.fd, DX_HOST))
+        return dx_fail(DX_ERR_STALE,
+                       "%s: left by a host that is gone (process %u); a new host "
+                       "will take it over",
+                       path, host->pid);
+    /* A4 <- R4: the host's cells and slots are there when it is open. */
+    if (dx_load_acquire(&host->state) != DX_PEER_STATE_OPEN)
+        return dx_fail(DX_ERR_STALE, "%s: its host is not ready", path);
+    return DX_OK;
+}
+
+/* The header, read once and checked; the error says where. */
+static dx_status check_header(struct dx_channel *c)
+{
+    c->header = c->region.base;
+    /* A1 <- R1: only its value counts here. */
+    if (dx_load_acquire(&c->header->magic) == DX_MAGIC_REBUILDING)
+        return dx_fail(DX_ERR_STALE, "%s: its host has not finished it", c->region.url.path);
+    dx_status status = dx_header_check(c->header, c->region.bytes, &c->geometry);
+    if (status != DX_OK)
+        return dx_fail_at(status, c->region.url.path);
+    dx_channel_point(c);
+    return DX_OK;
+}
+
+/* Without a host there is nothing to attach to, and the guest's lock is left alone: a new host
+ * must be able to tell those who wait from those who are attached. */
+static dx_status lock_as_guest(struct dx_channel *c)
+{
+    int fd = c->region.fd;
+    if (!dx_region_lock_held(fd, DX_HOST)) {
+        dx_status status = check_header(c);
+        /* A host that begins just now may be writing what we read. */
+        if (!dx_region_lock_held(fd, DX_HOST))
+            return status == DX_OK ? check_host(c) : status;
+    }
+    if (!dx_region_lock_try(fd, DX_GUEST))
+        return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", c->region.url.path);
+    return DX_OK;
+}
+
+/* One attempt; what it opened is closed again if it fails. */
+static dx_status try_attach(struct dx_channel *c, const struct dx_url *url)
+{
+    dx_status status = dx_region_open(url, c->observer, &c->region);
+    if (status == DX_OK && !c->observer)
+        status = lock_as_guest(c);
+    if (status == DX_OK)
+        status = check_header(c);
+    if (status == DX_OK && !c->observer)
+        status = check_host(c);
+    if (status != DX_OK)
+        dx_region_close(&c->region);
+    return status;
+}
+
+static bool may_change(dx_status status)
+{
+    return status == DX_ERR_NO_PEER || status == DX_ERR_STALE || status == DX_ERR_GUEST_EXISTS;
+}
+
+static dx_status attach(struct dx_channel *c, const char *url, int64_t timeout_ns)
+{
+    struct dx_url parsed;
+    dx_status status = dx_url_parse(url, &parsed);
+    if (status != DX_OK)
+        return status;
+    int64_t deadline = dx_clock_deadline(dx_clock_ns(), timeout_ns);
+    for (;;) {
+        status = try_attach(c, &parsed);
+        if (!may_change(status) || dx_clock_ns() >= deadline)
+            break;
+        /* Nobody is there yet who could wake us. */
+        struct timespec look = dx_clock_timespec(ATTACH_LOOK_NS);
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
+    }
+    return status == DX_OK ? dx_channel_make_books(c) : status;
+}
+
+dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
+                    struct dx_channel **out)
+{
+    *out = NULL;
+    struct dx_channel *c;
+    dx_status status = dx_channel_make(DX_GUEST, wait, &c);
+    if (status != DX_OK)
+        return status;
+    status = attach(c, url, timeout_ns);
+    if (status != DX_OK) {
+        dx_channel_destroy(c);
+        return status;
+    }
+    dx_session_begin_guest(c);
+    *out = c;
+    return DX_OK;
+}
+
+dx_status dx_observe(const char *url, struct dx_channel **out)
+{
+    *out = NULL;
+    struct dx_channel *c;
+    dx_status status = dx_channel_make(DX_GUEST, NULL, &c);
+    if (status != DX_OK)
+        return status;
+    c->observer = true;
+    status = attach(c, url, 0);
+    if (status != DX_OK) {
+        dx_channel_destroy(c);
+        return status;
+    }
+    *out = c;
+    return DX_OK;
+}
