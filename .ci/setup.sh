@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the checks need, and how to get it. Sourced by run.
+
+# The Debian packages that bring a tool. Go is not among them: Debian 12 has 1.19.
+declare -A packages=(
+    [cc]='gcc libc6-dev' [gcc]='gcc libc6-dev' [clang]='clang libc6-dev' [cmake]=cmake
+    [make]=ninja-build [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
+    [shellcheck]=shellcheck [cmocka]=libcmocka-dev [pkg-config]=pkg-config
+)
+
+die() {
+    printf 'run: %s\n' "$*" >&2
+    exit 2
+}
+
+# Whether a C file that holds these lines compiles, which is how headers are found.
+compiles() { # compiler lines...
+    local compiler=$1
+    shift
+    printf '%s\n' "$@" 'int nothing;' | "$compiler" -x c -fsyntax-only - 2>/dev/null
+}
+
+has() { # tool
+    case $1 in
+    cc) compiles "${CC:-gcc}" '#include <stdio.h>' ;;
+    gcc | clang) compiles "$1" '#include <stdio.h>' ;;
+    cmocka)
+        compiles "${CC:-gcc}" '#include <setjmp.h>' '#include <stdarg.h>' '#include <stddef.h>' \
+            '#include <stdint.h>' '#include <cmocka.h>'
+        ;;
+    make) command -v ninja >/dev/null || command -v make >/dev/null ;;
+    go) has_go ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+go_needed() { sed -n 's/^go \([0-9.]*\).*/\1/p' go.mod; }
+go_found() { { go version 2>/dev/null || true; } | sed -n 's/.*go\([0-9][0-9.]*\).*/\1/p'; }
+
+has_go() {
+    local found
+    found=$(go_found)
+    [ -n "$found" ] && printf '%s\n%s\n' "$(go_needed)" "$found" | sort -V -C
+}
+
+# Go's usual place need not be in PATH.
+find_go() {
+    has_go && return
+    [ -x /usr/local/go/bin/go ] && PATH=/usr/local/go/bin:$PATH has_go &&
+        export PATH=/usr/local/go/bin:$PATH
+}
+
+explain_go() {
+    local found
+    # Without this, a Go that would fetch a newer one and cannot says nothing of itself.
+    found=$(GOTOOLCHAIN=local go_found)
+    if [ -n "$found" ]; then
+        found="$(command -v go) is Go $found"
+    else
+        found='there is none in PATH'
+    fi
+    cat >&2 <<END
+run: Go $(go_needed) or newer is needed; $found.
+Debian 12's own package (golang, 1.19) is too old. Download the current Go for Linux from the Go
+project's web site, unpack it to /usr/local (it becomes /usr/local/go), and try again: that folder
+is found even if it is not in PATH. Any other place will do if its bin folder comes first in PATH.
+END
+}
+
+# Prints how to become root, an empty line if we are; fails if there is no way without a password.
+root_by() {
+    if [ "$(id -u)" = 0 ]; then
+        echo
+    else
+        sudo -n true 2>/dev/null && echo 'sudo -n'
+    fi
+}
+
+install_packages() { # package...
+    local line="apt-get install -y --no-install-recommends $*" root
+    if ! command -v apt-get >/dev/null; then
+        die "missing here: what Debian calls $*. Install it by your system's own means."
+    fi
+    if ! root=$(root_by); then
+        printf 'run: some packages are missing. As root, run:\n  %s\n' "$line" >&2
+        exit 2
+    fi
+    echo "run: ${root:+$root }$line"
+    # A clean system may have no package lists yet. The variables are words on purpose.
+    # shellcheck disable=SC2086
+    if ! { $root apt-get update -q && $root env DEBIAN_FRONTEND=noninteractive $line; }; then
+        printf 'run: that failed. As root, run:\n  apt-get update && %s\n' "$line" >&2
+        exit 2
+    fi
+}
+
+# Installs what is missing of these tools, or says what to do and exits with 2.
+set_up() { # tool...
+    local tool missing=()
+    if [ -z "${CC:-}" ] && ! command -v gcc >/dev/null && has clang; then
+        export CC=clang
+    fi
+    for tool in "$@"; do
+        if [ "$tool" = go ]; then
+            find_go || {
+                explain_go
+                exit 2
+            }
+        elif ! has "$tool"; then
+            # shellcheck disable=SC2206 # words on purpose
+            missing+=(${packages[$tool]})
+        fi
+    done
+    [ ${#missing[@]} = 0 ] && return
+    mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+    install_packages "${missing[@]}"
+}

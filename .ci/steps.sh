@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# The checks, one function each. Sourced by run, which starts each in a process of its own with
+# TMPDIR set to a folder that is removed afterwards.
+
+# In the order of their start. What runs tests keeps to one lane, what only reads the sources to
+# another, so that no two tests compete for the CPUs; the last two have the machine to themselves.
+lane_tests='gcc clang asan tsan gotest install'
+lane_sources='tidy shellcheck gofmt clang-format cppcheck govet clang-tidy'
+lane_last='pingpong leftovers'
+read -ra step_order <<<"$lane_tests $lane_sources $lane_last"
+
+declare -A step_text=(
+    [gcc]='build with gcc -O2 -Werror; unit and process tests'
+    [clang]='the same with clang; headers as C++'
+    [asan]='unit, process and stress tests under AddressSanitizer and UBSan'
+    [tsan]='stress tests under ThreadSanitizer'
+    [gotest]='go test -race ./...'
+    [install]='install, then build and run programs outside the tree against it'
+    [tidy]='the rules of libdx/tests/tidy: sizes, memory-order labels, banned words, licences'
+    [shellcheck]='shellcheck on every script'
+    [gofmt]='gofmt on every Go file'
+    [clang-format]='clang-format on every C file'
+    [cppcheck]='cppcheck on every C file'
+    [govet]='go vet ./...'
+    [clang-tidy]='clang-tidy on every C file'
+    [pingpong]='a short verified run of experiments/pingpong, and what it writes'
+    [leftovers]='no shared memory and no process is left by the checks before'
+)
+declare -A step_tools=(
+    [gcc]='gcc cmake make cmocka' [clang]='clang cmake make cmocka' [asan]='gcc cmake make cmocka'
+    [tsan]='gcc cmake make cmocka' [gotest]='cc go' [install]='cc cmake make pkg-config'
+    [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
+    [cppcheck]='cppcheck' [govet]='cc go' [clang-tidy]='clang-tidy cmocka' [pingpong]='cc go'
+    [leftovers]=''
+)
+
+tools_of() { # step...
+    local step
+    for step in "$@"; do
+        printf '%s' "${step_tools[$step]:+${step_tools[$step]// /$'\n'}$'\n'}"
+    done | sort -u
+}
+
+run_step() { # step
+    local tool
+    for tool in ${step_tools[$1]}; do
+        has "$tool" || {
+            echo "$tool is missing"
+            return 1
+        }
+    done
+    if command -v ninja >/dev/null; then export CMAKE_GENERATOR=Ninja; fi
+    "step_$1"
+}
+
+# Files that are tracked or could be, one a line, of those names that match a regular expression;
+# fails if there is none, because a check of no file proves nothing.
+sources() { # regex
+    local file
+    if [ -e .git ]; then
+        git ls-files -co --exclude-standard
+    else
+        find . \( -name .git -o -path './build*' -o -path ./out \) -prune -o -type f -printf '%P\n'
+    fi | while read -r file; do [ ! -f "$file" ] || printf '%s\n' "$file"; done | grep -E "$1" || {
+        echo "no file matches $1" >&2
+        return 1
+    }
+}
+
+build_with() { # name option...
+    local name=$1
+    shift
+    cmake -S . -B "build/check-$name" -DDX_WERROR=ON -DCMAKE_BUILD_TYPE=None "$@"
+    cmake --build "build/check-$name"
+}
+
+test_all() { # name label...
+    local name=$1 label code=0
+    shift
+    for label in "$@"; do
+        ctest --test-dir "build/check-$name" -L "^$label\$" --no-tests=error --output-on-failure ||
+            code=1
+    done
+    return "$code"
+}
+
+step_gcc() {
+    build_with gcc -DCMAKE_C_COMPILER=gcc -DCMAKE_C_FLAGS='-O2 -g'
+    test_all gcc unit process
+}
+
+step_clang() {
+    build_with clang -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS='-O2 -g'
+    clang -x c++ -std=c++11 -Wall -Wextra -Werror -fsyntax-only libdx/dx.h libdx/dx_*.h
+    test_all clang unit process
+}
+
+step_asan() {
+    build_with asan -DCMAKE_C_COMPILER=gcc -DCMAKE_C_FLAGS='-O1 -g' -DDX_SANITIZE=address
+    test_all asan unit process stress
+}
+
+# Older ThreadSanitizers refuse the address layouts of newer kernels, unless these are not random.
+step_tsan() {
+    local compiler prefix
+    printf 'int main(void) { return 0; }\n' >"$TMPDIR/probe.c"
+    for compiler in clang gcc; do
+        "$compiler" -fsanitize=thread "$TMPDIR/probe.c" -o "$TMPDIR/probe" || continue
+        for prefix in env 'setarch -R'; do
+            # shellcheck disable=SC2086 # words on purpose
+            if $prefix "$TMPDIR/probe"; then break 2; fi
+        done
+        prefix=
+    done
+    [ -n "${prefix:-}" ] || {
+        echo 'neither clang nor gcc can run a program under ThreadSanitizer here'
+        return 1
+    }
+    echo "ThreadSanitizer of $compiler, started by $prefix"
+    build_with "tsan-$compiler" -DCMAKE_C_COMPILER="$compiler" -DCMAKE_C_FLAGS='-O2 -g' \
+        -DDX_SANITIZE=thread
+    # shellcheck disable=SC2086 # words on purpose
+    $prefix ctest --test-dir "build/check-tsan-$compiler" -L '^stress$' --no-tests=error \
+        --output-on-failure
+}
+
+step_gotest() { go test -race -count=1 -timeout 300s ./...; }
+
+step_install() { libdx/tests/install.sh; }
+
+step_tidy() { go test -count=1 ./libdx/tests/tidy; }
+
+step_shellcheck() {
+    local files
+    # What has no #! line is sourced by one that has, and is checked with it.
+    files=$(sources '(\.sh|^run|^\.ci/run)$' | xargs grep -l '^#!')
+    # shellcheck disable=SC2086 # words on purpose
+    shellcheck --external-sources --check-sourced $files
+}
+
+step_gofmt() {
+    local files wrong
+    files=$(sources '\.go$')
+    # shellcheck disable=SC2086 # words on purpose
+    wrong=$("$(go env GOROOT)/bin/gofmt" -d $files)
+    printf '%s' "$wrong"
+    [ -z "$wrong" ]
+}
+
+step_clang-format() {
+    local files
+    files=$(sources '\.[ch]$')
+    # shellcheck disable=SC2086 # words on purpose
+    clang-format --dry-run -Werror $files
+}
+
+step_cppcheck() {
+    local library tests
+    library=$(sources '\.c$' | grep -v /tests/)
+    # Tests write fields again and again on purpose, which the style checks take for a slip.
+    tests=$(sources '/tests/.*\.c$')
+    # shellcheck disable=SC2086 # words on purpose
+    cppcheck_with warning,performance,portability,style $library
+    # shellcheck disable=SC2086 # words on purpose
+    cppcheck_with warning,performance,portability $tests
+}
+
+cppcheck_with() { # severities file...
+    cppcheck --enable="$1" --inline-suppr --error-exitcode=1 --std=c11 -D_GNU_SOURCE -Ilibdx \
+        --quiet "${@:2}"
+}
+
+step_govet() { go vet ./...; }
+
+step_clang-tidy() {
+    local files
+    files=$(sources '\.c$')
+    mkdir "$TMPDIR/include"
+    ln -s "$PWD/libdx" "$TMPDIR/include/dx"
+    # The dashes end xargs' own words; the file comes first in each command.
+    printf '%s\n' "$files" | xargs -P 2 -I FILE clang-tidy --quiet FILE -- \
+        -std=c11 -D_GNU_SOURCE -Ilibdx -Ilibdx/tests -I"$TMPDIR/include"
+}
+
+step_pingpong() {
+    local out=$TMPDIR/pingpong results wrong
+    timeout -k 5 180 go run ./experiments/pingpong -threads 1,2 -runs 1 -duration 200ms -verify \
+        -out "$out"
+    results=$(find "$out" -name result.jsonl)
+    [ -s "$results" ] || {
+        echo "no result.jsonl, or an empty one, in $(find "$out")"
+        return 1
+    }
+    wrong=$(grep -vE '"errors": ?0[,}].*"verified": ?true|"verified": ?true.*"errors": ?0[,}]' \
+        "$results" || true)
+    [ -z "$wrong" ] || {
+        printf 'not without errors and verified:\n%s\n' "$wrong"
+        return 1
+    }
+    for picture in png svg; do
+        [ -n "$(find "$out" -name "*.$picture" -size +0)" ] || {
+            echo "no $picture picture in $(find "$out")"
+            return 1
+        }
+    done
+}

@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds and installs libdx into a temporary folder, then uses it from programs outside the source
+# tree: by pkg-config and by CMake, shared and static, in place and after the folder was moved.
+# Exit code 0 if all of it holds. CC names the compiler, cc if unset.
+
+set -euo pipefail
+top=$(cd "$(dirname "$0")/../.." && pwd)
+temp=$(mktemp -d)
+region=dx-install-$$
+started=()
+
+clean_up() {
+    local pid
+    for pid in "${started[@]}"; do
+        kill "$pid" 2>/dev/null || true
+    done
+    rm -rf "$temp" "/dev/shm/$region"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say() { printf '== %s\n' "$*"; }
+fail() {
+    printf 'install.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+install_library() { # prefix
+    cmake -S "$top" -B "$temp/build" -DDX_TESTS=OFF -DDX_WERROR=ON \
+        -DCMAKE_C_COMPILER="${CC:-cc}" -DCMAKE_INSTALL_LIBDIR=lib
+    cmake --build "$temp/build"
+    cmake --install "$temp/build" --prefix "$1"
+}
+
+# The names behind DX_API in the public headers, one a line, sorted.
+declared() {
+    cat "$top"/libdx/dx.h "$top"/libdx/dx_*.h | grep -v '^#' | tr '\n' ' ' |
+        grep -oE 'DX_API [^;(]*\(' | sed -E 's/.*[^a-z0-9_]([a-z0-9_]+)\($/\1/' | sort
+}
+
+exported() { # library
+    nm -D --defined-only "$1" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort
+}
+
+check_library() { # prefix
+    local library=$1/lib/libdx.so name
+    name=$(readelf -d "$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]$/\1/p')
+    [ "$name" = libdx.so.0 ] || fail "soname is '$name', not libdx.so.0"
+    declared >"$temp/declared"
+    exported "$library" >"$temp/exported"
+    [ -s "$temp/declared" ] || fail 'no DX_API declaration found'
+    diff -u "$temp/declared" "$temp/exported" ||
+        fail 'declared DX_API (-) and exported (+) differ: mend libdx/libdx.map'
+}
+
+check_files() { # prefix
+    local file header
+    for file in lib/libdx.a lib/pkgconfig/dx.pc lib/cmake/dx/dxConfig.cmake \
+        share/doc/dx/examples/host.c share/doc/dx/examples/guest.c; do
+        [ -f "$1/$file" ] || fail "$file is not installed"
+    done
+    # Each public header stands alone, and no private one is there.
+    for header in "$1"/include/dx/*; do
+        case ${header##*/} in
+        dx.h | dx_*.h) ;;
+        *) fail "${header##*/} is private, yet installed" ;;
+        esac
+        printf '#include <dx/%s>\nint alone;\n' "${header##*/}" >"$temp/alone.c"
+        "${CC:-cc}" -std=c11 -pedantic -Wall -Wextra -Werror -fsyntax-only -I "$1/include" \
+            "$temp/alone.c"
+    done
+}
+
+# Runs a program in the background under a deadline; its pid is then the last of `started`.
+start() { # log program
+    timeout -k 5 30 "$2" "shm:$region" >"$1" 2>&1 &
+    started+=($!)
+}
+
+# Runs host and guest of a folder, `first` started first.
+exchange() { # folder suffix first
+    local first=$3 second=guest program code
+    [ "$first" = host ] || second=host
+    started=()
+    for program in "$first" "$second"; do
+        start "$temp/$program.log" "$1/$program$2"
+    done
+    for program in "$first" "$second"; do
+        code=0
+        wait "${started[0]}" || code=$?
+        [ "$code" = 0 ] || {
+            cat "$temp/host.log" "$temp/guest.log"
+            fail "$1/$program$2 ended with $code"
+        }
+        started=("${started[@]:1}")
+    done
+    seq 10 | awk '{ print $1 " squared is " $1 * $1 }' | diff - "$temp/host.log" ||
+        fail "$1/host$2 printed something else (+)"
+    [ ! -s "$temp/guest.log" ] || fail "$1/guest$2 printed: $(cat "$temp/guest.log")"
+    [ ! -e "/dev/shm/$region" ] || fail 'the region is still there'
+}
+
+use_pkg_config() { # prefix folder
+    local program flags
+    export PKG_CONFIG_PATH=$1/lib/pkgconfig
+    mkdir -p "$2"
+    for program in host guest; do
+        read -ra flags < <(pkg-config --cflags --libs dx)
+        "${CC:-cc}" "$temp/outside/$program.c" "${flags[@]}" -o "$2/$program"
+        read -ra flags < <(pkg-config --static --cflags --libs dx)
+        "${CC:-cc}" -static "$temp/outside/$program.c" "${flags[@]}" -o "$2/${program}_static"
+    done
+    LD_LIBRARY_PATH=$1/lib exchange "$2" '' host
+    exchange "$2" _static guest
+}
+
+use_cmake() { # prefix folder
+    cmake -S "$temp/outside" -B "$2" -DCMAKE_PREFIX_PATH="$1" -DCMAKE_C_COMPILER="${CC:-cc}"
+    cmake --build "$2"
+    ldd "$2/host" | grep -q "$1/lib/libdx.so.0" || fail 'host is not linked to libdx.so.0'
+    if ldd "$2/host_static" | grep -q libdx; then fail 'host_static needs libdx.so'; fi
+    exchange "$2" '' guest
+    exchange "$2" _static host
+}
+
+say 'build and install'
+install_library "$temp/prefix"
+say 'what is installed'
+check_files "$temp/prefix"
+check_library "$temp/prefix"
+mkdir "$temp/outside"
+cp "$top/libdx/tests/outside/CMakeLists.txt" "$temp"/prefix/share/doc/dx/examples/*.c \
+    "$temp/outside"
+for place in prefix moved; do
+    [ "$place" = prefix ] || mv "$temp/prefix" "$temp/$place"
+    say "pkg-config, $place"
+    use_pkg_config "$temp/$place" "$temp/by-pkg-config-$place"
+    say "CMake, $place"
+    use_cmake "$temp/$place" "$temp/by-cmake-$place"
+done
+say 'all of it holds'
