@@ -38,8 +38,8 @@ uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind)
 
 static bool rung(const struct dx_cell *cell, uint32_t armed)
 {
-    /* Relaxed: what the ring announces is read by the caller with an acquire of its own. */
-    return dx_load_relaxed(&cell->rings) != DX_CELL_RINGS(armed);
+    /* A10 <- R10: what the ring announces. */
+    return dx_load_acquire(&cell->rings) != DX_CELL_RINGS(armed);
 }
 
 static void wait_futex(struct dx_cell *cell, uint32_t armed, int64_t timeout_ns)
@@ -99,6 +99,7 @@ bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed)
     uint32_t expected = DX_CELL_RINGS(armed);
     if (DX_CELL_KIND(armed) == DX_PARK_POLL)
         return false; /* looks by itself */
+    /* R10 -> A10: the news before the ring. */
     if (!dx_cas_seqcst(&cell->rings, &expected, expected + DX_CELL_STEP))
         return false; /* somebody else rings */
     if (DX_CELL_KIND(armed) == DX_PARK_SEM)

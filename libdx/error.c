@@ -15,7 +15,7 @@ const char *dx_last_error(void)
     return text;
 }
 
-dx_status dx_fail(dx_status status, const char *format, ...)
+dx_status(dx_fail)(dx_status status, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -77,8 +77,8 @@ const char *dx_status_string(dx_status status)
         "given up before the server began it",
         "the other side wrote what cannot be",
     };
-    int index = -(int)status;
-    if (index < 0 || index >= (int)(sizeof strings / sizeof *strings))
+    const int count = (int)(sizeof strings / sizeof *strings);
+    if ((int)status > 0 || (int)status <= -count)
         return "an unknown status";
-    return strings[index];
+    return strings[-(int)status];
 }

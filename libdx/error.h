@@ -7,6 +7,8 @@
 
 /* Keeps the text and returns the status, so that a failure is one line. */
 dx_status dx_fail(dx_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* So that a reader that is a program sees it, too. */
+#define dx_fail(status, ...) (dx_fail((status), __VA_ARGS__), (status))
 
 /* As dx_fail, with ": " and the meaning of errno behind the text; DX_ERR_PERMISSION where errno
  * says so, else DX_ERR_SYSTEM. */

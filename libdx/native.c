@@ -60,7 +60,7 @@ dx_status dx_native_serve_begin(struct dx_channel *c)
     if (dx_slot_count(&c->geometry, dx_other(c->side)) == 0)
         return dx_fail(DX_ERR_INVALID, "the other side has no slots to call on, so that there is "
                                        "nothing to serve");
-    /* Acquire and release: what the last server wrote is there for the next one. */
+    /* A9 <- R9: what the last server of this process wrote. */
     if (dx_exchange_acqrel(&c->serving, 1u) != 0)
         return dx_fail(DX_ERR_BUSY, "this channel is being served already");
     return DX_OK;
@@ -124,6 +124,7 @@ void dx_native_serve_end(struct dx_channel *c, uint32_t threads)
         struct dx_server s = server_of(c, index, threads);
         dx_server_end(&s);
     }
+    /* R9 -> A9: for the next server of this process. */
     (void)dx_exchange_acqrel(&c->serving, 0u);
 }
 

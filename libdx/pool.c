@@ -125,13 +125,14 @@ dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
     if (count == 0)
         return dx_fail(DX_ERR_INVALID, "the other side has no slots to call on, so that there is "
                                        "nothing to serve");
-    /* Acquire and release: what the last dx_serve wrote is there for the next one. */
+    /* A9 <- R9: what the last server of this process wrote. */
     if (dx_exchange_acqrel(&c->serving, 1u) != 0)
         return dx_fail(DX_ERR_BUSY, "dx_serve runs already on this channel");
     uint64_t *seen = calloc(count, sizeof *seen);
     dx_status status = seen != NULL ? serve_with(c, handler, user, o, seen)
                                     : dx_fail(DX_ERR_SYSTEM, "no memory to serve %u slots", count);
     free(seen);
+    /* R9 -> A9: for the next server of this process. */
     (void)dx_exchange_acqrel(&c->serving, 0u);
     return status;
 }

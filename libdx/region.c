@@ -43,12 +43,12 @@ dx_status dx_region_map(struct dx_region *region, uint64_t bytes)
 }
 
 /* Does the name still stand for the file that we hold? */
-static bool name_is_ours(const struct dx_region *region)
+static bool name_is_of(const char *path, int fd)
 {
     struct stat by_name;
     struct stat by_fd;
-    return lstat(region->url.path, &by_name) == 0 && fstat(region->fd, &by_fd) == 0 &&
-           by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
+    return lstat(path, &by_name) == 0 && fstat(fd, &by_fd) == 0 && by_name.st_dev == by_fd.st_dev &&
+           by_name.st_ino == by_fd.st_ino;
 }
 
 void dx_region_close(struct dx_region *region)
@@ -57,7 +57,7 @@ void dx_region_close(struct dx_region *region)
         (void)munmap(region->base, region->bytes);
     if (region->fd >= 0) {
         /* While the lock is held nobody else can have taken the name over. */
-        if (region->created && name_is_ours(region))
+        if (region->created && name_is_of(region->url.path, region->fd))
             (void)unlink(region->url.path);
         (void)close(region->fd);
     }
@@ -150,6 +150,24 @@ static dx_status take_over(struct dx_region *region, uint64_t bytes, bool *fresh
     return dx_region_map(region, bytes);
 }
 
+/* Opens what exists and takes the host's lock. */
+static dx_status open_to_take_over(const char *path, int *fd)
+{
+    for (;;) {
+        dx_status status = open_path(path, O_RDWR, fd);
+        if (status != DX_OK)
+            return status;
+        if (!dx_region_lock_try(*fd, DX_HOST))
+            return dx_fail(DX_ERR_HOST_EXISTS,
+                           "%s: a living host holds it; take another name or end that host", path);
+        if (name_is_of(path, *fd))
+            return DX_OK;
+        /* Its last host removed it between our open and our lock. */
+        (void)close(*fd);
+        *fd = -1;
+    }
+}
+
 dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_region *out,
                            bool *fresh)
 {
@@ -159,21 +177,11 @@ dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_r
     *fresh = true;
     if (url->kind == DX_REGION_MEMFD)
         return dx_region_create_memfd(bytes, out);
-    dx_status status = open_path(url->path, O_RDWR, &out->fd);
+    dx_status status = open_to_take_over(url->path, &out->fd);
     if (status == DX_ERR_NO_PEER)
         return create_unnamed(out, bytes);
     if (status != DX_OK)
         return status;
-    if (!dx_region_lock_try(out->fd, DX_HOST))
-        return dx_fail(DX_ERR_HOST_EXISTS,
-                       "%s: a living host holds it; take another name or end "
-                       "that host",
-                       url->path);
-    /* Its last host may have removed it between our open and our lock. */
-    if (!name_is_ours(out)) {
-        (void)close(out->fd);
-        return dx_region_create(url, bytes, out, fresh);
-    }
     status = take_over(out, bytes, fresh);
     out->created = status == DX_OK && url->kind == DX_REGION_SHM;
     return status;
@@ -181,7 +189,7 @@ dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_r
 
 dx_status dx_region_publish(struct dx_region *region)
 {
-    if (region->url.kind == DX_REGION_MEMFD || name_is_ours(region))
+    if (region->url.kind == DX_REGION_MEMFD || name_is_of(region->url.path, region->fd))
         return DX_OK;
     char self[64];
     (void)snprintf(self, sizeof self, "/proc/self/fd/%d", region->fd);

@@ -79,6 +79,7 @@ void dx_session_begin_host(struct dx_channel *c, bool rebuild)
                c->geometry.region_bytes - sizeof(uint64_t));
         dx_header_write(c->header, &c->geometry);
     } else {
+        /* R4 -> A4: from here on our lines change. */
         dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_INITIALIZING);
     }
     begin(c);
@@ -93,6 +94,7 @@ void dx_session_begin_guest(struct dx_channel *c)
     struct dx_peer_lines *self = &c->peers[DX_GUEST];
     /* Relaxed: what an earlier guest left. */
     c->epoch = next_epoch(dx_load_relaxed(&self->epoch));
+    /* R4 -> A4: from here on our lines change. */
     dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_INITIALIZING);
     begin(c);
     dx_session_ring_all(c, DX_HOST);

@@ -68,7 +68,7 @@ static inline uint32_t dx_word_sequence(uint64_t word)
 /* Caller: publishes its word. The caller then looks whether the server sleeps (cell.h). */
 static inline void dx_caller_publish(struct dx_caller_line *line, uint64_t word)
 {
-    /* R2 -> A2 (serve.c): request bytes, type and payload before the word.
+    /* R2 -> A2 (slot.h): request bytes, type and payload before the word.
      * S1 <-> S2 (serve.c): the word before the look at the server's cell. */
     dx_store_seqcst(&line->word, word);
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -165,9 +166,9 @@ func TestWrongRequestsAreRefusedAndTheChannelGoesOn(t *testing.T) {
 func TestLateAnswerIsNeverGivenToTheNextCall(t *testing.T) {
 	host := newHost(t, Config{RequestBytes: 8, ResponseBytes: 8})
 	entered, release := make(chan struct{}, 1), make(chan struct{})
-	runs := 0
+	var runs atomic.Int32
 	serve(t, host, HandlerFunc(func(q *Request, response []byte) (int, int32) {
-		runs++
+		runs.Add(1)
 		if string(q.Data) == "slow" {
 			entered <- struct{}{}
 			<-release
@@ -194,8 +195,8 @@ func TestLateAnswerIsNeverGivenToTheNextCall(t *testing.T) {
 	if err != nil || string(reply.Data) != "third" {
 		t.Errorf("%q, %v", reply.Data, err)
 	}
-	if runs != 2 {
-		t.Errorf("the handler ran %d times: the call in between was never sent", runs)
+	if n := runs.Load(); n != 2 {
+		t.Errorf("the handler ran %d times: the call in between was never sent", n)
 	}
 }
 

@@ -218,7 +218,7 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	c.sequence++
 	*c.requestBytes = uint32(n)
 	*c.kind = kind
-	// R2 -> A2 (serve.c): the request before its word. S1 <-> S2: the word before
+	// R2 -> A2 (server.go): the request before its word. S1 <-> S2: the word before
 	// the look at the server's cell.
 	atomic.StoreUint64(c.callerWord, word(c.epoch, callerSending, c.sequence))
 	c.ringServer()

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package env records on what a result was measured. Whatever cannot be told is "unknown" (or
 // empty, for the commit): a missing fact never stops a measurement, and never looks like a zero.
 package env

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package floor measures what this machine costs without any protocol: the round trip of a cache
 // line between two CPUs, and the bandwidth of copying, reading and writing memory. Every other
 // figure of the experiments is printed beside these.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package progress shows how far an experiment is: a bar with the time left on a terminal, a plain
 // line now and then elsewhere, so that a log does not fill up.
 package progress

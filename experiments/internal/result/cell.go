@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package result keeps what experiments measured: one line of JSON for every run of every cell of
 // the grid, summaries over the runs of a cell, and the table for people that is made of those.
 package result

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package stat holds the few statistics that the experiments print, and the one place where a rate
 // is derived from a count and a time.
 package stat
