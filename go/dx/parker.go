@@ -20,6 +20,7 @@ type parker struct {
 	mu      sync.Mutex
 	waiting map[*Caller]uint64 // the word that each awaits
 	running bool
+	ended   sync.WaitGroup // of run
 }
 
 func (p *parker) init(ch *Channel) {
@@ -73,7 +74,7 @@ func (p *parker) add(c *Caller, awaited uint64) error {
 			return err
 		}
 		p.running = true
-		go p.run()
+		p.ended.Go(p.run)
 	}
 	return nil
 }
@@ -147,9 +148,11 @@ func (p *parker) sleepLimit() time.Duration {
 	return min(liveness, time.Duration(p.ch.wait.ParkTimeoutNs))
 }
 
-// stop ends all waits with ErrStopped.
+// stop ends all waits with ErrStopped and returns when run has ended, which
+// somebody has rung.
 func (p *parker) stop() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.wakeAll(ErrStopped)
+	p.mu.Unlock()
+	p.ended.Wait()
 }
