@@ -84,6 +84,31 @@ bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wa
     return rung(cell, armed);
 }
 
+void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen)
+{
+    if (kind == DX_PARK_SEM) {
+        while (sem_wait(&cell->sem) != 0 && errno == EINTR)
+            ;
+        return;
+    }
+    uint32_t rings;
+    /* A10 <- R10: what the ring announces. */
+    while ((rings = dx_load_acquire(&cell->rings)) == *seen)
+        (void)futex(&cell->rings, FUTEX_WAIT, *seen, NULL);
+    *seen = rings;
+}
+
+void dx_cell_release(struct dx_cell *cell, enum dx_park kind)
+{
+    if (kind == DX_PARK_SEM) {
+        (void)sem_post(&cell->sem);
+        return;
+    }
+    /* R10 -> A10: why it is released. */
+    (void)dx_add_acqrel(&cell->rings, DX_CELL_STEP);
+    (void)futex(&cell->rings, FUTEX_WAKE, 1, NULL);
+}
+
 void dx_cell_disarm(struct dx_cell *cell, uint32_t armed)
 {
     /* Relaxed: a ringer that still sees the old value rings in vain. */

@@ -40,6 +40,13 @@ uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind);
 bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wait,
                   int64_t timeout_ns);
 
+/* For a thread that does nothing but wait for rings of this cell, announced by somebody else:
+ * blocks until there has been a ring since the one that left *seen, and updates it. */
+void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen);
+
+/* Ends a dx_cell_await_ring of ours. */
+void dx_cell_release(struct dx_cell *cell, enum dx_park kind);
+
 /* Ends the announcement. */
 void dx_cell_disarm(struct dx_cell *cell, uint32_t armed);
 

@@ -95,12 +95,22 @@ DX_API void dx_native_serve_end(struct dx_channel *channel, uint32_t threads);
 /* Rings the sleeper of a cell, if there is one. True if this call rang. One system call. */
 DX_API bool dx_native_ring(struct dx_channel *channel, uint32_t cell);
 
-/* Announces a sleep in a cell; look once more behind it, then sleep at most timeout_ns (> 0), then
- * disarm. Kinds and limits are those of the channel's wait strategy. Sleep returns true if rung. */
+/* Announces a sleep in a cell; look once more behind it, then sleep, then disarm. The kind is that
+ * of the channel's wait strategy. */
 DX_API uint32_t dx_native_arm(struct dx_channel *channel, uint32_t cell);
-DX_API bool dx_native_sleep(struct dx_channel *channel, uint32_t cell, uint32_t armed,
-                            int64_t timeout_ns);
 DX_API void dx_native_disarm(struct dx_channel *channel, uint32_t cell, uint32_t armed);
+
+/*
+ * For runtimes that can wait for a descriptor but must not block a thread of theirs: a bell is a
+ * thread of libdx that waits for the rings of one cell and writes each to an eventfd (non-blocking,
+ * owned by the bell). Announce and look as above, then wait until the descriptor is readable. Of
+ * no use with DX_PARK_POLL and _NEVER, which nobody rings: DX_ERR_INVALID. Close it before the
+ * channel.
+ */
+struct dx_native_bell;
+DX_API dx_status dx_native_bell_open(struct dx_channel *channel, uint32_t cell,
+                                     struct dx_native_bell **out, int *fd);
+DX_API void dx_native_bell_close(struct dx_native_bell *bell);
 
 /* Is waiting still worth while? DX_OK, DX_ERR_STOPPED, _PEER_CLOSED, _PEER_DEAD. */
 DX_API dx_status dx_native_check(const struct dx_channel *channel);

@@ -9,7 +9,11 @@ package libdx
 */
 import "C"
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
 
 // Channel is a struct dx_channel.
 type Channel struct{ c *C.struct_dx_channel }
@@ -91,10 +95,28 @@ func (ch Channel) Arm(cell uint32) uint32 {
 	return uint32(C.dx_native_arm(ch.c, C.uint32_t(cell)))
 }
 
-// Sleep is dx_native_sleep: it holds an OS thread meanwhile.
-func (ch Channel) Sleep(cell, armed uint32, timeoutNs int64) bool {
-	return bool(C.dx_native_sleep(ch.c, C.uint32_t(cell), C.uint32_t(armed), C.int64_t(timeoutNs)))
+// Bell is a struct dx_native_bell.
+type Bell struct{ c *C.struct_dx_native_bell }
+
+// OpenBell is dx_native_bell_open; the descriptor is a duplicate, for the caller
+// to close.
+func (ch Channel) OpenBell(cell uint32) (b Bell, fd int, err error) {
+	var owned C.int
+	err = checked(func() C.dx_status {
+		return C.dx_native_bell_open(ch.c, C.uint32_t(cell), &b.c, &owned)
+	})
+	if err != nil {
+		return b, -1, err
+	}
+	fd, err = unix.FcntlInt(uintptr(owned), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		b.Close()
+	}
+	return b, fd, err
 }
+
+// Close is dx_native_bell_close.
+func (b Bell) Close() { C.dx_native_bell_close(b.c) }
 
 // Disarm is dx_native_disarm.
 func (ch Channel) Disarm(cell, armed uint32) {

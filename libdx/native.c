@@ -141,11 +141,6 @@ uint32_t dx_native_arm(struct dx_channel *c, uint32_t cell)
     return armed;
 }
 
-bool dx_native_sleep(struct dx_channel *c, uint32_t cell, uint32_t armed, int64_t timeout_ns)
-{
-    return dx_cell_wait(&c->cells[cell], armed, &c->wait, timeout_ns);
-}
-
 void dx_native_disarm(struct dx_channel *c, uint32_t cell, uint32_t armed)
 {
     dx_cell_disarm(&c->cells[cell], armed);

@@ -11,12 +11,12 @@ import (
 	"dx/libdx"
 )
 
-// parker puts goroutines to sleep without holding an OS thread for each: all
-// parked callers of a channel are rung through one cell, in which one goroutine
-// (the only one in the kernel) sleeps for all of them.
+// parker puts goroutines to sleep: all parked callers of a channel are rung
+// through one cell, for which one goroutine waits, so that thousands of them cost
+// one thread of libdx.
 type parker struct {
 	ch      *Channel
-	cell    uint32
+	bell    bell
 	mu      sync.Mutex
 	waiting map[*Caller]uint64 // the word that each awaits
 	running bool
@@ -25,6 +25,7 @@ type parker struct {
 
 func (p *parker) init(ch *Channel) {
 	p.ch = ch
+	p.bell.ch = ch
 	p.waiting = map[*Caller]uint64{}
 }
 
@@ -59,6 +60,10 @@ func (p *parker) add(c *Caller, awaited uint64) error {
 	if p.ch.stopped.Load() {
 		return ErrStopped
 	}
+	p.bell.cell = cell
+	if err := p.bell.ensure(); err != nil {
+		return err
+	}
 	// R7 -> A7 (serve.c): either the sleeper has armed the cell before, or it will
 	// look at us after arming it. S4 <-> S3: announced before the look below.
 	atomic.StoreUint32(c.parked, cell+1)
@@ -66,7 +71,6 @@ func (p *parker) add(c *Caller, awaited uint64) error {
 		c.wake <- nil
 		return nil
 	}
-	p.cell = cell
 	p.waiting[c] = awaited
 	if !p.running {
 		if err := p.ch.enter(); err != nil {
@@ -111,20 +115,16 @@ func (p *parker) wakeAll(err error) {
 	}
 }
 
-// run sleeps in the shared cell for as long as somebody waits. It ends a while
-// after the last one has gone, so that a steady trickle of sleepers does not
-// start it anew each time.
+// run waits in the shared cell for as long as anybody is parked.
 func (p *parker) run() {
 	defer func() { _ = p.ch.leave() }()
-	const lingers = 50
-	for idle := 0; ; {
+	checked := time.Now()
+	for {
 		p.mu.Lock()
-		cell := p.cell
+		cell := p.bell.cell
 		armed := p.ch.raw.Arm(cell)
 		woken, left := p.wakeReady()
-		if left > 0 {
-			idle = 0
-		} else if idle++; idle > lingers || p.ch.stopped.Load() {
+		if left == 0 {
 			p.running = false
 			p.ch.raw.Disarm(cell, armed)
 			p.mu.Unlock()
@@ -132,27 +132,40 @@ func (p *parker) run() {
 		}
 		p.mu.Unlock()
 		if woken == 0 {
-			p.ch.raw.Sleep(cell, armed, int64(p.sleepLimit()))
+			p.bell.wait(p.sleepLimit())
 		}
 		p.ch.raw.Disarm(cell, armed)
-		if status := p.ch.raw.Check(); status != libdx.OK {
-			p.mu.Lock()
-			p.wakeReady()
-			p.wakeAll(errorOf(status))
-			p.mu.Unlock()
+		if time.Since(checked) >= liveness {
+			checked = time.Now()
+			p.checkPeer()
 		}
 	}
+}
+
+// checkPeer ends all waits if they make no sense any more.
+func (p *parker) checkPeer() {
+	status := p.ch.raw.Check()
+	if status == libdx.OK {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wakeReady()
+	p.wakeAll(errorOf(status))
 }
 
 func (p *parker) sleepLimit() time.Duration {
 	return min(liveness, time.Duration(p.ch.wait.ParkTimeoutNs))
 }
 
-// stop ends all waits with ErrStopped and returns when run has ended, which
-// somebody has rung.
+// stop ends all waits with ErrStopped and returns when run has ended, which the
+// channel's stop has rung.
 func (p *parker) stop() {
 	p.mu.Lock()
 	p.wakeAll(ErrStopped)
 	p.mu.Unlock()
 	p.ended.Wait()
+	p.mu.Lock()
+	p.bell.close()
+	p.mu.Unlock()
 }

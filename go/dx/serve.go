@@ -81,6 +81,7 @@ func (ch *Channel) runWorkers(ctx context.Context, h Handler, o ServeOptions, n 
 			return err
 		}
 		s.ended = &ended
+		defer s.bell.close()
 		servers[i] = s
 	}
 	ring := func() {

@@ -35,6 +35,7 @@ type server struct {
 	throughRestart                           bool
 	waiter                                   waiter
 	ended                                    *atomic.Bool
+	bell                                     bell
 	ch                                       *Channel
 }
 
@@ -60,6 +61,7 @@ func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server
 	if o.CopyRequests {
 		s.copied = make([]byte, s.requestCapacity)
 	}
+	s.bell = bell{ch: ch, cell: v.Cell}
 	s.waiter.init(&ch.wait, v.SpinMax, v.SpinMaxNs, v.Counters)
 	ch.raw.Takeover(index, n, s.seen)
 	return s, nil
@@ -266,9 +268,13 @@ func (s *server) yield(n uint32) {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
 }
 
-// park sleeps in the server's cell, with an OS thread, until there is news.
+// park sleeps in the server's cell until there is news.
 func (s *server) park() error {
+	if err := s.bell.ensure(); err != nil {
+		return err
+	}
 	var slept time.Duration
+	checked := time.Now()
 	for {
 		if s.ended.Load() || s.ch.stopped.Load() {
 			return ErrStopped
@@ -279,7 +285,7 @@ func (s *server) park() error {
 		if !news {
 			s.counters.Parks++
 			began := time.Now()
-			rung := s.ch.raw.Sleep(s.cell, armed, int64(s.ch.parker.sleepLimit()))
+			rung := s.bell.wait(s.ch.parker.sleepLimit())
 			asleep := time.Since(began)
 			slept += asleep
 			s.counters.ParkNs += uint64(asleep)
@@ -297,7 +303,7 @@ func (s *server) park() error {
 			s.waiter.adapt(slept)
 			return nil
 		}
-		if err := s.checkPeer(); err != nil {
+		if err := s.check(&checked); err != nil {
 			return err
 		}
 	}

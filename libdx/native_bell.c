@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A thread that turns the rings of a cell into an eventfd. A Go runtime, for example, gives the
+ * processor of a thread that blocks in C to others only after up to 10 ms; for a descriptor its
+ * poller waits without any thread.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "atomic.h"
+#include "cell.h"
+#include "channel.h"
+#include "dx_native.h"
+#include "error.h"
+
+struct dx_native_bell {
+    struct dx_cell *cell;
+    enum dx_park kind;
+    uint32_t seen;
+    int fd;
+    _Atomic uint32_t closing;
+    pthread_t thread;
+};
+
+static void *run(void *user)
+{
+    struct dx_native_bell *bell = user;
+    for (;;) {
+        dx_cell_await_ring(bell->cell, bell->kind, &bell->seen);
+        /* Relaxed: dx_cell_release comes behind the store. */
+        if (dx_load_relaxed(&bell->closing) != 0)
+            return NULL;
+        uint64_t one = 1;
+        if (write(bell->fd, &one, sizeof one) < 0)
+            continue; /* full of rings that nobody has read: as good as one more */
+    }
+}
+
+static dx_status start(struct dx_native_bell *bell)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&bell->thread, NULL, run, bell);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed == 0 ? DX_OK
+                       : dx_fail(DX_ERR_SYSTEM, "cannot start a thread to wait (error %d)", failed);
+}
+
+dx_status dx_native_bell_open(struct dx_channel *c, uint32_t cell, struct dx_native_bell **out,
+                              int *fd)
+{
+    *out = NULL;
+    if (c->wait.park != DX_PARK_FUTEX && c->wait.park != DX_PARK_SEM)
+        return dx_fail(DX_ERR_INVALID, "park kind %u is never rung", c->wait.park);
+    struct dx_native_bell *bell = calloc(1, sizeof *bell);
+    if (bell == NULL)
+        return dx_fail(DX_ERR_SYSTEM, "no memory to wait");
+    bell->cell = &c->cells[cell];
+    bell->kind = (enum dx_park)c->wait.park;
+    /* Relaxed: nobody has announced a sleep here yet. */
+    bell->seen = dx_load_relaxed(&bell->cell->rings);
+    bell->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    dx_status status = bell->fd >= 0 ? start(bell) : dx_fail_errno("no eventfd to wait");
+    if (status != DX_OK) {
+        if (bell->fd >= 0)
+            (void)close(bell->fd);
+        free(bell);
+        return status;
+    }
+    *out = bell;
+    *fd = bell->fd;
+    return DX_OK;
+}
+
+void dx_native_bell_close(struct dx_native_bell *bell)
+{
+    if (bell == NULL)
+        return;
+    /* Relaxed: dx_cell_release publishes it. */
+    dx_store_relaxed(&bell->closing, 1u);
+    dx_cell_release(bell->cell, bell->kind);
+    (void)pthread_join(bell->thread, NULL);
+    (void)close(bell->fd);
+    free(bell);
+}
