@@ -118,6 +118,8 @@ func newCaller(ch *Channel, raw libdx.Caller) *Caller {
 		response:     unsafe.Slice((*byte)(v.Response), ch.raw.ResponseCapacity()),
 		wake:         make(chan error, 1),
 	}
+	ch.crowd.init(v.SpinMax, time.Duration(v.SpinMaxNs))
+	ch.crowd.callers.Add(1)
 	c.waiter.init(&ch.wait, v.SpinMax, v.SpinMaxNs, v.Counters)
 	return c
 }
@@ -128,6 +130,7 @@ func (c *Caller) Close() error {
 		return nil
 	}
 	c.closed = true
+	c.ch.crowd.callers.Add(-1)
 	if c.ch.path == PathNative {
 		c.raw.Settle(c.sequence, c.begun, c.abandoned)
 	}
@@ -224,9 +227,13 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	c.ringServer()
 	awaited := word(c.epoch, serverAcknowledged, c.sequence)
 	// A3 <- R3: the response is there when the word is.
-	looks := c.waiter.spin(c.serverWord, awaited, c.waiter.firstLooks)
+	first := c.ch.crowd.firstLooks(c.sequence, c.waiter.firstLooks)
+	looks := c.waiter.spin(c.serverWord, awaited, first)
+	if c.sequence%probeEvery == 0 {
+		c.ch.crowd.probe(looks, first)
+	}
 	if looks == 0 {
-		if err := c.await(ctx, awaited, c.waiter.firstLooks); err != nil {
+		if err := c.await(ctx, awaited, first); err != nil {
 			c.abandon()
 			return Reply{}, c.failed(err)
 		}

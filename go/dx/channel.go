@@ -54,6 +54,7 @@ type Channel struct {
 	path    Path
 	parker  parker
 	stopped atomic.Bool
+	crowd   crowd
 
 	mu      sync.Mutex
 	users   int  // callers and servers that still hold pointers into the region

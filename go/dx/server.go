@@ -25,6 +25,7 @@ type server struct {
 	serving                                  *uint64
 	counters                                 *libdx.Stats
 	first, step, base, count                 uint32
+	lineStep, seenStep                       uintptr // bytes between the words of our slots
 	cell, cellsCount                         uint32
 	seen                                     []uint64 // each caller's latest word that we took up
 	answered                                 []uint32 // slots whose callers are yet to be rung
@@ -50,6 +51,8 @@ func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server
 		slotsUsed: v.SlotsUsed, serving: v.Serving, counters: v.Counters,
 		first: v.Base + index, step: n, base: v.Base, count: v.Count,
 		cell: v.Cell, cellsCount: v.CellsCount,
+		lineStep:         uintptr(n) * libdx.Line,
+		seenStep:         uintptr(n) * 8,
 		seen:             make([]uint64, v.Count),
 		answered:         make([]uint32, 0, answerBatch),
 		requestCapacity:  uint32(ch.raw.RequestCapacity()),
@@ -76,15 +79,27 @@ func (s *server) serverField(slot uint32, offset uintptr) unsafe.Pointer {
 	return unsafe.Add(s.serverLines, uintptr(slot)*libdx.Line+offset)
 }
 
-func (s *server) observe(slot uint32) uint64 {
-	// A2 <- R2: the request is there when the word is.
-	return atomic.LoadUint64((*uint64)(s.callerField(slot, libdx.CallerWord)))
+// used returns how many of our slots are in use.
+func (s *server) used() uint32 {
+	// A5 <- R5: the slots' first words. The number is input.
+	used := min(atomic.LoadUint32(s.slotsUsed), s.count)
+	ours := s.first - s.base // slots of the calling side before our first
+	if used <= ours {
+		return 0
+	}
+	return (used - ours + s.step - 1) / s.step
 }
 
-// end returns the slot behind the last one in use.
-func (s *server) end() uint32 {
-	// A5 <- R5: the slots' first words. The number is input.
-	return s.base + min(atomic.LoadUint32(s.slotsUsed), s.count)
+// changed returns the index among our slots of the first one, from index i on,
+// that holds a word that we have not seen, or used.
+func (s *server) changed(i, used uint32) uint32 {
+	if i >= used {
+		return used
+	}
+	slot := s.first + i*s.step
+	// A2 <- R2: the request is there when the word is.
+	return i + spin.Scan((*uint64)(s.callerField(slot, libdx.CallerWord)), s.lineStep,
+		&s.seen[slot-s.base], s.seenStep, used-i)
 }
 
 // run serves until told to end or until waiting makes no sense any more.
@@ -104,15 +119,15 @@ func (s *server) run() error {
 
 // round serves each of our slots once; true if anything was new.
 func (s *server) round() bool {
-	any := false
-	end := s.end()
-	for slot := s.first; slot < end; slot += s.step {
-		w := s.observe(slot)
-		if w == s.seen[slot-s.base] {
-			continue
-		}
-		any = true
-		s.takeUp(slot, w)
+	used := s.used()
+	i := s.changed(0, used)
+	if i == used {
+		return false
+	}
+	for ; i < used; i = s.changed(i+1, used) {
+		slot := s.first + i*s.step
+		// A2 <- R2: as Scan saw it, or newer.
+		s.takeUp(slot, atomic.LoadUint64((*uint64)(s.callerField(slot, libdx.CallerWord))))
 		if len(s.answered) == answerBatch {
 			s.ringAnswered()
 		}
@@ -120,18 +135,32 @@ func (s *server) round() bool {
 	if len(s.answered) != 0 {
 		s.ringAnswered()
 	}
-	return any
+	return true
 }
 
 // look is round without serving.
 func (s *server) look() bool {
-	end := s.end()
-	for slot := s.first; slot < end; slot += s.step {
-		if s.observe(slot) != s.seen[slot-s.base] {
-			return true
+	used := s.used()
+	return s.changed(0, used) != used
+}
+
+// spin looks at all our slots up to looks times; it returns the number of the
+// look that saw something new, or 0.
+func (s *server) spin(looks uint32) uint32 {
+	used := s.used()
+	if used == 0 || !s.waiter.relax {
+		for n := uint32(1); n <= looks; n++ {
+			if s.look() {
+				return n
+			}
+			if s.waiter.relax {
+				spin.Pause()
+			}
 		}
+		return 0
 	}
-	return false
+	return spin.AwaitScan((*uint64)(s.callerField(s.first, libdx.CallerWord)), s.lineStep,
+		&s.seen[s.first-s.base], s.seenStep, used, looks)
 }
 
 // takeUp acts on a caller's word that is new to us.
@@ -225,15 +254,15 @@ func (s *server) ringAnswered() {
 // await waits for news: spins, yields, parks.
 func (s *server) await() error {
 	w := &s.waiter
-	sliced := uint32(0)
-	yields := uint32(0)
 	var checked time.Time
-	for looks := uint32(1); w.wait.Park == libdx.ParkNever || looks <= w.limit; looks++ {
-		if w.relax {
-			spin.Pause()
+	looks, yields := uint32(0), uint32(0)
+	for w.wait.Park == libdx.ParkNever || looks < w.limit {
+		slice := w.slice
+		if w.wait.Park != libdx.ParkNever {
+			slice = min(slice, w.limit-looks)
 		}
-		if s.round() {
-			s.counters.Looks += uint64(looks)
+		if n := s.spin(slice); n != 0 {
+			s.counters.Looks += uint64(looks + n)
 			if yields != 0 {
 				s.counters.Yield++
 			} else {
@@ -242,10 +271,7 @@ func (s *server) await() error {
 			w.adapt(0)
 			return nil
 		}
-		if sliced++; sliced < w.slice {
-			continue
-		}
-		sliced = 0
+		looks += slice
 		if w.wait.YieldEvery != 0 {
 			yields++
 			s.yield(yields)
@@ -254,6 +280,7 @@ func (s *server) await() error {
 			return err
 		}
 	}
+	s.counters.Looks += uint64(looks)
 	return s.park()
 }
 

@@ -94,6 +94,9 @@ func (c *Caller) await(ctx context.Context, awaited uint64, looks uint32) error 
 			yielded = true
 		}
 		slice := w.slice
+		if c.ch.crowd.yields() {
+			slice = min(slice, crowdSlice)
+		}
 		if w.wait.Park != libdx.ParkNever {
 			slice = min(slice, w.limit-looks)
 		}

@@ -66,3 +66,65 @@ TEXT ·Fence(SB), NOSPLIT, $8-0
 TEXT ·Pause(SB), NOSPLIT, $0-0
 	PAUSE
 	RET
+
+// func Scan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count uint32) uint32
+TEXT ·Scan(SB), NOSPLIT, $0-44
+	MOVQ word+0(FP), AX
+	MOVQ stride+8(FP), BX
+	MOVQ seen+16(FP), CX
+	MOVQ seenStride+24(FP), SI
+	MOVL count+32(FP), DI
+	XORL DX, DX
+
+slot:
+	CMPL DX, DI
+	JCC  done
+	MOVQ (AX), R8
+	CMPQ R8, (CX)
+	JNE  done
+	ADDQ BX, AX
+	ADDQ SI, CX
+	INCL DX
+	JMP  slot
+
+done:
+	MOVL DX, ret+40(FP)
+	RET
+
+// func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) uint32
+TEXT ·AwaitScan(SB), NOSPLIT, $0-44
+	MOVQ word+0(FP), AX
+	MOVQ stride+8(FP), BX
+	MOVQ seen+16(FP), CX
+	MOVQ seenStride+24(FP), SI
+	MOVL count+32(FP), DI
+	MOVL looks+36(FP), R9
+	XORL R10, R10
+
+round:
+	CMPL R10, R9
+	JCC  none
+	INCL R10
+	PAUSE
+	MOVQ AX, R11
+	MOVQ CX, R12
+	XORL DX, DX
+
+slot:
+	CMPL DX, DI
+	JCC  round
+	MOVQ (R11), R8
+	CMPQ R8, (R12)
+	JNE  found
+	ADDQ BX, R11
+	ADDQ SI, R12
+	INCL DX
+	JMP  slot
+
+found:
+	MOVL R10, ret+40(FP)
+	RET
+
+none:
+	MOVL $0, ret+40(FP)
+	RET

@@ -64,3 +64,67 @@ TEXT ·Fence(SB), NOSPLIT, $0-0
 TEXT ·Pause(SB), NOSPLIT, $0-0
 	YIELD
 	RET
+
+// func Scan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count uint32) uint32
+TEXT ·Scan(SB), NOSPLIT, $0-44
+	MOVD  word+0(FP), R0
+	MOVD  stride+8(FP), R1
+	MOVD  seen+16(FP), R2
+	MOVD  seenStride+24(FP), R3
+	MOVWU count+32(FP), R4
+	MOVD  $0, R5
+
+slot:
+	CMPW R4, R5
+	BHS  done
+	LDAR (R0), R6
+	MOVD (R2), R7
+	CMP  R6, R7
+	BNE  done
+	ADD  R1, R0
+	ADD  R3, R2
+	ADDW $1, R5
+	B    slot
+
+done:
+	MOVW R5, ret+40(FP)
+	RET
+
+// func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) uint32
+TEXT ·AwaitScan(SB), NOSPLIT, $0-44
+	MOVD  word+0(FP), R0
+	MOVD  stride+8(FP), R1
+	MOVD  seen+16(FP), R2
+	MOVD  seenStride+24(FP), R3
+	MOVWU count+32(FP), R4
+	MOVWU looks+36(FP), R8
+	MOVD  $0, R9
+
+round:
+	CMPW R8, R9
+	BHS  none
+	ADDW $1, R9
+	YIELD
+	MOVD R0, R10
+	MOVD R2, R11
+	MOVD $0, R5
+
+slot:
+	CMPW R4, R5
+	BHS  round
+	LDAR (R10), R6
+	MOVD (R11), R7
+	CMP  R6, R7
+	BNE  found
+	ADD  R1, R10
+	ADD  R3, R11
+	ADDW $1, R5
+	B    slot
+
+found:
+	MOVW R9, ret+40(FP)
+	RET
+
+none:
+	MOVW ZR, ret+40(FP)
+	RET

@@ -27,3 +27,18 @@ func Fence()
 
 // Pause is one CPU relax instruction.
 func Pause()
+
+// Scan looks once at count words, the first at word and each stride bytes
+// behind the one before, and returns the index of the first that differs from
+// its element of seen (seenStride bytes apart), or count. The load that saw it
+// has acquire semantics.
+//
+//go:noescape
+func Scan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count uint32) uint32
+
+// AwaitScan scans up to looks times, with a CPU relax instruction before each
+// scan, until a word differs. It returns the number of the look that saw one, or
+// 0.
+//
+//go:noescape
+func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) uint32

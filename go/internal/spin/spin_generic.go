@@ -4,7 +4,10 @@
 
 package spin
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // Until looks at *word up to looks times and returns the number of the look
 // that saw want, or 0.
@@ -31,3 +34,27 @@ func Fence() {
 
 // Pause does nothing here.
 func Pause() {}
+
+// Scan looks once at count words, the first at word and each stride bytes
+// behind the one before, and returns the index of the first that differs from
+// its element of seen (seenStride bytes apart), or count.
+func Scan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count uint32) uint32 {
+	for i := uint32(0); i < count; i++ {
+		at := (*uint64)(unsafe.Add(unsafe.Pointer(word), uintptr(i)*stride))
+		if atomic.LoadUint64(at) != *(*uint64)(unsafe.Add(unsafe.Pointer(seen), uintptr(i)*seenStride)) {
+			return i
+		}
+	}
+	return count
+}
+
+// AwaitScan scans up to looks times until a word differs. It returns the number
+// of the look that saw one, or 0.
+func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) uint32 {
+	for n := uint32(1); n <= looks; n++ {
+		if Scan(word, stride, seen, seenStride, count) != count {
+			return n
+		}
+	}
+	return 0
+}

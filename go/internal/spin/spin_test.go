@@ -29,3 +29,31 @@ func TestUntilSeesAStoreOfAnotherGoroutine(t *testing.T) {
 	Fence()
 	Pause()
 }
+
+func TestScanFindsTheFirstWordThatChanged(t *testing.T) {
+	var words [8 * 5]uint64 // a line each
+	seen := [5]uint64{1, 2, 3, 4, 5}
+	for i := range seen {
+		words[8*i] = seen[i]
+	}
+	scan := func(count uint32) uint32 { return Scan(&words[0], 64, &seen[0], 8, count) }
+	if i := scan(5); i != 5 {
+		t.Errorf("nothing changed: %d", i)
+	}
+	if n := AwaitScan(&words[0], 64, &seen[0], 8, 5, 3); n != 0 {
+		t.Errorf("nothing changed: look %d", n)
+	}
+	words[8*2], words[8*4] = 30, 50
+	if i := scan(5); i != 2 {
+		t.Errorf("first change: %d", i)
+	}
+	if i := scan(2); i != 2 {
+		t.Errorf("beyond the end: %d", i)
+	}
+	if i := Scan(&words[0], 128, &seen[0], 16, 3); i != 1 {
+		t.Errorf("every second word: %d", i)
+	}
+	if n := AwaitScan(&words[0], 64, &seen[0], 8, 5, 3); n != 1 {
+		t.Errorf("changed before: look %d", n)
+	}
+}
