@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The spin limit that moves with what paid, and the costs by which it is bounded. */
+#include "caller.h"
+#include "news.h"
+
+static const enum dx_park kinds[] = {DX_PARK_FUTEX, DX_PARK_SEM, DX_PARK_POLL, DX_PARK_NEVER};
+#define KINDS (sizeof kinds / sizeof *kinds)
+
+static void the_limit_rises_when_spinning_paid_and_falls_when_it_did_not(void **state)
+{
+    (void)state;
+    struct dx_wait wait = spin_of(1000, 0);
+    wait.spin_min = 100;
+    wait.spin_start = 500;
+    wait.spin_inc = 300;
+    wait.spin_dec = 350;
+    wait.adapt = DX_ADAPT_STEP;
+    wait.park = DX_PARK_POLL;
+    const uint32_t up[] = {800, 1000, 1000};
+    const uint32_t down[] = {650, 300, 100, 100};
+    struct news n;
+    news_init(&n, &wait);
+    assert_int_equal(n.counters.spin_limit, 500);
+    for (size_t i = 0; i < sizeof up / sizeof *up; i++) {
+        n.at_look = 5;
+        assert_status(news_wait(&n, PATIENCE), DX_OK);
+        assert_int_equal(n.waiter.limit, up[i]);
+        assert_int_equal(n.counters.spin_limit, up[i]);
+    }
+    for (size_t i = 0; i < sizeof down / sizeof *down; i++) {
+        n.at_look = n.waiter.limit + 2; /* behind the first sleep */
+        assert_status(news_wait(&n, PATIENCE), DX_OK);
+        assert_int_equal(n.waiter.limit, down[i]);
+        assert_int_equal(n.counters.spin_limit, down[i]);
+    }
+}
+
+static void the_limit_rises_after_a_sleep_that_was_shorter_than_a_spin(void **state)
+{
+    (void)state;
+    struct dx_wait wait = spin_of(1000, 0);
+    struct news n;
+    wait.spin_start = 500;
+    wait.spin_inc = 300;
+    wait.spin_dec = 300;
+    wait.adapt = DX_ADAPT_STEP;
+    wait.park = DX_PARK_POLL;
+    news_init(&n, &wait);
+    n.waiter.spin_max_ns = 10 * SECOND;
+    n.at_look = 502; /* behind the first sleep, of a millisecond */
+    assert_status(news_wait(&n, PATIENCE), DX_OK);
+    assert_int_equal(n.counters.parks, 1);
+    assert_int_equal(n.waiter.limit, 800);
+}
+
+static void the_limit_stays_where_nobody_adapts_it(void **state)
+{
+    (void)state;
+    struct dx_wait wait = spin_of(1000, 0);
+    struct news n;
+    wait.spin_start = 500;
+    wait.spin_inc = 300;
+    wait.spin_dec = 300;
+    wait.park = DX_PARK_POLL;
+    news_init(&n, &wait);
+    const uint64_t looks[] = {5, 502};
+    for (size_t i = 0; i < 2; i++) {
+        n.at_look = looks[i];
+        assert_status(news_wait(&n, PATIENCE), DX_OK);
+        assert_int_equal(n.waiter.limit, 500);
+    }
+    dx_waiter_spun(&n.waiter, 1);
+    assert_int_equal(n.waiter.limit, 500);
+}
+
+static void a_wait_that_ends_in_its_first_looks_moves_limit_and_gauge(void **state)
+{
+    (void)state;
+    struct dx_wait wait = spin_of(1000, 0);
+    struct news n;
+    wait.spin_start = 500;
+    wait.spin_inc = 300;
+    wait.adapt = DX_ADAPT_STEP;
+    news_init(&n, &wait);
+    dx_waiter_spun(&n.waiter, 7);
+    assert_int_equal(n.counters.spin, 1);
+    assert_int_equal(n.counters.looks, 7);
+    assert_int_equal(n.waiter.limit, 800);
+    assert_int_equal(n.counters.spin_limit, 800);
+}
+
+static void measured_costs_are_positive(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < KINDS; k++) {
+        struct dx_wait wait = park_only(kinds[k]);
+        int64_t park_ns = 0;
+        int64_t look_ps = 0;
+        wait.poll_ns = 10000;
+        assert_status(dx_wait_measure(&wait, &park_ns, &look_ps), DX_OK);
+        assert_true(park_ns > 0);
+        assert_true(look_ps > 0);
+    }
+}
+
+static void measuring_is_short_however_long_the_poll_interval_is(void **state)
+{
+    (void)state;
+    struct dx_wait wait = park_only(DX_PARK_POLL);
+    int64_t park_ns = 0;
+    int64_t look_ps = 0;
+    wait.poll_ns = 20 * MS;
+    int64_t start = dx_clock_ns();
+    assert_status(dx_wait_measure(&wait, &park_ns, &look_ps), DX_OK);
+    assert_elapsed(start, 0, SECOND);
+}
+
+static void a_strategy_out_of_range_is_not_measured(void **state)
+{
+    (void)state;
+    struct dx_wait wait = park_only(DX_PARK_FUTEX);
+    int64_t park_ns = 0;
+    int64_t look_ps = 0;
+    wait.poll_ns = 0;
+    assert_status(dx_wait_measure(&wait, &park_ns, &look_ps), DX_ERR_INVALID);
+    assert_detail("poll_ns");
+}
+
+static void adapting_to_cost_spins_no_longer_than_a_park_takes(void **state)
+{
+    (void)state;
+    struct dx_wait wait = spin_of(1000, 0);
+    struct dx_wait_cost cost = {.look_ps = 20000, .park_ns = 3000}; /* 150 looks */
+    struct dx_waiter waiter;
+    struct dx_counters counters = {.calls = 0};
+    wait.spin_min = 200;
+    wait.adapt = DX_ADAPT_COST;
+    dx_waiter_init(&waiter, &wait, &cost, &counters);
+    assert_in_range(waiter.wait.spin_max, 149, 151);
+    assert_int_equal(waiter.wait.spin_min, waiter.wait.spin_max);
+    assert_int_equal(waiter.limit, waiter.wait.spin_max);
+    assert_int_equal(counters.spin_limit, waiter.limit);
+    assert_status(dx_wait_check(&waiter.wait), DX_OK);
+
+    cost.park_ns = 60 * SECOND; /* parking costs more than it may spin */
+    dx_waiter_init(&waiter, &wait, &cost, &counters);
+    assert_int_equal(waiter.wait.spin_max, 1000);
+
+    cost.park_ns = 3000;
+    wait.adapt = DX_ADAPT_STEP;
+    dx_waiter_init(&waiter, &wait, &cost, &counters);
+    assert_int_equal(waiter.wait.spin_max, 1000);
+}
+
+static void a_channel_that_adapts_to_cost_has_measured_it(void **state)
+{
+    (void)state;
+    struct dx_wait wait = spin_of(1000000000, 0);
+    struct dx_config config = DX_CONFIG_INIT;
+    struct dx_channel *channel = NULL;
+    struct dx_caller *caller = NULL;
+    wait.adapt = DX_ADAPT_COST;
+    config.wait = &wait;
+    assert_status(dx_create("memfd:", &config, &channel), DX_OK);
+    assert_status(dx_caller_open(channel, 0, &caller), DX_OK);
+    /* A park takes microseconds, of which 1e9 looks are many. */
+    assert_in_range(caller->waiter.wait.spin_max, 1, 999999999);
+    dx_caller_close(caller);
+    assert_status(dx_close(channel), DX_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_limit_rises_when_spinning_paid_and_falls_when_it_did_not),
+        cmocka_unit_test(the_limit_rises_after_a_sleep_that_was_shorter_than_a_spin),
+        cmocka_unit_test(the_limit_stays_where_nobody_adapts_it),
+        cmocka_unit_test(a_wait_that_ends_in_its_first_looks_moves_limit_and_gauge),
+        cmocka_unit_test(measured_costs_are_positive),
+        cmocka_unit_test(measuring_is_short_however_long_the_poll_interval_is),
+        cmocka_unit_test(a_strategy_out_of_range_is_not_measured),
+        cmocka_unit_test(adapting_to_cost_spins_no_longer_than_a_park_takes),
+        cmocka_unit_test(a_channel_that_adapts_to_cost_has_measured_it),
+    };
+    test_begin(25);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
