@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Baseline measures what this machine costs without dx: the round trip of a
+// cache line between two CPUs, that of a bare loop that moves bytes, and the
+// bandwidth of memory by size. See -h.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"dx/experiments/internal/env"
+	"dx/experiments/internal/floor"
+	"dx/experiments/internal/progress"
+	"dx/experiments/internal/result"
+	"dx/experiments/internal/stat"
+)
+
+const usage = `baseline measures what this machine costs without any protocol.
+
+  go run ./experiments/baseline
+  go run ./experiments/baseline -cpus 0,1 -runs 9 -duration 50ms -out out/base
+
+It prints the round trip between two CPUs (a bare cache line, and loops that
+copy bytes in and out on both sides) and the bandwidth of copying, reading and
+writing by buffer size, each as the median of -runs with minimum and maximum,
+and leaves baseline.json in -out. MB is 10^6 bytes, KiB 1024.
+Exit code: 0 all right, 1 a measurement failed, 2 wrong flags.
+
+Flags:
+`
+
+// figure is one line of the result: runs in the order they were made.
+type figure struct {
+	What  string    `json:"what"` // round_trip, copy, read, write
+	Bytes int       `json:"bytes"`
+	Unit  string    `json:"unit"` // ns, bytes_per_s
+	Runs  []float64 `json:"runs"`
+
+	measure func() (float64, error)
+}
+
+type options struct {
+	cpuA, cpuB int
+	runs       int
+	duration   time.Duration
+	out        string
+}
+
+func main() {
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	if err == nil {
+		err = result.PrepareDir(o.out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "baseline:", err)
+		os.Exit(2)
+	}
+	if err := run(o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "baseline:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("baseline", flag.ContinueOnError)
+	fs.Usage = func() {
+		fmt.Fprint(fs.Output(), usage)
+		fs.PrintDefaults()
+	}
+	cpus := fs.String("cpus", "0,1", "the two CPUs")
+	fs.IntVar(&o.runs, "runs", 5, "runs of each measurement, interleaved")
+	fs.DurationVar(&o.duration, "duration", 20*time.Millisecond, "of one run of one measurement")
+	fs.StringVar(&o.out, "out", "", "folder of the result; default out/baseline-TIME")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if n, err := fmt.Sscanf(*cpus, "%d,%d", &o.cpuA, &o.cpuB); n != 2 || err != nil {
+		return o, fmt.Errorf("-cpus %q: two numbers such as 0,1", *cpus)
+	}
+	if o.runs < 1 || o.duration < time.Millisecond || fs.NArg() > 0 {
+		return o, fmt.Errorf("-runs %d (at least 1), -duration %v (at least 1ms), no arguments: got %q",
+			o.runs, o.duration, fs.Args())
+	}
+	if o.out == "" {
+		o.out = "out/baseline-" + time.Now().Format("20060102-150405")
+	}
+	return o, nil
+}
+
+func figures(o options) []*figure {
+	var all []*figure
+	for _, bytes := range []int{0, 64, 1024, 4096, 65536} {
+		all = append(all, &figure{What: "round_trip", Bytes: bytes, Unit: "ns",
+			measure: func() (float64, error) {
+				r, err := floor.Measure(o.cpuA, o.cpuB, bytes, o.duration)
+				return r.RTTNs, err
+			}})
+	}
+	for kind, measure := range []func(int, time.Duration) (float64, error){floor.Memcpy, floor.Read, floor.Write} {
+		for bytes := 4 << 10; bytes <= 64<<20; bytes *= 4 {
+			all = append(all, &figure{What: []string{"copy", "read", "write"}[kind], Bytes: bytes,
+				Unit: "bytes_per_s", measure: func() (float64, error) { return measure(bytes, o.duration) }})
+		}
+	}
+	return all
+}
+
+// run measures everything in turn, run by run, so that a drift of the machine
+// meets all alike.
+func run(o options, w io.Writer) error {
+	all := figures(o)
+	bar := progress.New("baseline", o.runs*len(all))
+	defer bar.Close()
+	for range o.runs {
+		for _, f := range all {
+			bar.Describe(fmt.Sprintf("%s, %s", f.What, result.FormatBytes(f.Bytes)))
+			value, err := f.measure()
+			if err != nil {
+				return err
+			}
+			f.Runs = append(f.Runs, value)
+			bar.Add(1)
+		}
+	}
+	bar.Close()
+	if err := table(w, all); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(struct {
+		Environment env.Environment `json:"environment"`
+		CPUs        [2]int          `json:"cpus"`
+		Figures     []*figure       `json:"figures"`
+	}{env.Capture("."), [2]int{o.cpuA, o.cpuB}, all}, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(o.out, "baseline.json")
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "\nresult: %s\n", path)
+	return err
+}
+
+func table(w io.Writer, all []*figure) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "what\tbytes\tmedian\tmin\tmax\tunit\t")
+	for _, f := range all {
+		scale, unit := 1.0, "ns"
+		if f.Unit != "ns" {
+			scale, unit = 1e-6, "MB/s"
+		}
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t\n", f.What, f.Bytes,
+			result.FormatSig3(stat.Median(f.Runs)*scale), result.FormatSig3(stat.Min(f.Runs)*scale),
+			result.FormatSig3(stat.Max(f.Runs)*scale), unit)
+	}
+	return t.Flush()
+}
