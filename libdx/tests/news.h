@@ -13,6 +13,7 @@ struct news {
     _Atomic bool published;
     _Atomic uint32_t checks;
     _Atomic pid_t thread; /* that waits, if it is not the test's */
+    _Atomic bool done;    /* with waiting */
     dx_status answer;     /* of check */
     int parked;           /* announced less taken back */
     struct dx_cell cell;

@@ -10,14 +10,11 @@
 
 #ifdef DX_TSAN
 #define CALLS 2000u
-#define PARKED_CALLS 5000u
 #else
 #define CALLS 6000u
-#define PARKED_CALLS 20000u
 #endif
 
 #define CALL_DEADLINE (20 * SECOND)
-#define FAR_OFF (60 * SECOND)
 
 /* Who calls, and how often he has: the first bytes of each request. */
 struct label {
@@ -64,8 +61,6 @@ static int32_t verify_and_answer(void *user, const struct dx_request *request,
     struct desk *desk = user;
     struct label label;
     atomic_fetch_add(&desk->runs, 1u);
-    if (request->type == TYPE_STOP)
-        dx_stop(desk->serving);
     if (request->bytes < sizeof label)
         return -1;
     memcpy(&label, request->data, sizeof label);
@@ -130,7 +125,7 @@ static void *run_client(void *user)
 }
 
 /* A pair; under ThreadSanitizer on one mapping, as it knows memory by its address. */
-static struct pair *stress_pair(void **state, const struct dx_wait *wait, int64_t liveness_ns)
+static struct pair *stress_pair(void **state, const struct dx_wait *wait)
 {
     const struct dx_config config = {.slots = CALLERS,
                                      .request_capacity = CAPACITY,
@@ -140,9 +135,6 @@ static struct pair *stress_pair(void **state, const struct dx_wait *wait, int64_
 #ifdef DX_TSAN
     pair_share(p);
 #endif
-    p->host->liveness_ns = liveness_ns;
-    p->guest->liveness_ns = liveness_ns;
-    p->desk.serving = p->guest;
     return p;
 }
 
@@ -182,7 +174,7 @@ static void call_and_verify(void **state, const struct dx_wait *wait)
 {
     const uint32_t threads[] = {1, 3};
     for (int i = 0; i < 2; i++) {
-        struct pair *p = stress_pair(state, wait, DX_LIVENESS_NS);
+        struct pair *p = stress_pair(state, wait);
         serving_start(&p->serving, p->guest, verify_and_answer, &p->desk,
                       (struct dx_serve_options){.threads = threads[i]});
         run_clients(p, CALLERS, CALLS);
@@ -249,49 +241,6 @@ static void calls_are_answered_right_with_low_power(void **state)
     call_with_preset(state, "low-power");
 }
 
-/* Sleeps at once and for a minute, so that a wake-up that gets lost is not mended by a look that
- * comes soon anyway: the call would miss its deadline. */
-static void sleep_and_be_woken(void **state, enum dx_park park, int count, uint64_t calls)
-{
-    const struct dx_wait wait = {
-        .park = park, .park_timeout_ns = FAR_OFF, .poll_ns = SECOND, .relax = DX_RELAX_PAUSE};
-    struct pair *p = stress_pair(state, &wait, FAR_OFF);
-    struct dx_stats callers;
-    struct dx_stats servers;
-    serving_start(&p->serving, p->guest, verify_and_answer, &p->desk, (struct dx_serve_options){0});
-    run_clients(p, count, calls);
-    /* By a call, as this is no test of how soon a sleeper notices dx_stop. */
-    assert_status(dx_call(p->callers[0], TYPE_STOP, NULL, 0, NULL, NULL, NULL, CALL_DEADLINE),
-                  DX_OK);
-    assert_status(serving_join(&p->serving), DX_ERR_STOPPED);
-    assert_status(dx_stats_read(p->host, DX_STATS_HOST_CALLERS, &callers), DX_OK);
-    assert_status(dx_stats_read(p->host, DX_STATS_GUEST_SERVERS, &servers), DX_OK);
-    assert_int_equal(callers.calls, calls * (uint64_t)count + 1);
-    assert_int_equal(callers.timeouts + callers.errors + servers.errors, 0);
-    assert_int_equal(callers.rescued, 0);
-    assert_int_equal(servers.rescued, 0);
-}
-
-static void no_wake_up_is_lost_with_a_futex(void **state)
-{
-    sleep_and_be_woken(state, DX_PARK_FUTEX, 1, PARKED_CALLS);
-}
-
-static void no_wake_up_is_lost_with_a_semaphore(void **state)
-{
-    sleep_and_be_woken(state, DX_PARK_SEM, 1, PARKED_CALLS);
-}
-
-static void no_wake_up_of_many_is_lost_with_a_futex(void **state)
-{
-    sleep_and_be_woken(state, DX_PARK_FUTEX, 4, PARKED_CALLS / 4);
-}
-
-static void no_wake_up_of_many_is_lost_with_a_semaphore(void **state)
-{
-    sleep_and_be_woken(state, DX_PARK_SEM, 4, PARKED_CALLS / 4);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,10 +252,6 @@ int main(void)
         PAIR_TEST(calls_are_answered_right_with_latency),
         PAIR_TEST(calls_are_answered_right_with_throughput),
         PAIR_TEST(calls_are_answered_right_with_low_power),
-        PAIR_TEST(no_wake_up_is_lost_with_a_futex),
-        PAIR_TEST(no_wake_up_is_lost_with_a_semaphore),
-        PAIR_TEST(no_wake_up_of_many_is_lost_with_a_futex),
-        PAIR_TEST(no_wake_up_of_many_is_lost_with_a_semaphore),
     };
     test_begin(60);
     return cmocka_run_group_tests(tests, NULL, NULL);
