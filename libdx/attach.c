@@ -14,7 +14,7 @@ static dx_status check_host(const struct dx_channel *c)
 {
     const char *path = c->region.url.path;
     const struct dx_peer_lines *host = &c->peers[DX_HOST];
-    if (!dx_region_lock_held(c->region.fd, DX_HOST))
+    if (!dx_region_lock_held(c->region.fd, DX_LOCK_OPEN))
         return dx_fail(DX_ERR_STALE,
                        "%s: left by a host that is gone (process %u); a new host "
                        "will take it over",
@@ -44,13 +44,13 @@ static dx_status check_header(struct dx_channel *c)
 static dx_status lock_as_guest(struct dx_channel *c)
 {
     int fd = c->region.fd;
-    if (!dx_region_lock_held(fd, DX_HOST)) {
+    if (!dx_region_lock_held(fd, DX_LOCK_OPEN)) {
         dx_status status = check_header(c);
         /* A host that begins just now may be writing what we read. */
-        if (!dx_region_lock_held(fd, DX_HOST))
+        if (!dx_region_lock_held(fd, DX_LOCK_OPEN))
             return status == DX_OK ? check_host(c) : status;
     }
-    if (!dx_region_lock_try(fd, DX_GUEST))
+    if (!dx_region_lock_try(fd, DX_LOCK_GUEST))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", c->region.url.path);
     return DX_OK;
 }

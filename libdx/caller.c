@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "atomic.h"
+#include "clock.h"
 #include "error.h"
 #include "slot.h"
 
@@ -59,17 +60,22 @@ static dx_status failed(struct dx_caller *c, dx_status status)
 
 /* Waits until a request may be sent: the first time for the server's greeting, and after a call
  * that was given up for the server to let go of it. */
-static dx_status get_ready(struct dx_caller *c, int64_t timeout_ns)
+static dx_status get_ready(struct dx_caller *c, int64_t *timeout_ns)
 {
     c->awaited = c->book.abandoned ? dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, c->sequence)
                                    : dx_word(c->epoch, DX_SERVER_READY, 0);
     if (!look(c)) {
         ring_server(c);
-        dx_status status = wait_on(c, 0, timeout_ns);
+        int64_t deadline = dx_clock_deadline(dx_clock_ns(), *timeout_ns);
+        dx_status status = wait_on(c, 0, *timeout_ns);
         if (status == DX_ERR_TIMEOUT && dx_channel_peer(c->channel) == DX_PEER_NONE)
             status = DX_ERR_NO_PEER;
         if (status != DX_OK)
             return status;
+        /* One deadline for this wait and the next. */
+        int64_t left_ns = deadline - dx_clock_ns();
+        if (*timeout_ns >= 0)
+            *timeout_ns = left_ns > 1 ? left_ns : 1;
     }
     c->book.begun = true;
     c->book.abandoned = false;
@@ -136,7 +142,7 @@ static dx_status check_request(const struct dx_caller *c, uint32_t type, size_t 
 }
 
 /* May this request be sent now? */
-static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes, int64_t timeout_ns)
+static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes, int64_t *timeout_ns)
 {
     const struct dx_channel *channel = c->channel;
     if (dx_unlikely(bytes > channel->geometry.request_capacity ||
@@ -186,7 +192,7 @@ dx_status dx_call_in_place(struct dx_caller *c, uint32_t type, size_t bytes, str
                            int64_t timeout_ns)
 {
     assert(c != NULL);
-    dx_status status = admit(c, type, bytes, timeout_ns);
+    dx_status status = admit(c, type, bytes, &timeout_ns);
     if (dx_likely(status == DX_OK))
         status = exchange(c, type, bytes, timeout_ns);
     if (reply != NULL)
@@ -198,7 +204,7 @@ dx_status dx_call(struct dx_caller *c, uint32_t type, const void *request, size_
                   void *response, size_t *response_bytes, int32_t *status, int64_t timeout_ns)
 {
     assert(c != NULL && (request != NULL || request_bytes == 0));
-    dx_status outcome = admit(c, type, request_bytes, timeout_ns);
+    dx_status outcome = admit(c, type, request_bytes, &timeout_ns);
     if (dx_unlikely(outcome != DX_OK))
         return outcome;
     if (request_bytes != 0)
@@ -212,9 +218,11 @@ dx_status dx_call(struct dx_caller *c, uint32_t type, const void *request, size_
         return DX_OK;
     size_t room = *response_bytes;
     *response_bytes = c->reply.bytes;
-    if (dx_unlikely(c->reply.bytes > room))
+    if (dx_unlikely(c->reply.bytes > room)) {
+        dx_count(&c->waiter.counters->errors, 1u);
         return dx_fail(DX_ERR_BUFFER_TOO_SMALL, "the response has %zu bytes, the buffer %zu",
                        c->reply.bytes, room);
+    }
     if (c->reply.bytes != 0)
         memcpy(response, c->reply.data, c->reply.bytes);
     return DX_OK;

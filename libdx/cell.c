@@ -16,6 +16,31 @@ static long futex(_Atomic uint32_t *word, int operation, uint32_t value,
     return syscall(SYS_futex, (uint32_t *)word, operation, value, timeout, NULL, 0);
 }
 
+/*
+ * The C library keeps more than a value in a semaphore, such as whether it is shared, and ends the
+ * program when it finds nonsense there. The other side can write it: put it right before each use.
+ * What remains is a peer that writes nonsense in that very moment, so that whoever does not trust
+ * its peer parks by futex.
+ */
+static void mend(struct dx_cell *cell)
+{
+    union {
+        sem_t sem;
+        uint64_t words[4];
+    } fresh = {.words = {0}};
+    (void)sem_init(&fresh.sem, 1, 0);
+    /* The first word holds the value and the number of sleepers; the C library bears any. Relaxed:
+     * everybody writes the same. */
+    for (size_t i = 1; i < sizeof fresh.words / sizeof *fresh.words; i++)
+        dx_store_relaxed((_Atomic uint64_t *)&cell->room[i], fresh.words[i]);
+}
+
+static void post(struct dx_cell *cell)
+{
+    mend(cell);
+    (void)sem_post(&cell->sem);
+}
+
 void dx_cell_init(struct dx_cell *cell)
 {
     /* Relaxed: R4 (the peer's state) publishes the cell before anybody can ring it. */
@@ -50,6 +75,7 @@ static void wait_futex(struct dx_cell *cell, uint32_t armed, int64_t timeout_ns)
 
 static void wait_sem(struct dx_cell *cell, int64_t timeout_ns)
 {
+    mend(cell);
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 30)
     /* sem_timedwait counts on the wall clock, which can be set; its sibling does not. */
     struct timespec until = dx_clock_timespec(dx_clock_ns() + timeout_ns);
@@ -101,7 +127,7 @@ void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen)
 void dx_cell_release(struct dx_cell *cell, enum dx_park kind)
 {
     if (kind == DX_PARK_SEM) {
-        (void)sem_post(&cell->sem);
+        post(cell);
         return;
     }
     /* R10 -> A10: why it is released. */
@@ -128,7 +154,7 @@ bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed)
     if (!dx_cas_seqcst(&cell->rings, &expected, expected + DX_CELL_STEP))
         return false; /* somebody else rings */
     if (DX_CELL_KIND(armed) == DX_PARK_SEM)
-        (void)sem_post(&cell->sem);
+        post(cell);
     else
         (void)futex(&cell->rings, FUTEX_WAKE, 1, NULL);
     return true;

@@ -9,9 +9,6 @@
 #include "clock.h"
 #include "error.h"
 
-#define GUEST_LOOK_NS 1000000
-#define GUEST_LOOKS 10
-
 void dx_channel_point(struct dx_channel *c)
 {
     unsigned char *base = c->region.base;
@@ -74,24 +71,12 @@ dx_status dx_channel_make_books(struct dx_channel *c)
     return c->slots != NULL ? DX_OK : dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
 }
 
-/* A guest that is attaching may hold its lock for a moment before it sees that its host is dead. */
-static bool guest_is_gone(const struct dx_channel *c)
-{
-    for (int looks = 0; looks < GUEST_LOOKS; looks++) {
-        if (dx_region_lock_try(c->region.fd, DX_GUEST))
-            return true;
-        struct timespec look = dx_clock_timespec(GUEST_LOOK_NS);
-        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
-    }
-    return false;
-}
-
 /* The region of a dead host. A guest that lives on keeps it as it is. */
 static dx_status begin_on_stale(struct dx_channel *c)
 {
-    if (guest_is_gone(c)) {
+    if (dx_region_guest_is_gone(c->region.fd)) {
         dx_session_begin_host(c, true);
-        dx_region_unlock(c->region.fd, DX_GUEST);
+        dx_region_unlock(c->region.fd, DX_LOCK_GUEST);
         return DX_OK;
     }
     struct dx_geometry old;
@@ -184,7 +169,7 @@ static enum dx_peer peer_now(const struct dx_channel *c)
     uint32_t state = dx_load_acquire(&c->peers[side].state);
     if (state == DX_PEER_STATE_NONE)
         return DX_PEER_NONE;
-    if (dx_region_lock_held(c->region.fd, side))
+    if (dx_region_lock_held(c->region.fd, side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST))
         return state == DX_PEER_STATE_CLOSED ? DX_PEER_CLOSED : DX_PEER_ALIVE;
     /* Read again: it may have closed, or a new one begun, since the first look. */
     state = dx_load_acquire(&c->peers[side].state); /* A4 <- R4 */

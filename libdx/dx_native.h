@@ -60,7 +60,7 @@ struct dx_native_server {
     void *server_lines;
     void *cells;
     void *counters; /* struct dx_stats */
-    void *serving;  /* uint64_t journal: (slot + 1) << 32 | sequence */
+    void *serving;  /* uint64_t journal, see docs/protocol.md */
     void *slots_used;
     void *payload;
     uint64_t payload_stride;

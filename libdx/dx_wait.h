@@ -77,10 +77,11 @@ DX_API const char *dx_wait_preset_name(unsigned i);
 DX_API dx_status dx_wait_check(const struct dx_wait *wait);
 
 /*
- * Measures, within about 5 ms, what a park and its wake-up cost between two threads of this
- * process (median of some 100 rounds, by the park kind of *wait; futex if it never parks), and
- * what one look costs (in picoseconds). Used by DX_ADAPT_COST when a channel opens. Blocks; starts
- * and ends one thread. Returns DX_ERR_SYSTEM if no thread can be started.
+ * Measures, within some milliseconds, what a park and its wake-up cost between two threads of this
+ * process (median of some 100 rounds, by the park kind of *wait; futex if it never parks; for a
+ * timed poll the poll interval is the answer), and what one look costs (in picoseconds). Used by
+ * DX_ADAPT_COST when a channel opens. Blocks; starts and ends one thread. Returns DX_ERR_SYSTEM if
+ * no thread can be started.
  */
 DX_API dx_status dx_wait_measure(const struct dx_wait *wait, int64_t *park_ns, int64_t *look_ps);
 

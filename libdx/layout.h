@@ -129,7 +129,8 @@ struct dx_counters {
 
 /* One serving thread: its journal and its counters. */
 struct dx_worker {
-    _Atomic uint64_t serving; /* (slot + 1) << 32 | sequence while a handler runs, else 0 */
+    _Atomic uint64_t serving; /* latest request whose handler was entered: epoch (16 bits) << 48 |
+                                 (slot + 1) << 32 | sequence; 0: none yet */
     uint64_t padding[7];
     struct dx_counters counters;
 };

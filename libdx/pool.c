@@ -57,7 +57,7 @@ static void *run_thread(void *user)
 }
 
 /* Runs servers 1 ... n-1 on threads and server 0 here. If one cannot be started, all stop. */
-static dx_status run_pool(struct dx_channel *c, struct dx_server **servers, uint32_t threads)
+static dx_status run_pool(struct dx_server **servers, uint32_t threads)
 {
     pthread_t started[DX_SERVE_THREADS_MAX];
     uint32_t count = 0;
@@ -78,9 +78,12 @@ static dx_status run_pool(struct dx_channel *c, struct dx_server **servers, uint
     if (status == DX_OK)
         status = dx_server_run(servers[0]);
     else
-        dx_stop(c);
-    for (uint32_t i = 0; i < count; i++)
+        dx_server_end_all(servers[0]);
+    for (uint32_t i = 0; i < count; i++) {
         (void)pthread_join(started[i], NULL);
+        if (status == DX_OK)
+            status = servers[i + 1]->status;
+    }
     return status;
 }
 
@@ -89,6 +92,7 @@ static dx_status serve_with(struct dx_channel *c, dx_handler handler, void *user
 {
     uint32_t threads = options->threads != 0 ? options->threads : 1;
     struct dx_server *servers[DX_SERVE_THREADS_MAX] = {0};
+    struct dx_pool pool = {.threads = threads};
     dx_status status = DX_OK;
     for (uint32_t i = 0; i < threads && status == DX_OK; i++) {
         servers[i] = make_server(c, i, threads, options, seen);
@@ -96,6 +100,7 @@ static dx_status serve_with(struct dx_channel *c, dx_handler handler, void *user
             status =
                 dx_fail(DX_ERR_SYSTEM, "no memory for serving thread %u of %u", i + 1, threads);
         } else {
+            servers[i]->pool = &pool;
             servers[i]->handler = handler;
             servers[i]->user = user;
         }
@@ -103,7 +108,7 @@ static dx_status serve_with(struct dx_channel *c, dx_handler handler, void *user
     if (status == DX_OK) {
         for (uint32_t i = 0; i < threads; i++)
             dx_server_begin(servers[i]);
-        status = run_pool(c, servers, threads);
+        status = run_pool(servers, threads);
         for (uint32_t i = 0; i < threads; i++)
             dx_server_end(servers[i]);
     }

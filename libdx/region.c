@@ -91,6 +91,9 @@ static dx_status create_unnamed(struct dx_region *region, uint64_t bytes)
         return dx_fail_errno("%s: cannot create a file in %s (if its file system has no unnamed "
                              "files, create it first: truncate -s %llu)",
                              region->url.path, directory, (unsigned long long)bytes);
+    /* Whatever the umask says. */
+    if (fchmod(region->fd, 0600) != 0)
+        return dx_fail_errno("%s: cannot be closed to others", region->url.path);
     /* Reserved now, because a page that cannot be had later would be a SIGBUS. */
     int failed = posix_fallocate(region->fd, 0, (off_t)bytes);
     if (failed != 0) {
@@ -98,7 +101,7 @@ static dx_status create_unnamed(struct dx_region *region, uint64_t bytes)
         return dx_fail_errno("%s: no room for %llu bytes", region->url.path,
                              (unsigned long long)bytes);
     }
-    (void)dx_region_lock_try(region->fd, DX_HOST);
+    (void)dx_region_lock_try(region->fd, DX_LOCK_HOST);
     return dx_region_map(region, bytes);
 }
 
@@ -139,7 +142,12 @@ static dx_status take_over(struct dx_region *region, uint64_t bytes, bool *fresh
     if (*fresh)
         return dx_fail(DX_ERR_SHORT, "%s: has %llu bytes, %llu are needed; it is left as it was",
                        path, (unsigned long long)size, (unsigned long long)bytes);
-    /* A dead host's region may grow: that takes nothing from anybody who has it mapped. */
+    /* A dead host's region may grow, but under a guest that still has it nothing changes. */
+    if (!dx_region_guest_is_gone(region->fd))
+        return dx_fail(DX_ERR_GUEST_EXISTS,
+                       "%s: its host is dead, but a guest is still attached to its %llu bytes and "
+                       "%llu are needed: end that guest or take the same sizes",
+                       path, (unsigned long long)size, (unsigned long long)bytes);
     (void)munmap(region->base, region->bytes);
     region->base = NULL;
     int failed = posix_fallocate(region->fd, 0, (off_t)bytes);
@@ -157,7 +165,7 @@ static dx_status open_to_take_over(const char *path, int *fd)
         dx_status status = open_path(path, O_RDWR, fd);
         if (status != DX_OK)
             return status;
-        if (!dx_region_lock_try(*fd, DX_HOST))
+        if (!dx_region_lock_try(*fd, DX_LOCK_HOST))
             return dx_fail(DX_ERR_HOST_EXISTS,
                            "%s: a living host holds it; take another name or end that host", path);
         if (name_is_of(path, *fd))
@@ -210,7 +218,7 @@ dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_reg
     out->fd = -1;
     out->read_only = read_only;
     dx_status status = url->kind == DX_REGION_MEMFD
-                           ? dx_region_reopen_fd(url->fd, read_only, &out->fd)
+                           ? dx_region_reopen_fd(url->fd, url->path, read_only, &out->fd)
                            : open_path(url->path, read_only ? O_RDONLY : O_RDWR, &out->fd);
     if (status != DX_OK)
         return status;

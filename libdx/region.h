@@ -53,16 +53,24 @@ void dx_region_close(struct dx_region *region);
 /* The descriptor checks that every open passes: a regular file of ours that is closed to others. */
 dx_status dx_region_check_owner(int fd, const char *path);
 
-/* Locks: one byte a peer. try: true if taken. held: true if another description has it. */
-bool dx_region_lock_try(int fd, enum dx_side side);
-void dx_region_unlock(int fd, enum dx_side side);
-bool dx_region_lock_held(int fd, enum dx_side side);
+/* Locks, one byte each. A host holds HOST from before it looks at the region, and OPEN from when
+ * what the region says of its host is true: without OPEN its state may be that of a dead one. */
+enum dx_lock { DX_LOCK_HOST = DX_HOST, DX_LOCK_GUEST = DX_GUEST, DX_LOCK_OPEN = 32 };
+
+/* try: true if it is ours now. held: true if another description has it. */
+bool dx_region_lock_try(int fd, enum dx_lock lock);
+void dx_region_unlock(int fd, enum dx_lock lock);
+bool dx_region_lock_held(int fd, enum dx_lock lock);
+
+/* Takes the guest's lock for a host that begins; false if a guest keeps it, which one that is only
+ * just finding its host dead does for a moment. */
+bool dx_region_guest_is_gone(int fd);
 
 /* Maps region->fd with `bytes`. */
 dx_status dx_region_map(struct dx_region *region, uint64_t bytes);
 
 /* memfd. */
 dx_status dx_region_create_memfd(uint64_t bytes, struct dx_region *out);
-dx_status dx_region_reopen_fd(int fd, bool read_only, int *out);
+dx_status dx_region_reopen_fd(int fd, const char *name, bool read_only, int *out);
 
 #endif

@@ -4,33 +4,49 @@
  * process id can be mistaken for another. */
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "region.h"
 
 /* Far beyond any region: some programs lock the bytes that they map. */
 #define LOCK_OFFSET 0x4000000000000000ll
 
-static struct flock lock_of(enum dx_side side, short type)
+#define GUEST_LOOK_NS 1000000
+#define GUEST_LOOKS 10
+
+static struct flock lock_of(enum dx_lock which, short type)
 {
     return (struct flock){
-        .l_type = type, .l_whence = SEEK_SET, .l_start = LOCK_OFFSET + (off_t)side, .l_len = 1};
+        .l_type = type, .l_whence = SEEK_SET, .l_start = LOCK_OFFSET + (off_t)which, .l_len = 1};
 }
 
-bool dx_region_lock_try(int fd, enum dx_side side)
+bool dx_region_lock_try(int fd, enum dx_lock which)
 {
-    struct flock lock = lock_of(side, F_WRLCK);
+    struct flock lock = lock_of(which, F_WRLCK);
     return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
-void dx_region_unlock(int fd, enum dx_side side)
+void dx_region_unlock(int fd, enum dx_lock which)
 {
-    struct flock lock = lock_of(side, F_UNLCK);
+    struct flock lock = lock_of(which, F_UNLCK);
     (void)fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-bool dx_region_lock_held(int fd, enum dx_side side)
+bool dx_region_lock_held(int fd, enum dx_lock which)
 {
-    struct flock lock = lock_of(side, F_WRLCK);
+    struct flock lock = lock_of(which, F_WRLCK);
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool dx_region_guest_is_gone(int fd)
+{
+    for (int looks = 0; looks < GUEST_LOOKS; looks++) {
+        if (dx_region_lock_try(fd, DX_LOCK_GUEST))
+            return true;
+        struct timespec look = dx_clock_timespec(GUEST_LOOK_NS);
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
+    }
+    return false;
 }

@@ -13,13 +13,13 @@
 
 /* A descriptor that was inherited or passed shares its open file description, and with it its
  * locks. Opened anew it has locks of its own. */
-dx_status dx_region_reopen_fd(int fd, bool read_only, int *out)
+dx_status dx_region_reopen_fd(int fd, const char *name, bool read_only, int *out)
 {
     if (fd < 0)
         return dx_fail(DX_ERR_URL, "memfd: the guest needs the descriptor's number: memfd:N");
     if (fcntl(fd, F_GETFD) < 0)
         return dx_fail_errno("memfd:%d: no such descriptor; was it inherited?", fd);
-    dx_status status = dx_region_check_owner(fd, "memfd");
+    dx_status status = dx_region_check_owner(fd, name);
     if (status != DX_OK)
         return status;
     char self[64];
@@ -45,11 +45,11 @@ dx_status dx_region_create_memfd(uint64_t bytes, struct dx_region *out)
                fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
         status = dx_fail_errno("memfd: cannot be sealed");
     } else {
-        status = dx_region_reopen_fd(fd, false, &out->fd);
+        status = dx_region_reopen_fd(fd, "memfd:", false, &out->fd);
     }
     (void)close(fd);
     if (status != DX_OK)
         return status;
-    (void)dx_region_lock_try(out->fd, DX_HOST);
+    (void)dx_region_lock_try(out->fd, DX_LOCK_HOST);
     return dx_region_map(out, bytes);
 }

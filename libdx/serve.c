@@ -6,9 +6,11 @@
 #include "atomic.h"
 #include "slot.h"
 
+/* With the epoch, as sequences begin anew in every life of the caller. */
 static uint64_t journal_entry(uint32_t slot, uint64_t word)
 {
-    return (uint64_t)(slot + 1) << 32 | dx_word_sequence(word);
+    return (uint64_t)(dx_word_epoch(word) & 0xffffu) << 48 | (uint64_t)(slot + 1) << 32 |
+           dx_word_sequence(word);
 }
 
 /* Did an earlier server of this side begin this request? */
@@ -154,9 +156,17 @@ static bool serve_round(struct dx_server *s)
     return any;
 }
 
+static bool ended(const struct dx_server *s)
+{
+    /* A11 <- R11: whoever ended rings us after it has said so. */
+    return dx_load_acquire(&s->pool->ended) != 0;
+}
+
 static bool look(void *user)
 {
     const struct dx_server *s = user;
+    if (ended(s))
+        return true;
     uint32_t end = slots_used(s);
     for (uint32_t slot = s->first; slot < end; slot += s->stride) {
         if (dx_server_observe(&s->channel->caller_lines[slot]) != s->seen[slot - s->base])
@@ -193,16 +203,35 @@ static dx_status await_news(struct dx_server *s)
     return dx_wait_on(&s->waiter, &source, looks, DX_FOREVER);
 }
 
-dx_status dx_server_run(struct dx_server *s)
+void dx_server_end_all(struct dx_server *s)
+{
+    struct dx_channel *c = s->channel;
+    /* R11 -> A11: before the ring; S1 <-> S2 as for a caller's word. */
+    dx_store_seqcst(&s->pool->ended, 1u);
+    for (uint32_t w = 0; w < s->pool->threads; w++)
+        (void)dx_cell_ring(&c->cells[dx_cell_of_worker(c->geometry.slots, c->side, w)]);
+}
+
+static dx_status run(struct dx_server *s)
 {
     dx_status status = DX_OK;
     while (status == DX_OK) {
+        if (ended(s))
+            return DX_OK;
         /* Relaxed: dx_stop rings us after it has stored. */
         if (dx_load_relaxed(&s->channel->stopping) != 0)
             return DX_ERR_STOPPED;
         if (!serve_round(s))
             status = await_news(s);
     }
+    return status;
+}
+
+dx_status dx_server_run(struct dx_server *s)
+{
+    dx_status status = run(s);
+    if (status != DX_OK)
+        dx_server_end_all(s);
     return status;
 }
 

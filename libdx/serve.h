@@ -11,6 +11,12 @@
 /* Answers after which their callers' parked flags are looked at, behind one common fence. */
 #define DX_BATCH 64u
 
+/* What the serving threads of one dx_serve share. */
+struct dx_pool {
+    _Atomic uint32_t ended; /* one of them has ended */
+    uint32_t threads;
+};
+
 struct dx_server {
     struct dx_channel *channel;
     dx_handler handler;
@@ -23,6 +29,7 @@ struct dx_server {
     uint64_t *seen;  /* per slot of the calling side: the caller's latest word that we took up */
     void *copy;      /* DX_SERVE_COPY: room for one request; else NULL */
     struct dx_worker *worker;
+    struct dx_pool *pool; /* all end together */
     uint32_t cell;
     struct dx_waiter waiter;
     uint32_t answered[DX_BATCH]; /* slots */
@@ -34,8 +41,12 @@ struct dx_server {
  * before, and says to callers whom to ring. */
 void dx_server_begin(struct dx_server *server);
 
-/* Serves until stopped or until the other side is gone; returns why. */
+/* Serves until stopped or until the other side is gone; returns why, or DX_OK if another server
+ * of the pool ended first. */
 dx_status dx_server_run(struct dx_server *server);
+
+/* Ends all servers of the pool. Any thread. */
+void dx_server_end_all(struct dx_server *server);
 
 /* Tells callers that nobody is to be rung. */
 void dx_server_end(struct dx_server *server);

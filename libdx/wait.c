@@ -134,49 +134,58 @@ static int64_t sleep_limit(const struct dx_waiter *waiter, const struct progress
     return p->deadline_ns - now < limit ? p->deadline_ns - now : limit;
 }
 
-/* One announced sleep; returns true if there is news. */
-static bool sleep_once(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p,
-                       int64_t now)
+/* Sleeps in the armed cell and counts; returns true if there is news. */
+static bool sleep_armed(struct dx_waiter *waiter, const struct dx_source *source,
+                        struct progress *p, uint32_t armed, int64_t now)
 {
     struct dx_counters *c = waiter->counters;
+    int64_t limit_ns = sleep_limit(waiter, p, now);
+    dx_count(&c->parks, 1u);
+    bool rung = dx_cell_wait(source->cell, armed, &waiter->wait, limit_ns);
+    int64_t slept_ns = dx_clock_ns() - now;
+    p->slept_ns += slept_ns;
+    dx_count(&c->park_ns, (uint64_t)slept_ns);
+    bool news = source->look(source->user);
+    if (rung && !news)
+        dx_count(&c->spurious, 1u);
+    if (!rung && news && slept_ns >= limit_ns && waiter->wait.park != DX_PARK_POLL)
+        dx_count(&c->rescued, 1u);
+    return news;
+}
+
+/* One announced sleep. DX_OK with *news, or why waiting makes no sense any more: that is asked
+ * behind the announcement, because whoever stops or closes rings those who are announced. */
+static dx_status sleep_once(struct dx_waiter *waiter, const struct dx_source *source,
+                            struct progress *p, int64_t now, bool *news)
+{
     uint32_t armed = dx_cell_arm(source->cell, (enum dx_park)waiter->wait.park);
     if (p->phase != DX_PHASE_PARK && source->parked != NULL)
         source->parked(source->user, true);
     /* S2 <-> S1, S4 <-> S3: the announcement before the last look, whose load is an acquire. */
     dx_fence_store_load();
-    bool news = source->look(source->user);
-    if (!news) {
-        dx_count(&c->parks, 1u);
-        bool rung = dx_cell_wait(source->cell, armed, &waiter->wait, sleep_limit(waiter, p, now));
-        int64_t slept_ns = dx_clock_ns() - now;
-        p->slept_ns += slept_ns;
-        dx_count(&c->park_ns, (uint64_t)slept_ns);
-        news = source->look(source->user);
-        if (rung && !news)
-            dx_count(&c->spurious, 1u);
-        if (!rung && news && waiter->wait.park != DX_PARK_POLL)
-            dx_count(&c->rescued, 1u);
-    }
+    *news = source->look(source->user);
+    dx_status status = *news ? DX_OK : source->check(source->user);
+    if (!*news && status == DX_OK)
+        *news = sleep_armed(waiter, source, p, armed, now);
     dx_cell_disarm(source->cell, armed);
-    return news;
+    return status;
 }
 
 static dx_status park(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p)
 {
     dx_status status;
     bool announced = false;
-    for (;;) {
+    bool news = false;
+    do {
         int64_t now;
         status = check(waiter, source, p, &now);
         if (status != DX_OK)
             break;
         announced = true;
-        bool news = sleep_once(waiter, source, p, now);
+        status = sleep_once(waiter, source, p, now, &news);
         p->phase = DX_PHASE_PARK;
         p->looks++;
-        if (news)
-            break;
-    }
+    } while (status == DX_OK && !news);
     if (announced && source->parked != NULL)
         source->parked(source->user, false);
     return status;

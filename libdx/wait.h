@@ -84,6 +84,8 @@ static inline void dx_waiter_spun(struct dx_waiter *waiter, uint32_t looks)
     if (dx_unlikely(waiter->limit < waiter->wait.spin_max) && waiter->wait.adapt != DX_ADAPT_OFF) {
         uint32_t room = waiter->wait.spin_max - waiter->limit;
         waiter->limit += room < waiter->wait.spin_inc ? room : waiter->wait.spin_inc;
+        /* Relaxed: a gauge. */
+        dx_store_relaxed(&waiter->counters->spin_limit, waiter->limit);
     }
 }
 

@@ -99,6 +99,11 @@ dx_status dx_wait_measure(const struct dx_wait *wait, int64_t *park_ns, int64_t 
     dx_status status = dx_wait_check(wait);
     if (status != DX_OK)
         return status;
+    *look_ps = dx_wait_look_ps(wait->relax);
+    if (wait->park == DX_PARK_POLL) {
+        *park_ns = wait->poll_ns; /* nobody is woken before that */
+        return DX_OK;
+    }
     struct pair *p = calloc(1, sizeof *p);
     if (p == NULL)
         return dx_fail(DX_ERR_SYSTEM, "no memory to measure parking");
@@ -120,7 +125,6 @@ dx_status dx_wait_measure(const struct dx_wait *wait, int64_t *park_ns, int64_t 
         qsort(p->round_ns, ROUNDS, sizeof *p->round_ns, by_value);
         /* A round trip holds two parks with their wake-ups. */
         *park_ns = p->round_ns[ROUNDS / 2] / 2;
-        *look_ps = dx_wait_look_ps(wait->relax);
     }
     free(p);
     return status;

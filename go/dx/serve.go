@@ -102,11 +102,17 @@ func (ch *Channel) runWorkers(ctx context.Context, h Handler, o ServeOptions, n 
 		ringing.Wait()
 	}()
 	var others sync.WaitGroup
+	var first firstError
 	for _, s := range servers[1:] {
-		others.Go(func() { _ = s.run() })
+		others.Go(func() {
+			first.set(s.run())
+			ring()
+		})
 	}
-	err := servers[0].run()
+	first.set(servers[0].run())
+	ring() // one that ends takes the others along
 	others.Wait()
+	err := first.err
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -133,3 +139,11 @@ func (ch *Channel) serveCgo(ctx context.Context, h Handler, o ServeOptions) erro
 	}
 	return err
 }
+
+// firstError keeps the reason of the worker that ended first.
+type firstError struct {
+	once sync.Once
+	err  error
+}
+
+func (f *firstError) set(err error) { f.once.Do(func() { f.err = err }) }

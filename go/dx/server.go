@@ -183,6 +183,11 @@ func (s *server) takeUp(slot uint32, w uint64) {
 	}
 }
 
+// journal is the entry that says that a request's handler was entered.
+func journal(slot uint32, w uint64) uint64 {
+	return w>>40&0xffff<<48 | uint64(slot+1)<<32 | w&math.MaxUint32
+}
+
 // serve runs the handler for one request. Length and type are input, each read
 // once.
 func (s *server) serve(slot uint32, w uint64) {
@@ -201,7 +206,7 @@ func (s *server) serve(slot uint32, w uint64) {
 		}
 		response := unsafe.Slice((*byte)(unsafe.Add(place, s.responseOffset)), s.responseCapacity)
 		// R6 -> A6 (serve.c): said before the handler can have any effect.
-		spin.StoreRelease(s.serving, uint64(slot+1)<<32|w&math.MaxUint32)
+		spin.StoreRelease(s.serving, journal(slot, w))
 		used, status = s.handler.ServeCall(&s.request, response)
 	} else if kind != TypePing {
 		s.refuse(slot, w, resultType)

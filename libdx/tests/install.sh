@@ -120,8 +120,9 @@ use_pkg_config() { # prefix folder
 use_cmake() { # prefix folder
     cmake -S "$temp/outside" -B "$2" -DCMAKE_PREFIX_PATH="$1" -DCMAKE_C_COMPILER="${CC:-cc}"
     cmake --build "$2"
-    ldd "$2/host" | grep -q "$1/lib/libdx.so.0" || fail 'host is not linked to libdx.so.0'
-    if ldd "$2/host_static" | grep -q libdx; then fail 'host_static needs libdx.so'; fi
+    # Read whole: a reader that stops early would fail the pipe.
+    [[ $(ldd "$2/host") == *"$1/lib/libdx.so.0"* ]] || fail 'host is not linked to libdx.so.0'
+    [[ $(ldd "$2/host_static") != *libdx* ]] || fail 'host_static needs libdx.so'
     exchange "$2" '' guest
     exchange "$2" _static host
 }

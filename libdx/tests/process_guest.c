@@ -217,10 +217,14 @@ static void the_next_guest_reports_what_was_begun_and_runs_what_was_not(void **s
     pthread_t thread;
     start_guest(s);
     call_well_often(s);
+    const struct dx_counters *counters = s->host->counters;
+    uint64_t parks[2] = {dx_load_seqcst(&counters[0].parks), dx_load_seqcst(&counters[1].parks)};
     fly_into_handler(s, &begun);
     assert_int_equal(pthread_create(&thread, NULL, fly, &pending), 0);
-    while (dx_load_seqcst(&s->host->cells[1].armed) == 0)
-        (void)sched_yield(); /* sent: its caller sleeps */
+    /* Counted behind the last look at the guest before a sleep. */
+    for (int slot = 0; slot < 2; slot++)
+        while (dx_load_seqcst(&counters[slot].parks) == parks[slot])
+            (void)sched_yield();
     child_kill(&s->guest);
     s->guest = child_start("guest", s->url, s->tally_fd);
     land(s);

@@ -16,13 +16,13 @@
 #define RACES 20000u
 #else
 #define CALLS 20000u
-#define RACES 100000u
+#define RACES 1000000u
 #endif
 
 #define SLEEPERS 4
 #define CALL_DEADLINE (20 * SECOND)
 #define FAR_OFF (60 * SECOND)
-#define DELAYS 1024u /* steps of about a nanosecond */
+#define DELAYS 512u /* steps of about a nanosecond */
 
 static struct dx_wait sleeps_at_once(enum dx_park park)
 {

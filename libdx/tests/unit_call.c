@@ -223,25 +223,6 @@ static void a_buffer_that_is_too_small_is_counted_as_an_error(void **state)
     assert_int_equal(stats.errors, 1);
 }
 
-/* "calls in a row without a yield before one is forced" */
-static void a_burst_ends_with_a_yield(void **state)
-{
-    struct dx_wait wait;
-    struct dx_config bursts = config;
-    struct dx_stats stats;
-    assert_status(dx_wait_preset("latency", &wait), DX_OK);
-    wait.yield_every = 0;
-    wait.burst = 8;
-    bursts.wait = &wait;
-    struct pair *p = pair_new(state, &bursts);
-    pair_serve_one(p);
-    struct dx_caller *caller = pair_caller(p);
-    for (uint64_t i = 0; i < 80; i++)
-        assert_status(pair_echo(caller, i, PATIENCE), DX_OK);
-    assert_status(dx_stats_read(p->host, DX_STATS_HOST_CALLERS, &stats), DX_OK);
-    assert_in_range(stats.yields, 10 - 1, 80);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,7 +236,6 @@ int main(void)
         PAIR_TEST(a_ping_is_answered_without_the_handler),
         PAIR_TEST(counters_are_exact),
         PAIR_TEST(a_buffer_that_is_too_small_is_counted_as_an_error),
-        PAIR_TEST(a_burst_ends_with_a_yield),
     };
     test_begin(25);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,7 +148,7 @@ static void leave(struct pair *p, const struct legacy *l)
     struct dx_server_line *line = &p->host->server_lines[PLAYED];
     for (uint32_t w = 0; w < DX_SERVE_THREADS_MAX; w++)
         dx_store_relaxed(&dx_channel_worker(p->host, DX_GUEST, w)->serving,
-                         w == l->worker ? l->journal : 0);
+                         w == l->worker ? (uint64_t)(epoch & 0xffffu) << 48 | l->journal : 0);
     dx_store_relaxed(&line->result, (uint32_t)DX_RESULT_OK);
     dx_store_release(&line->word, dx_word(l->other_epoch ? epoch - 1 : epoch,
                                           (uint32_t)(l->server >> 32), (uint32_t)l->server));
