@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a guest and an observer find a region. */
+#include <sys/stat.h>
 #include <time.h>
 
 #include "atomic.h"
@@ -33,6 +34,10 @@ static dx_status check_header(struct dx_channel *c)
     if (dx_load_acquire(&c->header->magic) == DX_MAGIC_REBUILDING)
         return dx_fail(DX_ERR_STALE, "%s: its host has not finished it", c->region.url.path);
     dx_status status = dx_header_check(c->header, c->region.bytes, &c->geometry);
+    struct stat s;
+    if (status == DX_ERR_SHORT && fstat(c->region.fd, &s) == 0 &&
+        (uint64_t)s.st_size > c->region.bytes)
+        return dx_fail(DX_ERR_STALE, "%s: a new host made it larger just now", c->region.url.path);
     if (status != DX_OK)
         return dx_fail_at(status, c->region.url.path);
     dx_channel_point(c);

@@ -118,7 +118,6 @@ func (p *parker) wakeAll(err error) {
 // run waits in the shared cell for as long as anybody is parked.
 func (p *parker) run() {
 	defer func() { _ = p.ch.leave() }()
-	checked := time.Now()
 	for {
 		p.mu.Lock()
 		cell := p.bell.cell
@@ -131,27 +130,26 @@ func (p *parker) run() {
 			return
 		}
 		p.mu.Unlock()
-		if woken == 0 {
+		// Behind the announcement, because whoever closes rings those who are
+		// announced.
+		if woken == 0 && p.checkPeer() {
 			p.bell.wait(p.sleepLimit())
 		}
 		p.ch.raw.Disarm(cell, armed)
-		if time.Since(checked) >= liveness {
-			checked = time.Now()
-			p.checkPeer()
-		}
 	}
 }
 
-// checkPeer ends all waits if they make no sense any more.
-func (p *parker) checkPeer() {
+// checkPeer ends all waits, and returns false, if they make no sense any more.
+func (p *parker) checkPeer() bool {
 	status := p.ch.raw.Check()
 	if status == libdx.OK {
-		return
+		return true
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wakeReady()
 	p.wakeAll(errorOf(status))
+	return false
 }
 
 func (p *parker) sleepLimit() time.Duration {

@@ -306,18 +306,21 @@ func (s *server) park() error {
 		return err
 	}
 	var slept time.Duration
-	checked := time.Now()
 	for {
-		if s.ended.Load() || s.ch.stopped.Load() {
-			return ErrStopped
-		}
 		armed := s.ch.raw.Arm(s.cell)
 		// S2 <-> S1: Arm has a fence, so that this look misses nothing.
-		news := s.look() || s.ended.Load()
+		news := s.look()
+		var err error
 		if !news {
+			// Behind the announcement, because whoever stops or closes rings those
+			// who are announced.
+			err = s.checkPeer()
+		}
+		if !news && err == nil {
 			s.counters.Parks++
 			began := time.Now()
-			rung := s.bell.wait(s.ch.parker.sleepLimit())
+			limit := s.ch.parker.sleepLimit()
+			rung := s.bell.wait(limit)
 			asleep := time.Since(began)
 			slept += asleep
 			s.counters.ParkNs += uint64(asleep)
@@ -325,18 +328,18 @@ func (s *server) park() error {
 			if rung && !news {
 				s.counters.Spurious++
 			}
-			if !rung && news && s.ch.wait.Park != libdx.ParkPoll {
+			if !rung && news && asleep >= limit && s.ch.wait.Park != libdx.ParkPoll {
 				s.counters.Rescued++
 			}
 		}
 		s.ch.raw.Disarm(s.cell, armed)
+		if err != nil {
+			return err
+		}
 		if news {
 			s.counters.Park++
 			s.waiter.adapt(slept)
 			return nil
-		}
-		if err := s.check(&checked); err != nil {
-			return err
 		}
 	}
 }
@@ -358,6 +361,9 @@ func (s *server) check(checked *time.Time) error {
 }
 
 func (s *server) checkPeer() error {
+	if s.ended.Load() || s.ch.stopped.Load() {
+		return ErrStopped
+	}
 	status := s.ch.raw.Check()
 	if status == libdx.ErrPeerDead && s.throughRestart {
 		return nil
