@@ -78,7 +78,7 @@ func run(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("go %v: %v\n%s", args, err, out)
@@ -88,7 +88,13 @@ func run(t *testing.T, dir string, args ...string) string {
 
 func TestChangedCSourceReachesTheNextGoRunAndGoTest(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir+"/go.mod", "module dx\n\ngo 1.26\n")
+	for _, file := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile("../" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir+"/"+file, string(text))
+	}
 	write(t, dir+"/main.go", probeMain)
 	write(t, dir+"/main_test.go", probeTest)
 	write(t, dir+"/user/user.go", probeUser)
