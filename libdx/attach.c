@@ -50,10 +50,13 @@ static dx_status lock_as_guest(struct dx_channel *c)
 {
     int fd = c->region.fd;
     if (!dx_region_lock_held(fd, DX_LOCK_OPEN)) {
+        /* A host that begins may be writing what we read: nothing that is read while there may be
+         * one counts. */
+        bool begins = dx_region_lock_held(fd, DX_LOCK_HOST);
         dx_status status = check_header(c);
-        /* A host that begins just now may be writing what we read. */
-        if (!dx_region_lock_held(fd, DX_LOCK_OPEN))
-            return status == DX_OK ? check_host(c) : status;
+        if (begins || dx_region_lock_held(fd, DX_LOCK_HOST))
+            return dx_fail(DX_ERR_STALE, "%s: its host is just beginning", c->region.url.path);
+        return status == DX_OK ? check_host(c) : status;
     }
     if (!dx_region_lock_try(fd, DX_LOCK_GUEST))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", c->region.url.path);

@@ -246,11 +246,11 @@ void dx_server_begin(struct dx_server *s)
         uint32_t state = dx_word_state(word);
         bool pending = state == DX_CALLER_SENDING || state == DX_CALLER_ABANDONED;
         bool known = dx_word_epoch(ours) == dx_word_epoch(word);
-        bool ended = known && dx_word_sequence(ours) == dx_word_sequence(word) &&
-                     dx_word_state(ours) == DX_SERVER_ACKNOWLEDGED;
-        s->seen[slot - s->base] = known && (ended || !pending) ? word : 0;
+        bool done = known && dx_word_sequence(ours) == dx_word_sequence(word) &&
+                    dx_word_state(ours) == DX_SERVER_ACKNOWLEDGED;
+        s->seen[slot - s->base] = known && (done || !pending) ? word : 0;
         /* An earlier server died in its handler: never run it twice. */
-        if (known && pending && !ended && was_begun(c, slot, word)) {
+        if (known && pending && !done && was_begun(c, slot, word)) {
             s->seen[slot - s->base] = word;
             refuse(s, slot, word, DX_RESULT_LOST);
         }

@@ -267,6 +267,7 @@ func (s *server) await() error {
 			slice = min(slice, w.limit-looks)
 		}
 		if n := s.spin(slice); n != 0 {
+			s.round() // first the answer, then the books
 			s.counters.Looks += uint64(looks + n)
 			if yields != 0 {
 				s.counters.Yield++

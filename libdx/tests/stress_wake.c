@@ -16,7 +16,7 @@
 #define RACES 20000u
 #else
 #define CALLS 20000u
-#define RACES 1000000u
+#define RACES 500000u
 #endif
 
 #define SLEEPERS 4

@@ -1,33 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may hold a region: one host and one guest that live; what a dead host left is taken over. */
-#include <pthread.h>
-
-#include "channel.h"
-#include "files.h"
-#include "pair.h"
-
-static const struct dx_config small = {.slots = 2, .request_capacity = 64, .response_capacity = 64};
-static const struct dx_config large = {
-    .slots = 9, .request_capacity = 100000, .response_capacity = 70000};
-
-/* For children: creates and dies without closing. */
-struct life {
-    const char *url;
-    struct dx_config config;
-};
-
-static int die_as_host(void *user)
-{
-    const struct life *life = user;
-    struct dx_channel *channel;
-    return dx_create(life->url, &life->config, &channel) == DX_OK ? 0 : 2;
-}
-
-static void leave_stale(const char *url, struct dx_config config)
-{
-    struct life life = {url, config};
-    assert_exited(test_in_child(die_as_host, &life));
-}
+#include "lives.h"
 
 static int expect_host_exists(void *user)
 {
@@ -270,74 +243,6 @@ static void other_sizes_are_refused_while_a_guest_lives_on(void **state)
     assert_status(dx_close(host), DX_OK);
 }
 
-/* A guest that waits for a host. */
-struct waiting {
-    const char *url;
-    pthread_t thread;
-    struct dx_channel *channel;
-    dx_status status;
-};
-
-static void *wait_for_host(void *user)
-{
-    struct waiting *w = user;
-    w->status = dx_attach(w->url, NULL, PATIENCE, &w->channel);
-    return NULL;
-}
-
-static void a_guest_that_waits_gets_the_host_that_comes(void **state)
-{
-    (void)state;
-    const char *path = test_path("waiting");
-    char url[TEST_URL_BYTES];
-    test_shm_url(path, url);
-    for (int i = 0; i < 100; i++) {
-        struct waiting w = {.url = url};
-        struct dx_channel *host = NULL;
-        assert_int_equal(pthread_create(&w.thread, NULL, wait_for_host, &w), 0);
-        dx_status status = dx_create(url, &small, &host);
-        (void)pthread_join(w.thread, NULL);
-        assert_status(status, DX_OK);
-        assert_status(w.status, DX_OK);
-        assert_status(dx_close(w.channel), DX_OK);
-        assert_status(dx_close(host), DX_OK);
-    }
-}
-
-/* The guest looks at the stale region again and again, which must not be taken for living there;
- * nor must it take a host that has yet to begin for the one that died. */
-static void a_guest_that_waits_does_not_keep_a_new_host_from_other_sizes(void **state)
-{
-    (void)state;
-    const char *path = test_path("wait-stale");
-    char url[TEST_URL_BYTES];
-    int refused = 0;
-    int misled = 0; /* attached to a region whose host is dead */
-    dx_status attached = DX_OK;
-    test_file_url(path, url);
-    for (int i = 0; i < 300; i++) {
-        struct waiting w = {.url = url};
-        struct dx_channel *host = NULL;
-        leave_stale(url, i % 2 != 0 ? small : large);
-        assert_int_equal(pthread_create(&w.thread, NULL, wait_for_host, &w), 0);
-        if (dx_create(url, i % 2 != 0 ? &large : &small, &host) != DX_OK) {
-            refused++;
-            (void)unlink(path); /* a region for the guest, which may still wait */
-            assert_status(dx_create(url, &small, &host), DX_OK);
-        }
-        (void)pthread_join(w.thread, NULL);
-        if (w.status != DX_OK)
-            attached = w.status;
-        misled += w.status == DX_OK && dx_channel_peer(w.channel) != DX_PEER_ALIVE;
-        assert_status(dx_close(w.channel), DX_OK);
-        assert_status(dx_close(host), DX_OK);
-        (void)unlink(path);
-    }
-    assert_int_equal(refused, 0);
-    assert_int_equal(misled, 0);
-    assert_status(attached, DX_OK);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,8 +254,6 @@ int main(void)
         PAIR_TEST(an_epoch_is_never_zero_and_never_the_one_before),
         PAIR_TEST(a_region_whose_host_died_while_rebuilding_is_stale),
         cmocka_unit_test(other_sizes_are_refused_while_a_guest_lives_on),
-        cmocka_unit_test(a_guest_that_waits_gets_the_host_that_comes),
-        cmocka_unit_test(a_guest_that_waits_does_not_keep_a_new_host_from_other_sizes),
     };
     test_begin(25);
     return cmocka_run_group_tests(tests, NULL, NULL);
