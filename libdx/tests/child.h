@@ -180,12 +180,12 @@ static inline struct child child_start(const char *role, const char *url, int ta
 {
     int commands[2];
     int reports[2];
-    char *arguments[] = {(char *)"child", (char *)role, (char *)url, NULL};
     assert_int_equal(pipe2(commands, O_CLOEXEC), 0);
     assert_int_equal(pipe2(reports, O_CLOEXEC), 0);
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {
+        char *const arguments[] = {(char *)"child", (char *)role, (char *)url, NULL};
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent || dup2(commands[0], CHILD_COMMANDS) < 0 ||
             dup2(reports[1], CHILD_REPORTS) < 0 || dup2(tally_fd, CHILD_TALLY) < 0)
@@ -204,7 +204,7 @@ static inline char child_hear(const struct child *c)
 {
     char report = '\0';
     while (read(c->reports, &report, 1) < 0 && errno == EINTR)
-        continue;
+        ;
     return report;
 }
 

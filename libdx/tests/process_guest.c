@@ -218,7 +218,8 @@ static void the_next_guest_reports_what_was_begun_and_runs_what_was_not(void **s
     start_guest(s);
     call_well_often(s);
     const struct dx_counters *counters = s->host->counters;
-    uint64_t parks[2] = {dx_load_seqcst(&counters[0].parks), dx_load_seqcst(&counters[1].parks)};
+    const uint64_t parks[2] = {dx_load_seqcst(&counters[0].parks),
+                               dx_load_seqcst(&counters[1].parks)};
     fly_into_handler(s, &begun);
     assert_int_equal(pthread_create(&thread, NULL, fly, &pending), 0);
     /* Counted behind the last look at the guest before a sleep. */

@@ -41,7 +41,7 @@ static struct dx_wait spins(enum dx_park park)
 static void pass_a_moment(uint64_t number)
 {
     for (volatile uint32_t i = 0; i < number * 7 % DELAYS; i++)
-        continue;
+        ;
 }
 
 /* Echoes after a moment that depends on the request. */

@@ -145,7 +145,7 @@ static inline void test_check_elapsed(int64_t start_ns, int64_t at_least_ns, int
 static inline void test_wait(sem_t *semaphore)
 {
     while (sem_wait(semaphore) != 0 && errno == EINTR)
-        continue;
+        ;
 }
 
 /* Lets time pass while others work: for tests of deadlines, never to wait for somebody. */

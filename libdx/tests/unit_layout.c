@@ -252,27 +252,32 @@ static void a_header_with_too_few_bytes_behind_it_is_short(void **state)
     free(header);
 }
 
+/* The verdict on a header in which one field has another value. */
+static dx_status status_with(const struct dx_header *right, size_t offset, const void *value,
+                             size_t bytes)
+{
+    struct dx_header header;
+    struct dx_geometry read;
+    memcpy((void *)&header, (const void *)right, sizeof header);
+    memcpy((unsigned char *)&header + offset, value, bytes);
+    return dx_header_check(&header, UINT64_MAX, &read);
+}
+
 static void offsets_are_compared_and_never_believed(void **state)
 {
     (void)state;
     struct dx_geometry g;
-    struct dx_geometry read;
     struct dx_header *header = new_header(100, 100, &g);
-    uint64_t *const fields[] = {&header->callers_offset,  &header->servers_offset,
-                                &header->counters_offset, &header->workers_offset,
-                                &header->cells_offset,    &header->payload_offset,
-                                &header->payload_stride,  &header->response_offset};
-    for (size_t i = 0; i < COUNT(fields); i++) {
-        uint64_t right = *fields[i];
+    /* The second line: eight offsets and nothing else. */
+    for (size_t at = DX_LINE; at < sizeof *header; at += sizeof(uint64_t)) {
+        uint64_t right = 0;
+        memcpy(&right, (const unsigned char *)header + at, sizeof right);
         const uint64_t wrong[] = {UINT64_MAX, UINT64_MAX - 63, 1ull << 63,     1ull << 32,
                                   0,          right + 64,      right + 0x1000, right - 64};
-        for (size_t k = 0; k < COUNT(wrong); k++) {
-            *fields[i] = wrong[k];
-            assert_status(dx_header_check(header, UINT64_MAX, &read), DX_ERR_GEOMETRY);
-        }
-        *fields[i] = right;
+        assert_status(status_with(header, at, &right, sizeof right), DX_OK);
+        for (size_t k = 0; k < COUNT(wrong); k++)
+            assert_status(status_with(header, at, &wrong[k], sizeof wrong[k]), DX_ERR_GEOMETRY);
     }
-    assert_status(dx_header_check(header, UINT64_MAX, &read), DX_OK);
     free(header);
 }
 
@@ -280,20 +285,18 @@ static void sizes_of_a_header_are_held_to_the_same_limits(void **state)
 {
     (void)state;
     struct dx_geometry g;
-    struct dx_geometry read;
     struct dx_header *header = new_header(100, 100, &g);
-    uint32_t *const fields[] = {&header->host_slots, &header->guest_slots,
-                                &header->request_capacity, &header->response_capacity};
-    for (size_t i = 0; i < COUNT(fields); i++) {
-        uint32_t right = *fields[i];
-        *fields[i] = UINT32_MAX;
-        assert_status(dx_header_check(header, UINT64_MAX, &read), DX_ERR_GEOMETRY);
+    const size_t sizes[] = {offsetof(struct dx_header, host_slots),
+                            offsetof(struct dx_header, guest_slots),
+                            offsetof(struct dx_header, request_capacity),
+                            offsetof(struct dx_header, response_capacity)};
+    const uint32_t huge = UINT32_MAX;
+    const uint32_t none[2] = {0, 0};
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        assert_status(status_with(header, sizes[i], &huge, sizeof huge), DX_ERR_GEOMETRY);
         assert_detail("4294967295");
-        *fields[i] = right;
     }
-    header->host_slots = 0;
-    header->guest_slots = 0;
-    assert_status(dx_header_check(header, UINT64_MAX, &read), DX_ERR_GEOMETRY);
+    assert_status(status_with(header, sizes[0], none, sizeof none), DX_ERR_GEOMETRY);
     free(header);
 }
 
