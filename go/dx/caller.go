@@ -24,6 +24,10 @@ const (
 	serverAcknowledged = 4
 )
 
+// burstsKept is how many bursts a caller may make without a yield: the only one of
+// a channel, or one whose turns ended early.
+const burstsKept = 16
+
 // Results that a server's library reports, as in docs/protocol.md.
 const (
 	resultOK = iota
@@ -60,10 +64,11 @@ type Caller struct {
 	sequence   uint32
 	epoch      uint32
 	firstLooks uint32
-	burst      uint32
-	ready      bool // a request may be sent at once
-	begun      bool // the server has seen our epoch
-	abandoned  bool // the latest request may still be running
+	burst      uint32 // calls left of this turn
+	fullBurst  uint32 // calls of a turn; 0: no limit
+	ready      bool   // a request may be sent at once
+	begun      bool   // the server has seen our epoch
+	abandoned  bool   // the latest request may still be running
 
 	waiter   waiter
 	ch       *Channel
@@ -96,6 +101,7 @@ func (ch *Channel) Caller(ctx context.Context) (*Caller, error) {
 
 func newCaller(ch *Channel, raw libdx.Caller) *Caller {
 	v := raw.View()
+	ch.crowd.init(v.SpinMax, time.Duration(v.SpinMaxNs), ch.wait.Burst)
 	c := &Caller{
 		callerWord:   at[uint64](v.Line, libdx.CallerWord),
 		requestBytes: at[uint32](v.Line, libdx.CallerBytes),
@@ -108,7 +114,8 @@ func newCaller(ch *Channel, raw libdx.Caller) *Caller {
 		cellsCount:   v.CellsCount,
 		sequence:     v.Sequence,
 		epoch:        v.Epoch,
-		burst:        ch.wait.Burst,
+		burst:        ch.crowd.burst,
+		fullBurst:    ch.crowd.burst,
 		begun:        v.Begun,
 		abandoned:    v.Abandoned,
 		ready:        v.Begun && !v.Abandoned,
@@ -118,7 +125,6 @@ func newCaller(ch *Channel, raw libdx.Caller) *Caller {
 		response:     unsafe.Slice((*byte)(v.Response), ch.raw.ResponseCapacity()),
 		wake:         make(chan error, 1),
 	}
-	ch.crowd.init(v.SpinMax, time.Duration(v.SpinMaxNs))
 	ch.crowd.callers.Add(1)
 	c.waiter.init(&ch.wait, v.SpinMax, v.SpinMaxNs, v.Counters)
 	return c
@@ -241,14 +247,29 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	}
 	c.counters.Spin++
 	c.counters.Looks += uint64(looks)
-	// Goroutines are not preempted for 10 ms: without this one of them would have
-	// the CPU to itself for thousands of calls.
 	if c.burst--; c.burst == 0 {
-		c.burst = c.waiter.wait.Burst
-		c.counters.Yields++
-		runtime.Gosched()
+		c.endTurn()
 	}
 	return c.takeAnswer(n)
+}
+
+// endTurn lets others call. Goroutines are not preempted for 10 ms: without this
+// one of them would have the CPU to itself for thousands of calls. The only
+// caller of a channel does not do it as often.
+func (c *Caller) endTurn() {
+	if c.refill(); c.ch.crowd.callers.Load() == 1 {
+		c.burst = burstsKept * c.fullBurst
+	}
+	c.counters.Yields++
+	runtime.Gosched()
+}
+
+// refill gives the calls of another turn. One that had to end early leaves its
+// rest to the next (deficit round robin): else a slot whose answers take a little
+// longer, so that its caller yields where others just do not, would get a
+// fraction of the calls.
+func (c *Caller) refill() {
+	c.burst = min(c.burst+c.fullBurst, burstsKept*c.fullBurst)
 }
 
 // ringServer wakes the thread that serves our slot, if it sleeps.

@@ -32,7 +32,7 @@ type server struct {
 	request                                  Request
 	copied                                   []byte
 	requestCapacity, responseCapacity        uint32
-	handler                                  Handler
+	handler                                  HandlerFunc
 	throughRestart                           bool
 	waiter                                   waiter
 	ended                                    *atomic.Bool
@@ -57,7 +57,7 @@ func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server
 		answered:         make([]uint32, 0, answerBatch),
 		requestCapacity:  uint32(ch.raw.RequestCapacity()),
 		responseCapacity: uint32(ch.raw.ResponseCapacity()),
-		handler:          h,
+		handler:          directly(h),
 		throughRestart:   o.ThroughRestart,
 		ch:               ch,
 	}
@@ -68,6 +68,14 @@ func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server
 	s.waiter.init(&ch.wait, v.SpinMax, v.SpinMaxNs, v.Counters)
 	ch.raw.Takeover(index, n, s.seen)
 	return s, nil
+}
+
+// directly spares each call of a function the way through the interface.
+func directly(h Handler) HandlerFunc {
+	if f, ok := h.(HandlerFunc); ok {
+		return f
+	}
+	return h.ServeCall
 }
 
 // callerField and serverField point into the lines of a slot.
@@ -124,6 +132,12 @@ func (s *server) round() bool {
 	if i == used {
 		return false
 	}
+	s.roundFrom(i, used)
+	return true
+}
+
+// roundFrom serves slot i, which has something new, and those behind it.
+func (s *server) roundFrom(i, used uint32) {
 	for ; i < used; i = s.changed(i+1, used) {
 		slot := s.first + i*s.step
 		// A2 <- R2: as Scan saw it, or newer.
@@ -135,7 +149,6 @@ func (s *server) round() bool {
 	if len(s.answered) != 0 {
 		s.ringAnswered()
 	}
-	return true
 }
 
 // look is round without serving.
@@ -144,13 +157,13 @@ func (s *server) look() bool {
 	return s.changed(0, used) != used
 }
 
-// spin looks at all our slots up to looks times; it returns the number of the
-// look that saw something new, or 0.
+// spin looks at all our slots up to looks times and serves a round as soon as it
+// sees something new; it returns the number of the look that did, or 0.
 func (s *server) spin(looks uint32) uint32 {
 	used := s.used()
 	if used == 0 || !s.waiter.relax {
 		for n := uint32(1); n <= looks; n++ {
-			if s.look() {
+			if s.round() {
 				return n
 			}
 			if s.waiter.relax {
@@ -159,8 +172,12 @@ func (s *server) spin(looks uint32) uint32 {
 		}
 		return 0
 	}
-	return spin.AwaitScan((*uint64)(s.callerField(s.first, libdx.CallerWord)), s.lineStep,
+	n, i := spin.AwaitScan((*uint64)(s.callerField(s.first, libdx.CallerWord)), s.lineStep,
 		&s.seen[s.first-s.base], s.seenStep, used, looks)
+	if n != 0 {
+		s.roundFrom(i, used)
+	}
+	return n
 }
 
 // takeUp acts on a caller's word that is new to us.
@@ -207,7 +224,7 @@ func (s *server) serve(slot uint32, w uint64) {
 		response := unsafe.Slice((*byte)(unsafe.Add(place, s.responseOffset)), s.responseCapacity)
 		// R6 -> A6 (serve.c): said before the handler can have any effect.
 		spin.StoreRelease(s.serving, journal(slot, w))
-		used, status = s.handler.ServeCall(&s.request, response)
+		used, status = s.handler(&s.request, response)
 	} else if kind != TypePing {
 		s.refuse(slot, w, resultType)
 		return
@@ -229,9 +246,10 @@ func (s *server) refuse(slot uint32, w uint64, result uint32) {
 }
 
 func (s *server) answer(slot uint32, w uint64, result, n uint32, status int32) {
-	*(*uint32)(s.serverField(slot, libdx.ServerBytes)) = n
-	*(*int32)(s.serverField(slot, libdx.ServerStatus)) = status
-	*(*uint32)(s.serverField(slot, libdx.ServerResult)) = result
+	line := s.serverField(slot, 0)
+	*at[uint32](line, libdx.ServerBytes) = n
+	*at[int32](line, libdx.ServerStatus) = status
+	*at[uint32](line, libdx.ServerResult) = result
 	s.publish(slot, w, serverAcknowledged)
 }
 
@@ -266,8 +284,8 @@ func (s *server) await() error {
 		if w.wait.Park != libdx.ParkNever {
 			slice = min(slice, w.limit-looks)
 		}
+		// First the answers, then the books.
 		if n := s.spin(slice); n != 0 {
-			s.round() // first the answer, then the books
 			s.counters.Looks += uint64(looks + n)
 			if yields != 0 {
 				s.counters.Yield++

@@ -90,6 +90,7 @@ func (c *Caller) await(ctx context.Context, awaited uint64, looks uint32) error 
 	var checked time.Time
 	for n := uint32(1); w.wait.Park == libdx.ParkNever || looks < w.limit; n++ {
 		if w.wait.YieldEvery != 0 {
+			c.refill()
 			w.yield(n)
 			yielded = true
 		}

@@ -91,8 +91,8 @@ done:
 	MOVL DX, ret+40(FP)
 	RET
 
-// func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) uint32
-TEXT ·AwaitScan(SB), NOSPLIT, $0-44
+// func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) (look, index uint32)
+TEXT ·AwaitScan(SB), NOSPLIT, $0-48
 	MOVQ word+0(FP), AX
 	MOVQ stride+8(FP), BX
 	MOVQ seen+16(FP), CX
@@ -122,9 +122,11 @@ slot:
 	JMP  slot
 
 found:
-	MOVL R10, ret+40(FP)
+	MOVL R10, look+40(FP)
+	MOVL DX, index+44(FP)
 	RET
 
 none:
-	MOVL $0, ret+40(FP)
+	MOVL $0, look+40(FP)
+	MOVL DI, index+44(FP)
 	RET

@@ -90,8 +90,8 @@ done:
 	MOVW R5, ret+40(FP)
 	RET
 
-// func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) uint32
-TEXT ·AwaitScan(SB), NOSPLIT, $0-44
+// func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) (look, index uint32)
+TEXT ·AwaitScan(SB), NOSPLIT, $0-48
 	MOVD  word+0(FP), R0
 	MOVD  stride+8(FP), R1
 	MOVD  seen+16(FP), R2
@@ -122,9 +122,11 @@ slot:
 	B    slot
 
 found:
-	MOVW R9, ret+40(FP)
+	MOVW R9, look+40(FP)
+	MOVW R5, index+44(FP)
 	RET
 
 none:
-	MOVW ZR, ret+40(FP)
+	MOVW ZR, look+40(FP)
+	MOVW R4, index+44(FP)
 	RET

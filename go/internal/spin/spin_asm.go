@@ -37,8 +37,8 @@ func Pause()
 func Scan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count uint32) uint32
 
 // AwaitScan scans up to looks times, with a CPU relax instruction before each
-// scan, until a word differs. It returns the number of the look that saw one, or
-// 0.
+// scan, until a word differs. It returns the number of the look that saw one and
+// the index of the first, or 0 and count.
 //
 //go:noescape
-func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) uint32
+func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) (look, index uint32)
