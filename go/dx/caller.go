@@ -26,7 +26,7 @@ const (
 
 // burstsKept is how many bursts a caller may make without a yield: the only one of
 // a channel, or one whose turns ended early.
-const burstsKept = 16
+const burstsKept = 8
 
 // Results that a server's library reports, as in docs/protocol.md.
 const (
@@ -267,8 +267,12 @@ func (c *Caller) endTurn() {
 // refill gives the calls of another turn. One that had to end early leaves its
 // rest to the next (deficit round robin): else a slot whose answers take a little
 // longer, so that its caller yields where others just do not, would get a
-// fraction of the calls.
+// fraction of the calls. Where all yield in each call, no rest is kept.
 func (c *Caller) refill() {
+	if c.ch.crowd.yields() {
+		c.burst = c.fullBurst
+		return
+	}
 	c.burst = min(c.burst+c.fullBurst, burstsKept*c.fullBurst)
 }
 
