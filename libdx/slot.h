@@ -69,8 +69,13 @@ static inline uint32_t dx_word_sequence(uint64_t word)
 static inline void dx_caller_publish(struct dx_caller_line *line, uint64_t word)
 {
     /* R2 -> A2 (slot.h): request bytes, type and payload before the word.
-     * S1 <-> S2 (serve.c): the word before the look at the server's cell. */
-    dx_store_seqcst(&line->word, word);
+     * S1 <-> S2 (serve.c): the word before the look at the server's cell.
+     * A plain store and a fence behind it, not one exchange: between the stores of the request's
+     * fields and a locked instruction on the same line there is time for the server, which looks
+     * at it all the time, to take the line away, and then it has to be fetched twice. Calls were
+     * 16 to 23 % faster without (docs/measurements.md). */
+    dx_store_release(&line->word, word);
+    dx_fence_store_load();
 }
 
 /* Caller: has the server's word arrived? */

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"dx/go/internal/spin"
 	"dx/libdx"
 )
 
@@ -228,8 +229,9 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	*c.requestBytes = uint32(n)
 	*c.kind = kind
 	// R2 -> A2 (server.go): the request before its word. S1 <-> S2: the word before
-	// the look at the server's cell.
-	atomic.StoreUint64(c.callerWord, word(c.epoch, callerSending, c.sequence))
+	// the look at the server's cell. Two steps, because slot.h says so.
+	spin.StoreRelease(c.callerWord, word(c.epoch, callerSending, c.sequence))
+	spin.Fence()
 	c.ringServer()
 	awaited := word(c.epoch, serverAcknowledged, c.sequence)
 	// A3 <- R3: the response is there when the word is.
