@@ -2,6 +2,7 @@
 #include "cell.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -18,9 +19,9 @@ static long futex(_Atomic uint32_t *word, int operation, uint32_t value,
 
 /*
  * The C library keeps more than a value in a semaphore, such as whether it is shared, and ends the
- * program when it finds nonsense there. The other side can write it: put it right before each use.
- * What remains is a peer that writes nonsense in that very moment, so that whoever does not trust
- * its peer parks by futex.
+ * program when it finds nonsense there. The other side can write it: put it right before each
+ * sleep. What remains is a peer that writes nonsense in that very moment, so that whoever does not
+ * trust its peer parks by futex.
  */
 static void mend(struct dx_cell *cell)
 {
@@ -35,10 +36,26 @@ static void mend(struct dx_cell *cell)
         dx_store_relaxed((_Atomic uint64_t *)&cell->room[i], fresh.words[i]);
 }
 
+/*
+ * Posts. Whoever asks to be rung by semaphore must not be able to end our program: glibc's sem_post
+ * aborts when its futex call fails, and the flags of that call lie in the semaphore. So the value,
+ * which is the first 32 bits of a glibc semaphore (2.21 and later, 64-bit), is counted up here.
+ * Other C libraries' sem_post does not abort.
+ */
 static void post(struct dx_cell *cell)
 {
-    mend(cell);
+#if defined(__GLIBC__) && UINTPTR_MAX == UINT64_MAX
+    _Atomic uint32_t *value = (_Atomic uint32_t *)(void *)cell->room;
+    /* Relaxed: the exchange decides. */
+    uint32_t seen = dx_load_relaxed(value);
+    do {
+        if (seen >= (uint32_t)SEM_VALUE_MAX)
+            return; /* more posts than anybody can sleep through */
+    } while (!dx_cas_seqcst(value, &seen, seen + 1));
+    (void)futex(value, FUTEX_WAKE, 1, NULL);
+#else
     (void)sem_post(&cell->sem);
+#endif
 }
 
 void dx_cell_init(struct dx_cell *cell)

@@ -2,7 +2,7 @@
 /*
  * Cells: where a thread sleeps until the other side rings. An eventcount with two words:
  *
- *   rings   multiples of 8; one step for each ring
+ *   rings   multiples of 16; one step for each ring
  *   armed   0, or rings at the time of arming | park kind << 1 | 1
  *
  * Sleeper: arm, look for news once more, wait, disarm.     Ringer: publish news, look at `armed`,
@@ -24,9 +24,9 @@
 #include "layout.h"
 
 #define DX_CELL_ARMED 1u
-#define DX_CELL_KIND(armed) ((armed) >> 1 & 3u)
-#define DX_CELL_RINGS(armed) ((armed) & ~7u)
-#define DX_CELL_STEP 8u
+#define DX_CELL_KIND(armed) ((armed) >> 1 & 7u)
+#define DX_CELL_RINGS(armed) ((armed) & ~15u)
+#define DX_CELL_STEP 16u
 
 /* Makes a cell of ours new. The sleeper's side calls it before anybody can sleep there. */
 void dx_cell_init(struct dx_cell *cell);
