@@ -51,7 +51,7 @@ static void post(struct dx_cell *cell)
     do {
         if (seen >= (uint32_t)SEM_VALUE_MAX)
             return; /* more posts than anybody can sleep through */
-    } while (!dx_cas_seqcst(value, &seen, seen + 1));
+    } while (!dx_cas_seqcst(value, &seen, seen + 1)); /* R10 -> A10: wakes; the ring says it */
     (void)futex(value, FUTEX_WAKE, 1, NULL);
 #else
     (void)sem_post(&cell->sem);
