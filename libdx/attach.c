@@ -7,8 +7,11 @@
 #include "channel.h"
 #include "clock.h"
 #include "error.h"
+#include "link.h"
 
 #define ATTACH_LOOK_NS 1000000
+/* A guest's socket may end a moment before its locks do. */
+#define RENDEZVOUS_LOOK_NS 2000000
 
 /* Is there a living host in good order? */
 static dx_status check_host(const struct dx_channel *c)
@@ -63,17 +66,25 @@ static dx_status lock_as_guest(struct dx_channel *c)
     return DX_OK;
 }
 
+/* Whoever waits for another guest's end stays connected, because then it is told of it. */
+static bool waits_at_rendezvous(const struct dx_channel *c, dx_status status)
+{
+    return c->region.link != NULL && status == DX_ERR_GUEST_EXISTS;
+}
+
 /* One attempt; what it opened is closed again if it fails. */
 static dx_status try_attach(struct dx_channel *c, const struct dx_url *url)
 {
-    dx_status status = dx_region_open(url, c->observer, &c->region);
+    dx_status status = DX_OK;
+    if (c->region.base == NULL)
+        status = dx_region_open(url, c->observer, &c->region);
     if (status == DX_OK && !c->observer)
         status = lock_as_guest(c);
     if (status == DX_OK)
         status = check_header(c);
     if (status == DX_OK && !c->observer)
         status = check_host(c);
-    if (status != DX_OK)
+    if (status != DX_OK && !waits_at_rendezvous(c, status))
         dx_region_close(&c->region);
     return status;
 }
@@ -81,6 +92,19 @@ static dx_status try_attach(struct dx_channel *c, const struct dx_url *url)
 static bool may_change(dx_status status)
 {
     return status == DX_ERR_NO_PEER || status == DX_ERR_STALE || status == DX_ERR_GUEST_EXISTS;
+}
+
+static void wait_for_a_change(struct dx_channel *c, int64_t left_ns)
+{
+    if (c->region.base != NULL) {
+        int64_t limit_ns = left_ns < RENDEZVOUS_LOOK_NS ? left_ns : RENDEZVOUS_LOOK_NS;
+        if (!dx_link_await_news(c->region.link, limit_ns))
+            dx_region_close(&c->region);
+        return;
+    }
+    /* Nobody is there yet who could wake us. */
+    struct timespec look = dx_clock_timespec(ATTACH_LOOK_NS);
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
 }
 
 static dx_status attach(struct dx_channel *c, const char *url, int64_t timeout_ns)
@@ -94,9 +118,7 @@ static dx_status attach(struct dx_channel *c, const char *url, int64_t timeout_n
         status = try_attach(c, &parsed);
         if (!may_change(status) || dx_clock_ns() >= deadline)
             break;
-        /* Nobody is there yet who could wake us. */
-        struct timespec look = dx_clock_timespec(ATTACH_LOOK_NS);
-        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
+        wait_for_a_change(c, deadline - dx_clock_ns());
     }
     return status == DX_OK ? dx_channel_make_books(c) : status;
 }
@@ -115,6 +137,12 @@ dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout
         return status;
     }
     dx_session_begin_guest(c);
+    status = dx_channel_start(c);
+    if (status != DX_OK) {
+        dx_session_end(c);
+        dx_channel_destroy(c);
+        return status;
+    }
     *out = c;
     return DX_OK;
 }

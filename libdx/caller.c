@@ -22,7 +22,7 @@ static inline void ring_server(struct dx_caller *c)
     /* S1 <-> S2: who serves is asked behind the publishing store, too, for a server that begins
      * now looks at every slot after it has said so. The number is input. */
     uint32_t cell = dx_load_seqcst(&c->server->cell);
-    if (dx_likely(cell - 1 < c->cell_count) && dx_unlikely(dx_cell_ring(&c->cells[cell - 1])))
+    if (dx_likely(cell - 1 < c->cell_count) && dx_unlikely(dx_channel_ring(c->channel, cell - 1)))
         dx_count(&c->waiter.counters->rings, 1u);
 }
 

@@ -112,6 +112,7 @@ bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wa
         return true;
     switch (DX_CELL_KIND(armed)) {
     case DX_PARK_FUTEX:
+    case DX_PARK_DOORBELL: /* whoever hears the doorbell wakes us */
         wait_futex(cell, armed, timeout_ns);
         break;
     case DX_PARK_SEM:
@@ -172,7 +173,18 @@ bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed)
         return false; /* somebody else rings */
     if (DX_CELL_KIND(armed) == DX_PARK_SEM)
         post(cell);
-    else
+    else if (DX_CELL_KIND(armed) != DX_PARK_DOORBELL)
         (void)futex(&cell->rings, FUTEX_WAKE, 1, NULL);
+    return true;
+}
+
+bool dx_cell_dispatch(struct dx_cell *cell)
+{
+    /* Relaxed: of a sleeper of this process that armed it before it was rung. */
+    uint32_t armed = dx_load_relaxed(&cell->armed);
+    if ((armed & DX_CELL_ARMED) == 0 || DX_CELL_KIND(armed) != DX_PARK_DOORBELL ||
+        !rung(cell, armed))
+        return false;
+    (void)futex(&cell->rings, FUTEX_WAKE, 1, NULL);
     return true;
 }

@@ -50,8 +50,12 @@ void dx_cell_release(struct dx_cell *cell, enum dx_park kind);
 /* Ends the announcement. */
 void dx_cell_disarm(struct dx_cell *cell, uint32_t armed);
 
-/* Wakes the sleeper if it still sleeps for `armed`. Returns true if this call rang it. */
+/* Wakes the sleeper if it still sleeps for `armed`. Returns true if this call rang it; whoever
+ * asked for a doorbell is to be rung by it then. */
 bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed);
+
+/* Wakes the sleeper of a cell of ours that was rung by doorbell; false if it was not. */
+bool dx_cell_dispatch(struct dx_cell *cell);
 
 /* Rings if somebody sleeps; the news must have been published before. Any thread, any process. */
 static inline bool dx_cell_ring(struct dx_cell *cell)

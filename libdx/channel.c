@@ -8,6 +8,7 @@
 #include "atomic.h"
 #include "clock.h"
 #include "error.h"
+#include "link.h"
 
 void dx_channel_point(struct dx_channel *c)
 {
@@ -105,10 +106,25 @@ static dx_status create(struct dx_channel *c, const char *url)
     status = dx_channel_make_books(c);
     if (status != DX_OK)
         return status;
-    if (!fresh)
-        return begin_on_stale(c);
-    dx_session_begin_host(c, true);
-    return dx_region_publish(&c->region);
+    if (fresh)
+        dx_session_begin_host(c, true);
+    else
+        status = begin_on_stale(c);
+    if (status == DX_OK)
+        status = dx_channel_start(c);
+    return status == DX_OK ? dx_region_publish(&c->region) : status;
+}
+
+dx_status dx_channel_start(struct dx_channel *c)
+{
+    if (c->region.link == NULL)
+        return c->wait.park != DX_PARK_DOORBELL
+                   ? DX_OK
+                   : dx_fail(DX_ERR_INVALID,
+                             "%s: park doorbell needs a rendezvous (unix:PATH); take futex",
+                             c->region.url.path);
+    c->liveness_ns = DX_LIVENESS_LINK_NS;
+    return dx_link_start(c->region.link, c);
 }
 
 dx_status dx_create(const char *url, const struct dx_config *config, struct dx_channel **out)
@@ -169,7 +185,10 @@ static enum dx_peer peer_now(const struct dx_channel *c)
     uint32_t state = dx_load_acquire(&c->peers[side].state);
     if (state == DX_PEER_STATE_NONE)
         return DX_PEER_NONE;
-    if (dx_region_lock_held(c->region.fd, side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST))
+    /* Its socket ends before its locks do. Relaxed: of a life that is open. */
+    bool left = c->region.link != NULL &&
+                dx_link_left(c->region.link, dx_load_relaxed(&c->peers[side].door));
+    if (!left && dx_region_lock_held(c->region.fd, side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST))
         return state == DX_PEER_STATE_CLOSED ? DX_PEER_CLOSED : DX_PEER_ALIVE;
     /* Read again: it may have closed, or a new one begun, since the first look. */
     state = dx_load_acquire(&c->peers[side].state); /* A4 <- R4 */

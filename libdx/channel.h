@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "atomic.h"
+#include "cell.h"
 #include "dx_channel.h"
 #include "layout.h"
 #include "region.h"
@@ -20,6 +22,7 @@ struct dx_channel {
     struct dx_wait wait; /* checked */
     struct dx_wait_cost cost;
     int64_t liveness_ns;
+    bool doorbell_taken; /* a binding waits for our eventfd and arms cells for it */
 
     struct dx_header *header;
     struct dx_peer_lines *peers;
@@ -81,6 +84,22 @@ static inline unsigned char *dx_response_at(const struct dx_channel *c, uint32_t
  * _PEER_DEAD. A peer that never came is worth waiting for. Costs a system call. */
 dx_status dx_channel_check(const struct dx_channel *channel);
 
+/* channel_ring.c: rings a cell of either side, by whatever its sleeper asked for. */
+bool dx_channel_ring_armed(struct dx_channel *channel, uint32_t cell, uint32_t armed);
+
+/* Rings if somebody sleeps there; the news must have been published before. cell is in range. Any
+ * thread. */
+static inline bool dx_channel_ring(struct dx_channel *c, uint32_t cell)
+{
+    /* S1 <-> S2, S3 <-> S4: the load behind the publishing store. */
+    uint32_t armed = dx_load_seqcst(&c->cells[cell].armed);
+    return dx_unlikely(armed & DX_CELL_ARMED) && dx_channel_ring_armed(c, cell, armed);
+}
+
+/* channel_ring.c: our eventfd was rung: wakes those of our sleepers whose cells were. True if there
+ * was one. */
+bool dx_channel_dispatch(struct dx_channel *channel);
+
 /* session.c: begins this side's life in the region, and ends it. */
 void dx_session_begin_host(struct dx_channel *channel, bool rebuild);
 void dx_session_begin_guest(struct dx_channel *channel);
@@ -94,6 +113,9 @@ void dx_session_ring_all(struct dx_channel *channel, enum dx_side side);
 dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct dx_channel **out);
 void dx_channel_destroy(struct dx_channel *channel);
 dx_status dx_channel_make_books(struct dx_channel *channel);
+
+/* channel.c: checks that our strategy fits the transport, and starts what listens there for us. */
+dx_status dx_channel_start(struct dx_channel *channel);
 
 /* channel.c: sets the pointers into the mapped region. */
 void dx_channel_point(struct dx_channel *channel);

@@ -9,6 +9,8 @@
  *   file:PATH     any file that can be mapped, such as the one behind an ivshmem device
  *   memfd:        dx_create only: an unnamed sealed region; pass dx_channel_fd() to the guest
  *   memfd:N       dx_attach only: the inherited descriptor N
+ *   unix:PATH     memory handed over at a Unix socket, where the end of a process is known at once;
+ *                 the host serves it, unless a daemon (dx rendezvous PATH) does
  *
  * Names are created with mode 0600; a link, a file of another user or one open to others is
  * refused. Nothing that exists is ever truncated. One host and one guest hold a region at a time;

@@ -112,6 +112,14 @@ DX_API dx_status dx_native_bell_open(struct dx_channel *channel, uint32_t cell,
                                      struct dx_native_bell **out, int *fd);
 DX_API void dx_native_bell_close(struct dx_native_bell *bell);
 
+/*
+ * Where there is a rendezvous no such thread is needed: returns a descriptor that becomes readable
+ * when any cell of this side is rung (an eventfd, non-blocking, owned by the caller), and from then
+ * on dx_native_arm asks for it. -1 where there is none, or for DX_PARK_POLL and _NEVER. Once,
+ * before the first wait, and then for all of them.
+ */
+DX_API int dx_native_take_doorbell(struct dx_channel *channel);
+
 /* Is waiting still worth while? DX_OK, DX_ERR_STOPPED, _PEER_CLOSED, _PEER_DEAD. */
 DX_API dx_status dx_native_check(const struct dx_channel *channel);
 

@@ -31,10 +31,11 @@ enum dx_relax {
 
 /* How to sleep when spinning did not pay. */
 enum dx_park {
-    DX_PARK_NEVER = 0, /* spin for ever; deadlines still hold */
-    DX_PARK_FUTEX = 1, /* a futex in the region: processes under one kernel */
-    DX_PARK_SEM = 2,   /* sem_timedwait (on the monotonic clock where libc can) */
-    DX_PARK_POLL = 3,  /* sleep poll_ns, look, repeat: needs nothing from the other side */
+    DX_PARK_NEVER = 0,    /* spin for ever; deadlines still hold */
+    DX_PARK_FUTEX = 1,    /* a futex in the region: processes under one kernel */
+    DX_PARK_SEM = 2,      /* sem_timedwait (on the monotonic clock where libc can) */
+    DX_PARK_POLL = 3,     /* sleep poll_ns, look, repeat: needs nothing from the other side */
+    DX_PARK_DOORBELL = 4, /* an eventfd: only where there is a rendezvous (unix:) */
 };
 
 /* Who moves the spin limit. */

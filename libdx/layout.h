@@ -72,7 +72,9 @@ struct dx_peer_lines {
     _Atomic uint32_t state;      /* enum dx_peer_state */
     _Atomic uint32_t slots_used; /* servers need not look beyond this many of its slots */
     uint32_t pid;
-    uint64_t padding0[5];
+    _Atomic uint32_t door; /* 1 + the peer's id at a rendezvous, by which it is rung; 0: none */
+    uint32_t padding2;
+    uint64_t padding0[4];
     _Atomic uint64_t heartbeat;
     uint64_t padding1[7];
 };
@@ -151,6 +153,7 @@ _Static_assert(sizeof(sem_t) <= 32, "sem_t fits its room");
 _Static_assert(sizeof(struct dx_header) == 2 * DX_LINE, "header");
 _Static_assert(offsetof(struct dx_header, callers_offset) == 64, "header line 1");
 _Static_assert(sizeof(struct dx_peer_lines) == 2 * DX_LINE, "peer");
+_Static_assert(offsetof(struct dx_peer_lines, door) == 24, "peer");
 _Static_assert(offsetof(struct dx_peer_lines, heartbeat) == 64, "heartbeat has its own line");
 _Static_assert(128 + DX_PEERS * sizeof(struct dx_peer_lines) == 4096, "header is one page");
 _Static_assert(sizeof(struct dx_caller_line) == DX_LINE, "caller line");
@@ -201,6 +204,14 @@ bool dx_geometry_equal(const struct dx_geometry *a, const struct dx_geometry *b)
 static inline uint32_t dx_cell_of_worker(uint32_t slots, enum dx_side side, uint32_t worker)
 {
     return slots + (uint32_t)side * (DX_SERVE_THREADS_MAX + 1u) + worker;
+}
+
+/* Whose cell is it? */
+static inline enum dx_side dx_cell_side(const struct dx_geometry *g, uint32_t cell)
+{
+    if (cell < g->slots)
+        return cell < g->host_slots ? DX_HOST : DX_GUEST;
+    return cell - g->slots <= DX_SERVE_THREADS_MAX ? DX_HOST : DX_GUEST;
 }
 
 static inline uint32_t dx_cell_shared(uint32_t slots, enum dx_side side)

@@ -115,6 +115,9 @@ func (ch Channel) OpenBell(cell uint32) (b Bell, fd int, err error) {
 	return b, fd, err
 }
 
+// TakeDoorbell is dx_native_take_doorbell: a descriptor to own, or -1.
+func (ch Channel) TakeDoorbell() int { return int(C.dx_native_take_doorbell(ch.c)) }
+
 // Close is dx_native_bell_close.
 func (b Bell) Close() { C.dx_native_bell_close(b.c) }
 

@@ -130,12 +130,13 @@ void dx_native_serve_end(struct dx_channel *c, uint32_t threads)
 
 bool dx_native_ring(struct dx_channel *c, uint32_t cell)
 {
-    return cell < c->geometry.cells && dx_cell_ring(&c->cells[cell]);
+    return cell < c->geometry.cells && dx_channel_ring(c, cell);
 }
 
 uint32_t dx_native_arm(struct dx_channel *c, uint32_t cell)
 {
-    uint32_t armed = dx_cell_arm(&c->cells[cell], (enum dx_park)c->wait.park);
+    uint32_t armed = dx_cell_arm(&c->cells[cell],
+                                 c->doorbell_taken ? DX_PARK_DOORBELL : (enum dx_park)c->wait.park);
     /* S2 <-> S1, S4 <-> S3: before the binding's last look. */
     dx_fence_store_load();
     return armed;

@@ -15,6 +15,7 @@
 #include "channel.h"
 #include "dx_native.h"
 #include "error.h"
+#include "link.h"
 
 struct dx_native_bell {
     struct dx_cell *cell;
@@ -87,4 +88,13 @@ void dx_native_bell_close(struct dx_native_bell *bell)
     (void)pthread_join(bell->thread, NULL);
     (void)close(bell->fd);
     free(bell);
+}
+
+int dx_native_take_doorbell(struct dx_channel *c)
+{
+    if (c->region.link == NULL || c->wait.park == DX_PARK_POLL || c->wait.park == DX_PARK_NEVER)
+        return -1;
+    int fd = dx_link_take_bell(c->region.link);
+    c->doorbell_taken = fd >= 0;
+    return fd;
 }

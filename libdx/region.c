@@ -11,6 +11,7 @@
 
 #include "atomic.h"
 #include "error.h"
+#include "link.h"
 
 dx_status dx_region_check_owner(int fd, const char *path)
 {
@@ -53,6 +54,8 @@ static bool name_is_of(const char *path, int fd)
 
 void dx_region_close(struct dx_region *region)
 {
+    dx_link_close(region->link); /* its thread looks at the bytes */
+    region->link = NULL;
     if (region->base != NULL)
         (void)munmap(region->base, region->bytes);
     if (region->fd >= 0) {
@@ -119,8 +122,7 @@ static bool is_dx(const void *base)
     return magic == DX_MAGIC || magic == DX_MAGIC_REBUILDING;
 }
 
-/* A file that exists and whose host lock we have: may we use it, and is it large enough? */
-static dx_status take_over(struct dx_region *region, uint64_t bytes, bool *fresh)
+dx_status dx_region_take_over(struct dx_region *region, uint64_t bytes, bool *fresh)
 {
     const char *path = region->url.path;
     struct stat s;
@@ -184,19 +186,23 @@ dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_r
     out->fd = -1;
     *fresh = true;
     if (url->kind == DX_REGION_MEMFD)
-        return dx_region_create_memfd(bytes, out);
+        return dx_region_create_memfd("memfd:", bytes, out);
+    if (url->kind == DX_REGION_UNIX)
+        return dx_region_create_unix(bytes, out, fresh);
     dx_status status = open_to_take_over(url->path, &out->fd);
     if (status == DX_ERR_NO_PEER)
         return create_unnamed(out, bytes);
     if (status != DX_OK)
         return status;
-    status = take_over(out, bytes, fresh);
+    status = dx_region_take_over(out, bytes, fresh);
     out->created = status == DX_OK && url->kind == DX_REGION_SHM;
     return status;
 }
 
 dx_status dx_region_publish(struct dx_region *region)
 {
+    if (region->link != NULL)
+        return dx_link_publish(region->link);
     if (region->url.kind == DX_REGION_MEMFD || name_is_of(region->url.path, region->fd))
         return DX_OK;
     char self[64];
@@ -217,6 +223,8 @@ dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_reg
     out->url = *url;
     out->fd = -1;
     out->read_only = read_only;
+    if (url->kind == DX_REGION_UNIX)
+        return dx_region_open_unix(out);
     dx_status status = url->kind == DX_REGION_MEMFD
                            ? dx_region_reopen_fd(url->fd, url->path, read_only, &out->fd)
                            : open_path(url->path, read_only ? O_RDONLY : O_RDWR, &out->fd);

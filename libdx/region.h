@@ -13,12 +13,12 @@
 
 #define DX_PATH_MAX 4096
 
-enum dx_region_kind { DX_REGION_SHM, DX_REGION_FILE, DX_REGION_MEMFD };
+enum dx_region_kind { DX_REGION_SHM, DX_REGION_FILE, DX_REGION_MEMFD, DX_REGION_UNIX };
 
 /* A parsed URL. */
 struct dx_url {
     enum dx_region_kind kind;
-    char path[DX_PATH_MAX]; /* shm, file */
+    char path[DX_PATH_MAX]; /* shm, file; unix: the socket's */
     int fd;                 /* memfd; -1: none given */
 };
 
@@ -28,8 +28,9 @@ struct dx_region {
     struct dx_url url;
     int fd;
     void *base;
-    uint64_t bytes; /* mapped */
-    bool created;   /* the name is ours to remove */
+    uint64_t bytes;       /* mapped */
+    struct dx_link *link; /* unix: who is there; else NULL */
+    bool created;         /* the name is ours to remove */
     bool read_only;
 };
 
@@ -69,8 +70,16 @@ bool dx_region_guest_is_gone(int fd);
 /* Maps region->fd with `bytes`. */
 dx_status dx_region_map(struct dx_region *region, uint64_t bytes);
 
+/* What exists and whose host lock we have: may we use it, and is it large enough? Maps it. *fresh:
+ * it was never used. */
+dx_status dx_region_take_over(struct dx_region *region, uint64_t bytes, bool *fresh);
+
+/* unix. Either may find that the rendezvous is served by somebody else, or serve it. */
+dx_status dx_region_create_unix(uint64_t bytes, struct dx_region *out, bool *fresh);
+dx_status dx_region_open_unix(struct dx_region *out);
+
 /* memfd. */
-dx_status dx_region_create_memfd(uint64_t bytes, struct dx_region *out);
+dx_status dx_region_create_memfd(const char *name, uint64_t bytes, struct dx_region *out);
 dx_status dx_region_reopen_fd(int fd, const char *name, bool read_only, int *out);
 
 #endif

@@ -28,24 +28,24 @@ dx_status dx_region_reopen_fd(int fd, const char *name, bool read_only, int *out
     return *out >= 0 ? DX_OK : dx_fail_errno("memfd:%d: cannot be opened anew", fd);
 }
 
-dx_status dx_region_create_memfd(uint64_t bytes, struct dx_region *out)
+dx_status dx_region_create_memfd(const char *name, uint64_t bytes, struct dx_region *out)
 {
     if (out->url.fd >= 0)
         return dx_fail(DX_ERR_URL, "memfd:%d: the host creates with memfd: and no number",
                        out->url.fd);
     int fd = memfd_create("dx", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
-        return dx_fail_errno("memfd: cannot be created");
+        return dx_fail_errno("%s: no memory can be had", name);
     dx_status status = DX_OK;
     int failed = posix_fallocate(fd, 0, (off_t)bytes);
     if (failed != 0) {
         errno = failed;
-        status = dx_fail_errno("memfd: no room for %llu bytes", (unsigned long long)bytes);
+        status = dx_fail_errno("%s: no room for %llu bytes", name, (unsigned long long)bytes);
     } else if (fchmod(fd, 0600) != 0 ||
                fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-        status = dx_fail_errno("memfd: cannot be sealed");
+        status = dx_fail_errno("%s: cannot be sealed", name);
     } else {
-        status = dx_region_reopen_fd(fd, "memfd:", false, &out->fd);
+        status = dx_region_reopen_fd(fd, name, false, &out->fd);
     }
     (void)close(fd);
     if (status != DX_OK)

@@ -42,7 +42,7 @@ static void ring_answered(struct dx_server *s)
         /* A7 <- R7: the cell was armed before we were sent there. Its number is input. */
         uint32_t parked = dx_load_acquire(&s->channel->caller_lines[s->answered[i]].parked);
         if (dx_unlikely(parked - 1 < s->channel->geometry.cells) &&
-            dx_cell_ring(&s->channel->cells[parked - 1]))
+            dx_channel_ring(s->channel, parked - 1))
             dx_count(&s->waiter.counters->rings, 1u);
     }
     s->answered_count = 0;
@@ -209,7 +209,7 @@ void dx_server_end_all(struct dx_server *s)
     /* R11 -> A11: before the ring; S1 <-> S2 as for a caller's word. */
     dx_store_seqcst(&s->pool->ended, 1u);
     for (uint32_t w = 0; w < s->pool->threads; w++)
-        (void)dx_cell_ring(&c->cells[dx_cell_of_worker(c->geometry.slots, c->side, w)]);
+        (void)dx_channel_ring(c, dx_cell_of_worker(c->geometry.slots, c->side, w));
 }
 
 static dx_status run(struct dx_server *s)

@@ -11,6 +11,7 @@
 #include "atomic.h"
 #include "cell.h"
 #include "channel.h"
+#include "link.h"
 #include "slot.h"
 
 static uint64_t random_session(void)
@@ -62,6 +63,7 @@ static void begin(struct dx_channel *c)
     dx_store_relaxed(&self->epoch, c->epoch);
     dx_store_relaxed(&self->session, random_session());
     self->pid = (uint32_t)getpid();
+    dx_store_relaxed(&self->door, c->region.link != NULL ? dx_link_door(c->region.link) : 0u);
     /* R4 -> A4: the peer's cells, slots and session before it is open. */
     dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_OPEN);
 }
@@ -113,7 +115,7 @@ void dx_session_ring_all(struct dx_channel *c, enum dx_side side)
 {
     uint32_t first = dx_first_slot(&c->geometry, side);
     for (uint32_t slot = first; slot < first + dx_slot_count(&c->geometry, side); slot++)
-        (void)dx_cell_ring(&c->cells[slot]);
+        (void)dx_channel_ring(c, slot);
     for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++)
-        (void)dx_cell_ring(&c->cells[dx_cell_of_worker(c->geometry.slots, side, w)]);
+        (void)dx_channel_ring(c, dx_cell_of_worker(c->geometry.slots, side, w));
 }

@@ -10,6 +10,7 @@
 #include "region.h"
 
 #define NAME_MAX_SHM 200u
+#define SCHEMES "shm:NAME, file:PATH, unix:PATH or memfd:"
 
 static dx_status parse_shm(const char *name, struct dx_url *out)
 {
@@ -28,15 +29,26 @@ static dx_status parse_shm(const char *name, struct dx_url *out)
     return DX_OK;
 }
 
-static dx_status parse_file(const char *path, struct dx_url *out)
+static dx_status parse_path(const char *scheme, const char *path, struct dx_url *out)
 {
     size_t length = strlen(path);
     if (length == 0 || length >= sizeof out->path)
-        return dx_fail(DX_ERR_URL, "file: needs a path of 1 to %zu bytes, this one has %zu",
+        return dx_fail(DX_ERR_URL, "%s needs a path of 1 to %zu bytes, this one has %zu", scheme,
                        sizeof out->path - 1, length);
-    out->kind = DX_REGION_FILE;
     memcpy(out->path, path, length + 1);
     return DX_OK;
+}
+
+static dx_status parse_file(const char *path, struct dx_url *out)
+{
+    out->kind = DX_REGION_FILE;
+    return parse_path("file:", path, out);
+}
+
+static dx_status parse_unix(const char *path, struct dx_url *out)
+{
+    out->kind = DX_REGION_UNIX;
+    return parse_path("unix:", path, out);
 }
 
 static dx_status parse_memfd(const char *number, struct dx_url *out)
@@ -60,15 +72,16 @@ dx_status dx_url_parse(const char *url, struct dx_url *out)
     static const struct {
         const char *scheme;
         dx_status (*parse)(const char *rest, struct dx_url *out);
-    } schemes[] = {{"shm:", parse_shm}, {"file:", parse_file}, {"memfd:", parse_memfd}};
+    } schemes[] = {
+        {"shm:", parse_shm}, {"file:", parse_file}, {"memfd:", parse_memfd}, {"unix:", parse_unix}};
     memset(out, 0, sizeof *out);
     out->fd = -1;
     if (url == NULL)
-        return dx_fail(DX_ERR_URL, "no URL given: use shm:NAME, file:PATH or memfd:");
+        return dx_fail(DX_ERR_URL, "no URL given: use " SCHEMES);
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         size_t length = strlen(schemes[i].scheme);
         if (strncmp(url, schemes[i].scheme, length) == 0)
             return schemes[i].parse(url + length, out);
     }
-    return dx_fail(DX_ERR_URL, "%.60s: unknown transport: use shm:NAME, file:PATH or memfd:", url);
+    return dx_fail(DX_ERR_URL, "%.60s: unknown transport: use " SCHEMES, url);
 }

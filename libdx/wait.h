@@ -20,6 +20,7 @@
 
 /* Longest time that a sleeper goes without looking whether its peer still lives. */
 #define DX_LIVENESS_NS 20000000ll
+#define DX_LIVENESS_LINK_NS 5000000ll /* where looking costs no system call */
 
 /* Looks between two checks of the clock and the peer while spinning. */
 #define DX_CHECK_LOOKS 1024u

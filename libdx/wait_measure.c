@@ -108,7 +108,8 @@ dx_status dx_wait_measure(const struct dx_wait *wait, int64_t *park_ns, int64_t 
     if (p == NULL)
         return dx_fail(DX_ERR_SYSTEM, "no memory to measure parking");
     p->wait = *wait;
-    if (p->wait.park == DX_PARK_NEVER)
+    /* Between two threads of one process there is no doorbell. */
+    if (p->wait.park == DX_PARK_NEVER || p->wait.park == DX_PARK_DOORBELL)
         p->wait.park = DX_PARK_FUTEX;
     dx_cell_init(&p->cells[0]);
     dx_cell_init(&p->cells[1]);

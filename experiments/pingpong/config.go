@@ -66,7 +66,7 @@ var waitFlags = []struct {
 	{"yield-every", "looks between yields; 0 never yields", number(func(w *dx.Wait, n uint32) { w.YieldEvery = n })},
 	{"burst", "calls in a row before a goroutine must yield; 0 never", number(func(w *dx.Wait, n uint32) { w.Burst = n })},
 	{"relax", "between looks: none, pause", func(w *dx.Wait, s string) error { return w.Relax.UnmarshalText([]byte(s)) }},
-	{"park", "sleep by: never, futex, sem, poll", func(w *dx.Wait, s string) error { return w.Park.UnmarshalText([]byte(s)) }},
+	{"park", "sleep by: never, futex, sem, poll, doorbell (unix only)", func(w *dx.Wait, s string) error { return w.Park.UnmarshalText([]byte(s)) }},
 	{"adapt", "spin limit moved by: off, step, cost", func(w *dx.Wait, s string) error { return w.Adapt.UnmarshalText([]byte(s)) }},
 	{"park-timeout", "longest single sleep, such as 100ms", duration(func(w *dx.Wait, ns int64) { w.ParkTimeoutNs = ns })},
 	{"poll", "sleep between looks of -park poll, such as 50us", duration(func(w *dx.Wait, ns int64) { w.PollNs = ns })},
@@ -110,7 +110,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.host, "host", "go", "language of the calling side: go, c")
 	fs.StringVar(&c.guest, "guest", "go", "language of the answering side: go, c")
 	fs.StringVar(&c.path, "path", "native", "how Go calls: native, cgo")
-	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file")
+	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket)")
 	fs.StringVar(&c.waitName, "wait", "balanced", "wait strategy: a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
 	fs.BoolVar(&c.verify, "verify", false, "check the content of every call")
 	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
@@ -189,7 +189,7 @@ func (c config) check() error {
 		oneOf("host", c.host, "go", "c"),
 		oneOf("guest", c.guest, "go", "c"),
 		oneOf("path", c.path, "native", "cgo"),
-		oneOf("transport", c.transport, "memfd", "shm", "file"),
+		oneOf("transport", c.transport, "memfd", "shm", "file", "unix"),
 		oneOf("pin", c.pin, "auto", "none"),
 	)
 	switch {

@@ -52,6 +52,8 @@ func openHost(c config, threads int) (load, error) {
 		url = fmt.Sprintf("shm:dx-pingpong-%d", os.Getpid())
 	case "file":
 		url = "file:" + filepath.Join(c.out, "region")
+	case "unix":
+		url = "unix:" + filepath.Join(c.out, "rendezvous")
 	}
 	if c.host == "c" {
 		wait, err := c.wait.Raw()

@@ -32,7 +32,7 @@ func testConfig(t *testing.T, args ...string) config {
 }
 
 func TestEveryPairOfLanguagesExchangesVerifiedCalls(t *testing.T) {
-	for _, transport := range []string{"memfd", "shm", "file"} {
+	for _, transport := range []string{"memfd", "shm", "file", "unix"} {
 		for _, pair := range [][]string{
 			{"-host", "c", "-guest", "c"},
 			{"-host", "c", "-guest", "go"},

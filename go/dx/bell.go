@@ -17,11 +17,19 @@ type bell struct {
 	ch   *Channel
 	cell uint32
 	raw  libdx.Bell
-	file *os.File // nil until the first wait, and for strategies that nobody rings
+	file *os.File      // nil until the first wait, and for strategies that nobody rings
+	rung chan struct{} // in place of all that where there is a doorbell
 }
 
 // ensure opens the bell if it is not open yet.
 func (b *bell) ensure() error {
+	if b.ch.doorbell.file != nil {
+		if b.rung == nil {
+			b.rung = make(chan struct{}, 1)
+			b.ch.doorbell.add(b)
+		}
+		return nil
+	}
 	if b.file != nil || b.ch.wait.Park == libdx.ParkPoll || b.ch.wait.Park == libdx.ParkNever {
 		return nil
 	}
@@ -35,6 +43,16 @@ func (b *bell) ensure() error {
 
 // wait returns true when the cell was rung, false after at most limit.
 func (b *bell) wait(limit time.Duration) bool {
+	if b.rung != nil {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		select {
+		case <-b.rung:
+			return true
+		case <-timer.C:
+			return false
+		}
+	}
 	if b.file == nil {
 		time.Sleep(min(limit, time.Duration(b.ch.wait.PollNs)))
 		return false
@@ -47,6 +65,10 @@ func (b *bell) wait(limit time.Duration) bool {
 
 // close must not run together with wait.
 func (b *bell) close() {
+	if b.rung != nil {
+		b.ch.doorbell.remove(b)
+		b.rung = nil
+	}
 	if b.file != nil {
 		_ = b.file.Close()
 		b.raw.Close()

@@ -49,12 +49,14 @@ type Config struct {
 // Channel is one side's handle on a region. All methods may be called by any
 // goroutine.
 type Channel struct {
-	raw     libdx.Channel
-	wait    libdx.Wait
-	path    Path
-	parker  parker
-	stopped atomic.Bool
-	crowd   crowd
+	raw      libdx.Channel
+	wait     libdx.Wait
+	path     Path
+	parker   parker
+	doorbell doorbell
+	liveness time.Duration // longest time without a look whether the peer lives
+	stopped  atomic.Bool
+	crowd    crowd
 
 	mu      sync.Mutex
 	users   int  // callers and servers that still hold pointers into the region
@@ -142,6 +144,13 @@ func newChannel(options Options) (*Channel, error) {
 func (ch *Channel) ready() *Channel {
 	ch.idle = make(chan *Caller, max(1, ch.raw.Slots()))
 	ch.parker.init(ch)
+	ch.liveness = liveness
+	if ch.path == PathNative {
+		ch.doorbell.open(ch.raw.TakeDoorbell())
+	}
+	if ch.doorbell.file != nil {
+		ch.liveness = livenessRendezvous
+	}
 	return ch
 }
 
@@ -180,6 +189,7 @@ func (ch *Channel) unmapIfUnused() error {
 		return nil
 	}
 	ch.closed = true
+	ch.doorbell.close()
 	return ch.raw.Close()
 }
 

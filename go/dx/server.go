@@ -372,7 +372,7 @@ func (s *server) check(checked *time.Time) error {
 	if checked.IsZero() {
 		*checked = now
 	}
-	if now.Sub(*checked) < liveness {
+	if now.Sub(*checked) < s.ch.liveness {
 		return nil
 	}
 	*checked = now

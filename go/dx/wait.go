@@ -35,7 +35,7 @@ const (
 
 var (
 	relaxNames = []string{"none", "pause"}
-	parkNames  = []string{"never", "futex", "sem", "poll"}
+	parkNames  = []string{"never", "futex", "sem", "poll", "doorbell"}
 	adaptNames = []string{"off", "step", "cost"}
 )
 
@@ -50,7 +50,7 @@ type Wait struct {
 	YieldEvery    uint32 `toml:"yield_every" json:"yield_every"`         // looks; 0 never yields
 	Burst         uint32 `toml:"burst" json:"burst"`                     // calls; 0: no forced yield
 	Relax         Relax  `toml:"relax" json:"relax"`                     // none, pause
-	Park          Park   `toml:"park" json:"park"`                       // never, futex, sem, poll
+	Park          Park   `toml:"park" json:"park"`                       // never, futex, sem, poll, doorbell
 	Adapt         Adapt  `toml:"adapt" json:"adapt"`                     // off, step, cost
 	ParkTimeoutNs int64  `toml:"park_timeout_ns" json:"park_timeout_ns"` // longest single sleep
 	PollNs        int64  `toml:"poll_ns" json:"poll_ns"`                 // sleep between looks

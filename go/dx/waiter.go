@@ -15,6 +15,8 @@ import (
 const (
 	// liveness is the longest time without a look whether the peer lives.
 	liveness = 20 * time.Millisecond
+	// livenessRendezvous is the same where whoever leaves is seen to leave.
+	livenessRendezvous = 5 * time.Millisecond
 	// clockEvery is the number of yields between two looks at the clock.
 	clockEvery = 4
 	// kernelEvery is the number of yields of which one goes to the kernel: the
@@ -136,7 +138,7 @@ func (c *Caller) check(ctx context.Context, checked *time.Time) error {
 	if deadline, ok := ctx.Deadline(); ok && !now.Before(deadline) {
 		return context.DeadlineExceeded
 	}
-	if now.Sub(*checked) < liveness {
+	if now.Sub(*checked) < c.ch.liveness {
 		return nil
 	}
 	*checked = now

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The peers at a rendezvous: by which eventfd each is rung, and which have left. */
+#ifndef DX_DOORBELLS_H
+#define DX_DOORBELLS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ivshmem_wire.h"
+
+struct dx_doorbell {
+    uint32_t id;
+    int fd;
+};
+
+/* Any thread; never waits for a peer. */
+struct dx_doorbells {
+    pthread_mutex_t lock;
+    struct dx_doorbell *bells;
+    uint32_t count;
+    uint32_t room;
+    uint64_t left[DX_IVSHMEM_IDS / 64]; /* ids that have been here and are gone */
+};
+
+void dx_doorbells_init(struct dx_doorbells *d);
+
+/* Closes all descriptors. */
+void dx_doorbells_close(struct dx_doorbells *d);
+
+/* A peer is there, to be rung by fd, which is owned from now on. A second vector of a peer that is
+ * known is closed: one is enough for us. False: no memory, or no such id. */
+bool dx_doorbells_join(struct dx_doorbells *d, int64_t id, int fd);
+
+void dx_doorbells_leave(struct dx_doorbells *d, int64_t id);
+
+/* Has this peer been there, and left? */
+bool dx_doorbells_left(struct dx_doorbells *d, uint32_t id);
+
+/* Rings a peer; one whose eventfd is full has rings enough. False: nobody of that id. */
+bool dx_doorbells_ring(struct dx_doorbells *d, uint32_t id);
+
+/* Rings one eventfd, unless it is full. */
+void dx_doorbell_write(int fd);
+
+#endif

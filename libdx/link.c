@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "link.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "atomic.h"
+#include "cell.h"
+#include "channel.h"
+#include "clock.h"
+#include "doorbells.h"
+#include "error.h"
+#include "rendezvous.h"
+#include "socket_name.h"
+
+#define HANDSHAKE_NS 1000000000ll
+#define STORM_PAUSE_NS 100000ll
+#define STORM_PAUSE_MAX_NS 1000000ll
+
+struct dx_link {
+    struct dx_rendezvous *server; /* NULL for a client */
+    int socket;                   /* -1 for the server */
+    struct dx_ivshmem_reader reader;
+    uint32_t id;
+    int bell;    /* our own eventfd */
+    int memory;  /* what the server gives away; -1 for a client */
+    int control; /* wakes the thread for changes of what follows */
+    _Atomic uint32_t closing;
+    _Atomic uint32_t taken; /* somebody else reads the bell */
+    bool started;
+    pthread_t thread;
+    struct dx_channel *channel;
+    struct dx_doorbells peers;
+};
+
+static struct dx_link *new_link(void)
+{
+    struct dx_link *link = calloc(1, sizeof *link);
+    if (link == NULL)
+        return NULL;
+    link->socket = link->bell = link->memory = -1;
+    link->reader = (struct dx_ivshmem_reader)DX_IVSHMEM_READER_INIT;
+    dx_doorbells_init(&link->peers);
+    link->control = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (link->control < 0) {
+        dx_link_close(link);
+        return NULL;
+    }
+    return link;
+}
+
+/* The other side may be the one that left: its waits make no sense any more. */
+static void peer_left(struct dx_link *link, int64_t id)
+{
+    dx_doorbells_leave(&link->peers, id);
+    struct dx_channel *c = link->channel;
+    if (c == NULL)
+        return;
+    /* Relaxed: a peer that is only just beginning is looked at again by whoever waits. */
+    uint32_t door = dx_load_relaxed(&c->peers[dx_other(c->side)].door);
+    if ((int64_t)door - 1 == id)
+        dx_session_ring_all(c, c->side);
+}
+
+static void joined(void *user, uint32_t id, int bell)
+{
+    (void)dx_doorbells_join(&((struct dx_link *)user)->peers, id, bell);
+}
+
+static void left(void *user, uint32_t id)
+{
+    peer_left(user, id);
+}
+
+dx_status dx_link_serve(const char *path, int memory, struct dx_link **out)
+{
+    struct dx_link *link = new_link();
+    if (link == NULL) {
+        dx_status status = dx_fail_errno("%s: cannot be served", path);
+        (void)close(memory);
+        return status;
+    }
+    link->memory = memory;
+    link->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    const struct dx_rendezvous_config config = {.memory = memory,
+                                                .vectors = 1,
+                                                .self = link->bell,
+                                                .joined = joined,
+                                                .left = left,
+                                                .user = link};
+    dx_status status = link->bell >= 0 ? dx_rendezvous_open(path, &config, &link->server)
+                                       : dx_fail_errno("%s: no eventfd", path);
+    if (status != DX_OK)
+        dx_link_close(link);
+    else
+        *out = link;
+    return status;
+}
+
+dx_status dx_link_publish(struct dx_link *link)
+{
+    return link->server != NULL ? dx_rendezvous_publish(link->server) : DX_OK;
+}
+
+/* The messages of a link that is complete. False at their end. */
+static bool hear(struct dx_link *link)
+{
+    struct dx_ivshmem_message m;
+    enum dx_ivshmem_read read;
+    while ((read = dx_ivshmem_receive(link->socket, &link->reader, &m)) == DX_IVSHMEM_MESSAGE) {
+        if (m.fd < 0)
+            peer_left(link, m.value);
+        else if (m.value == link->id)
+            (void)close(m.fd); /* more vectors of our own */
+        else
+            (void)dx_doorbells_join(&link->peers, m.value, m.fd);
+    }
+    return read != DX_IVSHMEM_END;
+}
+
+static bool readable(int fd, int64_t timeout_ns)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    struct timespec timeout = dx_clock_timespec(timeout_ns > 0 ? timeout_ns : 0);
+    return ppoll(&wait, 1, &timeout, NULL) > 0;
+}
+
+bool dx_link_await_news(struct dx_link *link, int64_t timeout_ns)
+{
+    return !readable(link->socket, timeout_ns) || hear(link);
+}
+
+/* One message of the greeting, or why it did not come. */
+static dx_status next_message(struct dx_link *link, const char *path, int64_t deadline,
+                              struct dx_ivshmem_message *m)
+{
+    for (;;) {
+        switch (dx_ivshmem_receive(link->socket, &link->reader, m)) {
+        case DX_IVSHMEM_MESSAGE:
+            return DX_OK;
+        case DX_IVSHMEM_END:
+            return dx_fail(DX_ERR_NO_PEER, "%s: closed by whoever serves it", path);
+        case DX_IVSHMEM_NOTHING_YET:
+            break;
+        }
+        int64_t left_ns = deadline - dx_clock_ns();
+        if (left_ns <= 0)
+            return dx_fail(DX_ERR_TIMEOUT, "%s: whoever serves it says nothing", path);
+        (void)readable(link->socket, left_ns);
+    }
+}
+
+static dx_status expect(struct dx_link *link, const char *path, int64_t deadline, int64_t value,
+                        bool with_fd, struct dx_ivshmem_message *m)
+{
+    dx_status status = next_message(link, path, deadline, m);
+    if (status != DX_OK)
+        return status;
+    if (m->value == value && (m->fd >= 0) == with_fd)
+        return DX_OK;
+    if (m->fd >= 0)
+        (void)close(m->fd);
+    return dx_fail(DX_ERR_CORRUPT, "%s: says %lld, expected %lld: no ivshmem server of version %d",
+                   path, (long long)m->value, (long long)value, DX_IVSHMEM_VERSION);
+}
+
+/* The greeting, up to our own eventfd. */
+static dx_status be_greeted(struct dx_link *link, const char *path, int *memory)
+{
+    struct dx_ivshmem_message m;
+    int64_t deadline = dx_clock_ns() + HANDSHAKE_NS;
+    dx_status status = expect(link, path, deadline, DX_IVSHMEM_VERSION, false, &m);
+    if (status == DX_OK)
+        status = next_message(link, path, deadline, &m);
+    if (status != DX_OK)
+        return status;
+    if (m.value < 0 || m.value >= (int64_t)DX_IVSHMEM_IDS || m.fd >= 0) {
+        if (m.fd >= 0)
+            (void)close(m.fd);
+        return dx_fail(DX_ERR_CORRUPT, "%s: gives us the id %lld", path, (long long)m.value);
+    }
+    link->id = (uint32_t)m.value;
+    status = expect(link, path, deadline, DX_IVSHMEM_MEMORY, true, &m);
+    if (status != DX_OK)
+        return status;
+    *memory = m.fd;
+    while (status == DX_OK && link->bell < 0) {
+        status = next_message(link, path, deadline, &m);
+        if (status != DX_OK)
+            break;
+        if (m.fd < 0)
+            dx_doorbells_leave(&link->peers, m.value);
+        else if (m.value == link->id)
+            link->bell = m.fd;
+        else
+            (void)dx_doorbells_join(&link->peers, m.value, m.fd);
+    }
+    return status;
+}
+
+dx_status dx_link_join(const char *path, struct dx_link **out, int *memory)
+{
+    *memory = -1;
+    struct dx_link *link = new_link();
+    if (link == NULL)
+        return dx_fail_errno("%s: cannot be joined", path);
+    dx_status status = dx_socket_connect(path, &link->socket);
+    if (status == DX_OK)
+        status = be_greeted(link, path, memory);
+    if (status == DX_OK) {
+        *out = link;
+        return DX_OK;
+    }
+    if (*memory >= 0)
+        (void)close(*memory);
+    *memory = -1;
+    dx_link_close(link);
+    return status;
+}
+
+/* Whoever serves is gone. If that is the other side, it is dead: it is peer 0. */
+static void server_gone(struct dx_link *link)
+{
+    (void)close(link->socket);
+    link->socket = -1;
+    peer_left(link, 0);
+}
+
+static void drain(int fd)
+{
+    uint64_t count;
+    while (read(fd, &count, sizeof count) == (ssize_t)sizeof count)
+        ;
+}
+
+/* Rings that wake nobody cost more each time: a peer that does nothing but ring gets a slow
+ * listener and not a busy CPU. */
+static void pass_on(struct dx_link *link, int64_t *pause_ns)
+{
+    drain(link->bell);
+    if (dx_channel_dispatch(link->channel)) {
+        *pause_ns = 0;
+        return;
+    }
+    struct timespec pause = dx_clock_timespec(*pause_ns);
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    *pause_ns = *pause_ns == 0                       ? STORM_PAUSE_NS
+                : *pause_ns * 2 < STORM_PAUSE_MAX_NS ? *pause_ns * 2
+                                                     : STORM_PAUSE_MAX_NS;
+}
+
+static void *run(void *user)
+{
+    struct dx_link *link = user;
+    int64_t pause_ns = 0;
+    /* Relaxed, both: the control eventfd is written behind the store. */
+    while (dx_load_relaxed(&link->closing) == 0) {
+        bool ours = dx_load_relaxed(&link->taken) == 0;
+        int news = link->server != NULL ? dx_rendezvous_fd(link->server) : link->socket;
+        struct pollfd waits[3] = {{.fd = link->control, .events = POLLIN},
+                                  {.fd = news, .events = POLLIN},
+                                  {.fd = ours ? link->bell : -1, .events = POLLIN}};
+        if (poll(waits, 3, -1) < 0)
+            continue;
+        if (waits[0].revents != 0)
+            drain(link->control);
+        if (waits[1].revents != 0 && link->server != NULL)
+            dx_rendezvous_step(link->server);
+        else if (waits[1].revents != 0 && !hear(link))
+            server_gone(link);
+        if (waits[2].revents != 0)
+            pass_on(link, &pause_ns);
+    }
+    return NULL;
+}
+
+dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
+{
+    link->channel = channel;
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&link->thread, NULL, run, link);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    link->started = failed == 0;
+    return failed == 0 ? DX_OK
+                       : dx_fail(DX_ERR_SYSTEM,
+                                 "cannot start a thread for the rendezvous "
+                                 "(error %d)",
+                                 failed);
+}
+
+uint32_t dx_link_door(const struct dx_link *link)
+{
+    return link->id + 1;
+}
+
+bool dx_link_left(struct dx_link *link, uint32_t door)
+{
+    return door != 0 && dx_doorbells_left(&link->peers, door - 1);
+}
+
+void dx_link_ring(struct dx_link *link, uint32_t door)
+{
+    if (door == dx_link_door(link))
+        dx_doorbell_write(link->bell);
+    else if (door != 0)
+        (void)dx_doorbells_ring(&link->peers, door - 1);
+}
+
+static void wake_thread(struct dx_link *link)
+{
+    dx_doorbell_write(link->control);
+}
+
+int dx_link_take_bell(struct dx_link *link)
+{
+    int fd = fcntl(link->bell, F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0) {
+        /* Relaxed: the thread that still sees 0 passes one ring on, which is as good. */
+        dx_store_relaxed(&link->taken, 1u);
+        wake_thread(link);
+    }
+    return fd;
+}
+
+void dx_link_close(struct dx_link *link)
+{
+    if (link == NULL)
+        return;
+    if (link->started) {
+        /* Relaxed: the eventfd carries the news. */
+        dx_store_relaxed(&link->closing, 1u);
+        wake_thread(link);
+        (void)pthread_join(link->thread, NULL);
+    }
+    dx_rendezvous_close(link->server);
+    dx_ivshmem_reader_close(&link->reader);
+    const int fds[] = {link->socket, link->bell, link->memory, link->control};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    dx_doorbells_close(&link->peers);
+    free(link);
+}

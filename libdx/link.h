@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One side's link to a rendezvous: the host's process serves it, or any process is its client. A
+ * thread of the link hears who came and who left, and passes doorbells on to this process's
+ * sleepers.
+ */
+#ifndef DX_LINK_H
+#define DX_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dx_status.h"
+
+struct dx_link;
+struct dx_channel;
+
+/* Serves path with this memory, which it owns from now on, as peer 0. Nobody finds it before
+ * dx_link_publish. */
+dx_status dx_link_serve(const char *path, int memory, struct dx_link **out);
+dx_status dx_link_publish(struct dx_link *link);
+
+/* Joins what is served at path. *memory is a descriptor for the caller to own. DX_ERR_NO_PEER:
+ * nobody serves. DX_ERR_PERMISSION, _CORRUPT (a server that speaks something else), _TIMEOUT (one
+ * that says nothing). Waits a second at most. */
+dx_status dx_link_join(const char *path, struct dx_link **out, int *memory);
+
+/* Starts the thread: from now on it rings the channel's own sleepers when the other side has left,
+ * or by doorbell. */
+dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel);
+
+/* Before dx_link_start: waits until something is new, timeout_ns at most; false if the server is
+ * gone. */
+bool dx_link_await_news(struct dx_link *link, int64_t timeout_ns);
+
+/* What a side writes into its peer line so that the other side can ring it: 1 + its id. */
+uint32_t dx_link_door(const struct dx_link *link);
+
+/* Is the peer behind this door known to be gone? door is input. Any thread. */
+bool dx_link_left(struct dx_link *link, uint32_t door);
+
+/* Rings a peer. door is input. Any thread. */
+void dx_link_ring(struct dx_link *link, uint32_t door);
+
+/* A duplicate of our own eventfd for somebody who passes doorbells on himself, in place of the
+ * thread; -1 if there is none to be had. */
+int dx_link_take_bell(struct dx_link *link);
+
+/* Ends the thread and all connections. link may be NULL. */
+void dx_link_close(struct dx_link *link);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The meeting place of peers: a Unix socket that speaks QEMU's ivshmem server protocol, so that a
+ * local process and a QEMU device join the same one. It gives each client the memory, an id and
+ * everybody's eventfds, and tells the others who came and who left; the end of a client's socket
+ * is its death, however it died. Only processes of our own user are let in.
+ *
+ * Not thread-safe: one thread steps it. It never waits for a client: one that does not read what
+ * it is sent is dropped.
+ */
+#ifndef DX_RENDEZVOUS_H
+#define DX_RENDEZVOUS_H
+
+#include <stdint.h>
+
+#include "dx_status.h"
+
+/* So that everybody's eventfds fit the buffer of a new client's socket: some 270 messages. */
+#define DX_RENDEZVOUS_VECTORS_MAX 4u
+#define DX_RENDEZVOUS_MEMBERS_MAX 60u
+
+struct dx_rendezvous;
+
+struct dx_rendezvous_config {
+    int memory;       /* what clients are given; stays the caller's */
+    uint32_t vectors; /* eventfds of each peer, 1 ... DX_RENDEZVOUS_VECTORS_MAX */
+    int self;         /* eventfd of the server's process, which is then peer 0; -1: it is none */
+    /* Called by dx_rendezvous_step; may be NULL. bell is a descriptor for the callee to own. */
+    void (*joined)(void *user, uint32_t id, int bell);
+    void (*left)(void *user, uint32_t id);
+    void *user;
+};
+
+/* Listens on an unnamed place next to path; dx_rendezvous_publish gives it that name.
+ * DX_ERR_SYSTEM, _PERMISSION, _URL (a path that is too long). */
+dx_status dx_rendezvous_open(const char *path, const struct dx_rendezvous_config *config,
+                             struct dx_rendezvous **out);
+
+/* Takes the name, which must be free or left by somebody who is gone. DX_ERR_HOST_EXISTS: somebody
+ * listens there. What is not a socket of ours is left alone: DX_ERR_PERMISSION. */
+dx_status dx_rendezvous_publish(struct dx_rendezvous *r);
+
+/* Readable when there is something to do. */
+int dx_rendezvous_fd(const struct dx_rendezvous *r);
+
+/* Does what there is to do; never blocks. */
+void dx_rendezvous_step(struct dx_rendezvous *r);
+
+/* Ends all connections and removes the name, if it is still ours. r may be NULL. */
+void dx_rendezvous_close(struct dx_rendezvous *r);
+
+#endif
