@@ -75,7 +75,7 @@ static const struct wrong wrongs[] = {
     U32(burst, 1000000001, "1000000001"),
     U32(relax, 2, "2"),
     U32(relax, UINT32_MAX, "4294967295"),
-    U32(park, 4, "4"),
+    U32(park, 5, "5"),
     U32(adapt, 3, "3"),
     I64(park_timeout_ns, 999, "999"),
     I64(park_timeout_ns, 1000000000001, "1000000000001"),
@@ -119,12 +119,12 @@ static void a_channel_refuses_the_same_strategies(void **state)
     struct dx_channel *channel = NULL;
     assert_status(dx_wait_preset("balanced", &wait), DX_OK);
     config.wait = &wait;
-    wait.park = 4;
+    wait.park = 5;
     assert_status(dx_create("memfd:", &config, &channel), DX_ERR_INVALID);
-    assert_detail("park is 4");
+    assert_detail("park is 5");
     assert_null(channel);
     assert_status(dx_attach("memfd:0", &wait, 0, &channel), DX_ERR_INVALID);
-    assert_detail("park is 4");
+    assert_detail("park is 5");
     assert_null(channel);
 }
 
