@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"dx/experiments/internal/affinity"
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/content"
 	"dx/go/dx"
@@ -57,7 +58,7 @@ func guestRun() error {
 		return fmt.Errorf("%s: %w", guestEnv, err)
 	}
 	if len(g.CPUs) > 0 {
-		if err := pinProcess(g.CPUs); err != nil {
+		if err := affinity.Pin(g.CPUs); err != nil {
 			return err
 		}
 	}

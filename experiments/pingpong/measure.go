@@ -65,7 +65,7 @@ func (m *meanRTT) value() *float64 {
 // run warms up, measures throughput without a clock in the loop, then the
 // latency of every call.
 func (m *measurement) run(ctx context.Context) (result.Cell, error) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(m.c, m.cpus.host)))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(m.c, m.cpus.Host)))
 	m.calls = make([]uint64, m.threads)
 	m.latency = stat.NewLatency()
 	if _, err := m.host.slice(warmupTime, false); err != nil {
@@ -113,12 +113,12 @@ func (m *measurement) floors() error {
 	if err := m.guest.pause(); err != nil {
 		return err
 	}
-	line, err := floor.Measure(m.cpus.host[0], m.cpus.guest[0], 0, floorTime)
+	line, err := floor.Measure(m.cpus.Host[0], m.cpus.Guest[0], 0, floorTime)
 	if err != nil {
 		return err
 	}
 	m.floorNs.add(line)
-	loop, err := floor.Measure(m.cpus.host[0], m.cpus.guest[0], m.c.payload, floorTime)
+	loop, err := floor.Measure(m.cpus.Host[0], m.cpus.Guest[0], m.c.payload, floorTime)
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (m *measurement) cell(waits result.Waits) result.Cell {
 	if m.c.host == "c" && m.c.guest == "c" {
 		cell.Path = "c"
 	} else {
-		cell.Procs = procs(m.c, m.cpus.host)
+		cell.Procs = procs(m.c, m.cpus.Host)
 	}
 	slowest, fastest := m.calls[0], m.calls[0]
 	for _, n := range m.calls {

@@ -9,25 +9,26 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"dx/experiments/internal/child"
 )
 
 // guestProcess is the guest: this program again, started by us and ended by us.
 type guestProcess struct {
 	cmd    *exec.Cmd
-	exited chan error
+	exited <-chan error
 }
 
 // startGuest starts the guest and waits until it says that it is ready.
 func startGuest(ctx context.Context, c config, host load, cpus placement) (*guestProcess, error) {
 	g := guestConfig{Lang: c.guest, Path: c.path, Payload: c.payload, Wait: c.wait,
-		Procs: procs(c, cpus.guest)}
+		Procs: procs(c, cpus.Guest)}
 	if cpus.pinned {
-		g.CPUs = cpus.guest
+		g.CPUs = cpus.Guest
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -52,9 +53,6 @@ func startGuest(ctx context.Context, c config, host load, cpus placement) (*gues
 	}
 	cmd.Env = append(os.Environ(), guestEnv+"="+string(text))
 	cmd.Stderr = os.Stderr
-	// A group of its own: Ctrl-C is for us, and we end it in order. If we are
-	// killed the kernel kills it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	return launch(ctx, cmd)
 }
 
@@ -63,28 +61,18 @@ func launch(ctx context.Context, cmd *exec.Cmd) (*guestProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &guestProcess{cmd: cmd, exited: make(chan error, 1)}
-	started := make(chan error)
+	p := &guestProcess{cmd: cmd}
+	if p.exited, err = child.Start(cmd); err != nil {
+		return nil, fmt.Errorf("cannot start the guest: %w", err)
+	}
 	ready := make(chan error, 1)
 	go func() {
-		// The kernel's death signal is tied to the thread that starts the child.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err != nil {
-			return
-		}
 		line, err := bufio.NewReader(out).ReadString('\n')
 		if err == nil && line != "ready\n" {
 			err = fmt.Errorf("it said %q instead of ready", line)
 		}
 		ready <- err
-		p.exited <- cmd.Wait()
 	}()
-	if err := <-started; err != nil {
-		return nil, fmt.Errorf("cannot start the guest: %w", err)
-	}
 	select {
 	case err = <-ready:
 	case <-ctx.Done():
