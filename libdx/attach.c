@@ -36,6 +36,8 @@ static dx_status check_header(struct dx_channel *c)
     /* A1 <- R1: only its value counts here. */
     if (dx_load_acquire(&c->header->magic) == DX_MAGIC_REBUILDING)
         return dx_fail(DX_ERR_STALE, "%s: its host has not finished it", c->region.url.path);
+    if (c->region.link != NULL && dx_load_acquire(&c->header->magic) == 0) /* A1 <- R1 */
+        return dx_fail(DX_ERR_NO_PEER, "%s: no host has begun there yet", c->region.url.path);
     dx_status status = dx_header_check(c->header, c->region.bytes, &c->geometry);
     struct stat s;
     if (status == DX_ERR_SHORT && fstat(c->region.fd, &s) == 0 &&
@@ -66,10 +68,15 @@ static dx_status lock_as_guest(struct dx_channel *c)
     return DX_OK;
 }
 
-/* Whoever waits for another guest's end stays connected, because then it is told of it. */
+static bool may_change(dx_status status)
+{
+    return status == DX_ERR_NO_PEER || status == DX_ERR_STALE || status == DX_ERR_GUEST_EXISTS;
+}
+
+/* Whoever waits at a rendezvous stays connected, because there it is told of what changes. */
 static bool waits_at_rendezvous(const struct dx_channel *c, dx_status status)
 {
-    return c->region.link != NULL && status == DX_ERR_GUEST_EXISTS;
+    return c->region.link != NULL && c->region.base != NULL && may_change(status);
 }
 
 /* One attempt; what it opened is closed again if it fails. */
@@ -87,11 +94,6 @@ static dx_status try_attach(struct dx_channel *c, const struct dx_url *url)
     if (status != DX_OK && !waits_at_rendezvous(c, status))
         dx_region_close(&c->region);
     return status;
-}
-
-static bool may_change(dx_status status)
-{
-    return status == DX_ERR_NO_PEER || status == DX_ERR_STALE || status == DX_ERR_GUEST_EXISTS;
 }
 
 static void wait_for_a_change(struct dx_channel *c, int64_t left_ns)

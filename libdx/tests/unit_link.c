@@ -165,7 +165,7 @@ static void memory_that_could_be_cut_short_is_refused(void **state)
     assert_detail("not sealed");
 }
 
-static void memory_of_zeros_is_no_region_and_pieces_are_put_together(void **state)
+static void memory_of_zeros_waits_for_a_host_and_pieces_are_put_together(void **state)
 {
     struct script *s = set_script(state, "zeros");
     assert_int_equal(fcntl(s->memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
@@ -176,7 +176,8 @@ static void memory_of_zeros_is_no_region_and_pieces_are_put_together(void **stat
     add_line(s, 9, true);  /* another peer, */
     add_line(s, 9, false); /* which leaves */
     add_line(s, 7, true);
-    attach_gives(s, DX_ERR_NOT_DX);
+    attach_gives(s, DX_ERR_NO_PEER);
+    assert_detail("no host has begun");
 }
 
 static void a_path_without_a_socket_has_no_peer(void **state)
@@ -231,7 +232,7 @@ int main(void)
         scripted(descriptors_where_none_belong_are_refused_and_closed),
         scripted(memory_is_to_come_with_its_descriptor),
         scripted(memory_that_could_be_cut_short_is_refused),
-        scripted(memory_of_zeros_is_no_region_and_pieces_are_put_together),
+        scripted(memory_of_zeros_waits_for_a_host_and_pieces_are_put_together),
         cmocka_unit_test(a_path_without_a_socket_has_no_peer),
         cmocka_unit_test(paths_longer_than_an_address_work),
     };
