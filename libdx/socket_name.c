@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -56,6 +57,21 @@ static dx_status do_with_address(socket_verb *verb, int fd, const char *path, in
     return DX_OK;
 }
 
+/* A umask may have taken rights from ourselves. The name is opened and looked at first, since in
+ * some folders another could have put something else there. */
+static dx_status restore_mode(const char *temporary, const char *path)
+{
+    struct stat s;
+    char self[64];
+    int fd = open(temporary, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    (void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    bool done = fd >= 0 && fstat(fd, &s) == 0 && S_ISSOCK(s.st_mode) && s.st_uid == geteuid() &&
+                ((s.st_mode & 07777) == 0600 || chmod(self, 0600) == 0);
+    if (fd >= 0)
+        (void)close(fd);
+    return done ? DX_OK : dx_fail(DX_ERR_PERMISSION, "%s: its socket cannot be opened to us", path);
+}
+
 dx_status dx_socket_listen(const char *path, char *temporary, int *out)
 {
     uint64_t random = 0;
@@ -77,9 +93,12 @@ dx_status dx_socket_listen(const char *path, char *temporary, int *out)
     errno = failed;
     if (status == DX_OK && failed != 0)
         status = dx_fail_errno("%s: cannot create a socket in its folder", path);
-    if (status == DX_OK && listen(fd, BACKLOG) != 0) {
-        status = dx_fail_errno("%s: cannot listen", path);
-        (void)unlink(temporary);
+    if (status == DX_OK) {
+        status = restore_mode(temporary, path);
+        if (status == DX_OK && listen(fd, BACKLOG) != 0)
+            status = dx_fail_errno("%s: cannot listen", path);
+        if (status != DX_OK)
+            (void)unlink(temporary);
     }
     if (status != DX_OK)
         (void)close(fd);
