@@ -162,6 +162,9 @@ dx_status dx_observe(const char *url, struct dx_channel **out)
         dx_channel_destroy(c);
         return status;
     }
+    /* Whoever only reads is no peer: nobody is to ring it, or to tell it who leaves. */
+    dx_link_close(c->region.link);
+    c->region.link = NULL;
     *out = c;
     return DX_OK;
 }
