@@ -180,7 +180,7 @@ static dx_status remove_stale(const char *path, const char *temporary)
     dx_status status = check_name(path, &before);
     if (status != DX_OK)
         return status == DX_ERR_NO_PEER ? DX_OK : status;
-    int fd;
+    int fd = -1;
     status = dx_socket_connect(path, &fd);
     if (status == DX_OK) {
         (void)close(fd);
