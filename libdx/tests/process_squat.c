@@ -116,6 +116,10 @@ static void meet(const struct scene *s, struct user squatter, struct user victim
     {                                                                                              \
         DX_ERR_PERMISSION, "not a regular file"                                                    \
     }
+#define NO_SOCKET                                                                                  \
+    {                                                                                              \
+        DX_ERR_PERMISSION, "no socket"                                                             \
+    }
 #define LINK                                                                                       \
     {                                                                                              \
         DX_ERR_PERMISSION, "a symbolic link"                                                       \
@@ -134,24 +138,28 @@ struct row {
     mode_t mode;
     struct verdict to_owner[WAYS];
     struct verdict to_root[WAYS];
+    struct verdict at_socket; /* to both, where a socket ought to be */
 };
 
 static void what_a_stranger_put_there_is_refused_and_stays(void **state)
 {
     static const struct row rows[] = {
-        {S_IFREG | 0666, {FOREIGN, FOREIGN, FOREIGN}, {FOREIGN, FOREIGN, FOREIGN}},
-        {S_IFREG | 0644, {DENIED, DENIED, FOREIGN}, {FOREIGN, FOREIGN, FOREIGN}},
-        {S_IFREG | 0600, {DENIED, DENIED, DENIED}, {FOREIGN, FOREIGN, FOREIGN}},
-        {S_IFLNK, {LINK, LINK, LINK}, {LINK, LINK, LINK}},
-        {S_IFIFO | 0666, {NO_FILE, NO_FILE, NO_FILE}, {NO_FILE, NO_FILE, NO_FILE}},
-        {S_IFIFO | 0600, {DENIED, DENIED, DENIED}, {NO_FILE, NO_FILE, NO_FILE}},
-        {S_IFDIR | 0777, {FOLDER, FOLDER, NO_FILE}, {FOLDER, FOLDER, NO_FILE}},
-        {S_IFSOCK | 0666, {SOCKET, SOCKET, SOCKET}, {SOCKET, SOCKET, SOCKET}},
+        {S_IFREG | 0666, {FOREIGN, FOREIGN, FOREIGN}, {FOREIGN, FOREIGN, FOREIGN}, NO_SOCKET},
+        {S_IFREG | 0644, {DENIED, DENIED, FOREIGN}, {FOREIGN, FOREIGN, FOREIGN}, NO_SOCKET},
+        {S_IFREG | 0600, {DENIED, DENIED, DENIED}, {FOREIGN, FOREIGN, FOREIGN}, NO_SOCKET},
+        {S_IFLNK, {LINK, LINK, LINK}, {LINK, LINK, LINK}, LINK},
+        {S_IFIFO | 0666, {NO_FILE, NO_FILE, NO_FILE}, {NO_FILE, NO_FILE, NO_FILE}, NO_SOCKET},
+        {S_IFIFO | 0600, {DENIED, DENIED, DENIED}, {NO_FILE, NO_FILE, NO_FILE}, NO_SOCKET},
+        {S_IFDIR | 0777, {FOLDER, FOLDER, NO_FILE}, {FOLDER, FOLDER, NO_FILE}, NO_SOCKET},
+        {S_IFSOCK | 0666, {SOCKET, SOCKET, SOCKET}, {SOCKET, SOCKET, SOCKET}, FOREIGN},
     };
     const struct scene *s = *state;
+    bool at_socket = S_ISSOCK(s->transport->kind);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        meet(s, user_stranger(), user_owner(), rows[i].mode, rows[i].to_owner);
-        meet(s, user_stranger(), user_root(), rows[i].mode, rows[i].to_root);
+        const struct row *r = &rows[i];
+        const struct verdict to_both[] = {r->at_socket, r->at_socket, r->at_socket};
+        meet(s, user_stranger(), user_owner(), r->mode, at_socket ? to_both : r->to_owner);
+        meet(s, user_stranger(), user_root(), r->mode, at_socket ? to_both : r->to_root);
     }
 }
 
@@ -183,8 +191,8 @@ static void a_file_of_ones_own_that_others_may_use_is_refused(void **state)
         (void)snprintf(named, sizeof named, "mode %04o", (unsigned)modes[i]);
         const struct verdict v = {DX_ERR_PERMISSION, named};
         const struct verdict expected[] = {v, v, v};
-        meet(s, user_owner(), user_owner(), S_IFREG | modes[i], expected);
-        meet(s, user_root(), user_root(), S_IFREG | modes[i], expected);
+        meet(s, user_owner(), user_owner(), s->transport->kind | modes[i], expected);
+        meet(s, user_root(), user_root(), s->transport->kind | modes[i], expected);
     }
 }
 
@@ -200,12 +208,13 @@ static void a_region_of_a_strangers_is_refused_and_stays(void **state)
     static const struct verdict foreign[] = {FOREIGN, FOREIGN, FOREIGN};
     static const struct verdict denied[] = {DENIED, DENIED, DENIED};
     struct scene *s = *state;
+    bool at_socket = S_ISSOCK(s->transport->kind);
     start_host(s, user_stranger());
     for (int dead = 0; dead < 2; dead++) {
         for (int open = 0; open < 2; open++) {
             assert_int_equal(chmod(s->path, open ? 0666 : 0600), 0);
             struct snapshot before = take_snapshot(s->path);
-            assert_ways(user_owner(), s->url, &some, open ? foreign : denied);
+            assert_ways(user_owner(), s->url, &some, at_socket || open ? foreign : denied);
             assert_ways(user_root(), s->url, &some, foreign);
             assert_unchanged(s->path, &before);
         }
@@ -315,7 +324,7 @@ int main(int argc, char **argv)
         TRANSPORT_TEST(a_file_of_ones_own_that_others_may_use_is_refused),
         TRANSPORT_TEST(a_region_of_a_strangers_is_refused_and_stays),
         TRANSPORT_TEST(a_link_to_a_living_region_is_refused),
-        TRANSPORT_TEST(a_leased_file_is_not_waited_for),
+        TRANSPORT_TEST_OF("file", a_leased_file_is_not_waited_for),
         TRANSPORT_TEST_OF("file", a_name_that_was_swapped_is_neither_used_nor_removed),
     };
     run_role(argc, argv);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may use a region: the user whose host made it and nobody else, tried by two real users and
  * by root. What stands under a name before a host comes is in process_squat.c. */
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "transports.h"
 #include "users.h"
 
@@ -9,10 +12,11 @@ static const struct dx_config tiny = {.slots = 1};
 static const struct dx_config huge = {
     .slots = 99, .request_capacity = 5000, .response_capacity = 5000};
 
+/* By the kernel. */
 static const struct verdict denied[] = {{DX_ERR_PERMISSION, "Permission denied"},
                                         {DX_ERR_PERMISSION, "Permission denied"},
                                         {DX_ERR_PERMISSION, "Permission denied"}};
-/* Root can open everything, so that it is the library that refuses. */
+/* By the library: root can open everything, and of a socket it looks at the owner first. */
 static const struct verdict foreign[] = {{DX_ERR_PERMISSION, "belongs to user"},
                                          {DX_ERR_PERMISSION, "belongs to user"},
                                          {DX_ERR_PERMISSION, "belongs to user"}};
@@ -20,6 +24,12 @@ static const struct verdict hosted[] = {
     {DX_ERR_HOST_EXISTS, "a living host"}, {DX_OK, NULL}, {DX_OK, NULL}};
 static const struct verdict hosted_and_attached[] = {
     {DX_ERR_HOST_EXISTS, "a living host"}, {DX_ERR_GUEST_EXISTS, "a living guest"}, {DX_OK, NULL}};
+
+/* What a user gets whose region it is not. */
+static const struct verdict *refused(const struct transport *transport, struct user user)
+{
+    return user.uid == 0 || S_ISSOCK(transport->kind) ? foreign : denied;
+}
 
 struct scene {
     const struct transport *transport;
@@ -83,6 +93,9 @@ static void start_both(struct scene *s)
     start_guest(s, user_owner());
 }
 
+#define assert_refused(s, user, config)                                                            \
+    assert_ways((user), (s)->url, (config), refused((s)->transport, (user)))
+
 #define BURSTS 500 /* 10,000 calls */
 
 /* Calls whose answers are verified, while others do what they do. */
@@ -125,7 +138,7 @@ static void a_region_is_its_hosts_alone_whatever_the_umask(void **state)
         struct user user = users[i / 4];
         start_host(s, user, masks[i % 4]);
         struct stat region = identify(s->path);
-        assert_int_equal(region.st_mode, S_IFREG | 0600);
+        assert_int_equal(region.st_mode, s->transport->kind | 0600);
         assert_int_equal(region.st_uid, user.uid);
         assert_int_equal(region.st_gid, user.gid);
         assert_int_equal(region.st_nlink, 1);
@@ -159,8 +172,8 @@ static void another_user_gets_nowhere_while_calls_go_on(void **state)
     start_both(s);
     struct stat before = identify(s->path);
     begin_calls(s);
-    assert_ways(user_stranger(), s->url, &tiny, denied);
-    assert_ways(user_stranger(), s->url, &huge, denied);
+    assert_refused(s, user_stranger(), &tiny);
+    assert_refused(s, user_stranger(), &huge);
     assert_exited(as_user(user_stranger(), meddle, (void *)s->path));
     end_calls(s);
     assert_identity(s->path, before);
@@ -176,10 +189,10 @@ static void no_byte_of_a_region_is_changed_by_another_user(void **state)
     struct scene *s = *state;
     start_host(s, user_owner(), "000");
     struct snapshot before = take_snapshot(s->path);
-    assert_ways(user_stranger(), s->url, &tiny, denied);
-    assert_ways(user_stranger(), s->url, &huge, denied);
-    assert_ways(user_root(), s->url, &tiny, foreign);
-    assert_ways(user_root(), s->url, &huge, foreign);
+    assert_refused(s, user_stranger(), &tiny);
+    assert_refused(s, user_stranger(), &huge);
+    assert_refused(s, user_root(), &tiny);
+    assert_refused(s, user_root(), &huge);
     assert_unchanged(s->path, &before);
 }
 
@@ -192,9 +205,9 @@ static void another_user_cannot_take_over_what_a_dead_host_left(void **state)
     child_kill(&s->host);
     child_kill(&s->guest);
     struct snapshot before = take_snapshot(s->path);
-    assert_ways(user_stranger(), s->url, &tiny, denied);
-    assert_ways(user_stranger(), s->url, &huge, denied);
-    assert_ways(user_root(), s->url, &huge, foreign);
+    assert_refused(s, user_stranger(), &tiny);
+    assert_refused(s, user_stranger(), &huge);
+    assert_refused(s, user_root(), &huge);
     assert_unchanged(s->path, &before);
     start_both(s);
     begin_calls(s);
@@ -207,7 +220,7 @@ static void root_is_another_user_as_well(void **state)
     char named[64];
     start_both(s);
     begin_calls(s);
-    assert_ways(user_root(), s->url, &tiny, foreign);
+    assert_refused(s, user_root(), &tiny);
     end_calls(s);
     /* It is told whose it is. */
     (void)snprintf(named, sizeof named, "belongs to user %u, we are user 0",
@@ -225,8 +238,8 @@ static void a_region_of_roots_is_roots_alone(void **state)
     start_host(s, user_root(), "000");
     start_guest(s, user_root());
     begin_calls(s);
-    assert_ways(user_owner(), s->url, &huge, denied);
-    assert_ways(user_stranger(), s->url, &tiny, denied);
+    assert_refused(s, user_owner(), &huge);
+    assert_refused(s, user_stranger(), &tiny);
     end_calls(s);
 }
 
@@ -286,19 +299,59 @@ static void an_inherited_descriptor_of_another_user_is_refused(void **state)
     assert_exited(status);
 }
 
+/* Whoever connects by himself is given nothing either: what a client hears is its memory. */
+static int knock(void *user)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char byte;
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", (const char *)user);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0)
+        return errno == EACCES ? 0 : 2;
+    return recv(fd, &byte, 1, 0) <= 0 ? 1 : 3;
+}
+
+static void a_socket_gives_nothing_to_another_user(void **state)
+{
+    struct scene *s = *state;
+    start_both(s);
+    begin_calls(s);
+    assert_exited(as_user(user_stranger(), knock, (void *)s->path));
+    int root = as_user(user_root(), knock, (void *)s->path);
+    int owner = as_user(user_owner(), knock, (void *)s->path);
+    end_calls(s);
+    assert_int_equal(WEXITSTATUS(root), 1);  /* let in by the kernel, dropped by the host */
+    assert_int_equal(WEXITSTATUS(owner), 3); /* so that the two above have meant something */
+}
+
+/* The name is right, yet another user's process listens behind it. */
+static void a_socket_at_which_another_user_listens_is_refused(void **state)
+{
+    static const struct verdict listens[] = {{DX_ERR_PERMISSION, " is user "},
+                                             {DX_ERR_PERMISSION, " is user "},
+                                             {DX_ERR_PERMISSION, " is user "}};
+    struct scene *s = *state;
+    const struct user owner = user_owner();
+    start_host(s, user_stranger(), "000");
+    assert_int_equal(chown(s->path, owner.uid, owner.gid), 0);
+    assert_ways(owner, s->url, &tiny, listens);
+    assert_int_equal(chown(s->path, 0, 0), 0);
+    assert_ways(user_root(), s->url, &tiny, listens);
+}
+
 /* An observer. Reports what it finds and, told so, what has been called since. */
 #define OBSERVER_READ_ONLY 'r'
 #define OBSERVER_COUNTS 'n'
 
 /* Every mapping of the region, and there is one, is shared and for reading only. */
-static bool maps_read_only(const char *path)
+static bool maps_read_only(const char *file)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
     char line[512];
     int count = 0;
     bool only = true;
     while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
-        if (strstr(line, path) == NULL)
+        if (strstr(line, file) == NULL)
             continue;
         count++;
         only = only && strstr(line, " r--s ") != NULL;
@@ -330,7 +383,7 @@ static bool cannot_be_made_writable(const struct dx_channel *observer)
            ftruncate(fd, 0) != 0;
 }
 
-static int observe_as_told(const char *url, const char *path)
+static int observe_as_told(const char *url, const char *file)
 {
     struct dx_channel *observer = NULL;
     struct dx_stats stats;
@@ -339,7 +392,7 @@ static int observe_as_told(const char *url, const char *path)
     if (dx_observe(url, &observer) != DX_OK)
         return 100;
     bool sealed =
-        maps_read_only(path) && write_faults(observer) && cannot_be_made_writable(observer);
+        maps_read_only(file) && write_faults(observer) && cannot_be_made_writable(observer);
     child_report(sealed ? OBSERVER_READ_ONLY : 'w');
     while (read(CHILD_COMMANDS, &command, 1) == 1 && command != 'q') {
         if (dx_stats_read(observer, DX_STATS_HOST_CALLERS, &stats) != DX_OK)
@@ -358,7 +411,7 @@ static void an_observer_sees_the_traffic_and_cannot_disturb_it(void **state)
     assert_int_equal(child_hear(&s->third), OBSERVER_READ_ONLY);
     for (int i = 0; i < 3; i++) {
         begin_calls(s);
-        assert_ways(user_stranger(), s->url, &tiny, denied); /* no observer either */
+        assert_refused(s, user_stranger(), &tiny); /* no observer either */
         end_calls(s);
         child_tell(&s->third, 'n');
         assert_int_equal(child_hear(&s->third), OBSERVER_COUNTS);
@@ -377,9 +430,12 @@ static void run_role(int argc, char **argv)
     if (strcmp(argv[1], "observer") != 0)
         return;
     (void)alarm(50);
-    /* What the transports make of a test_path is a file in this folder. */
-    const char *name = strrchr(argv[2], argv[2][0] == 's' ? ':' : '/') + 1;
-    exit(observe_as_told(argv[2], name));
+    const char *file = strrchr(argv[2], strncmp(argv[2], "shm:", 4) == 0 ? ':' : '/') + 1;
+    for (size_t i = 0; i < TRANSPORTS; i++)
+        if (strncmp(argv[2], transports[i].name, strlen(transports[i].name)) == 0 &&
+            transports[i].mapped_as != NULL)
+            file = transports[i].mapped_as;
+    exit(observe_as_told(argv[2], file));
 }
 
 int main(int argc, char **argv)
@@ -394,6 +450,8 @@ int main(int argc, char **argv)
         TRANSPORT_TEST(a_second_host_of_the_same_user_changes_nothing),
         TRANSPORT_TEST(a_guest_that_closes_or_dies_leaves_the_hosts_name),
         TRANSPORT_TEST_OF("shm", an_inherited_descriptor_of_another_user_is_refused),
+        TRANSPORT_TEST_OF("unix", a_socket_gives_nothing_to_another_user),
+        TRANSPORT_TEST_OF("unix", a_socket_at_which_another_user_listens_is_refused),
         TRANSPORT_TEST(an_observer_sees_the_traffic_and_cannot_disturb_it),
     };
     run_role(argc, argv);

@@ -3,14 +3,28 @@
 #ifndef DX_TEST_TRANSPORTS_H
 #define DX_TEST_TRANSPORTS_H
 
+#include <sys/stat.h>
+
 #include "test.h"
 
 struct transport {
     const char *name;
     const char *(*url)(const char *path, char *url); /* into TEST_URL_BYTES */
+    mode_t kind;                                     /* of what stands under the name */
+    const char *mapped_as; /* the region's file in /proc/self/maps; NULL: the name */
 };
 
-static const struct transport transports[] = {{"shm", test_shm_url}, {"file", test_file_url}};
+static inline const char *test_unix_url(const char *path, char *url)
+{
+    (void)snprintf(url, TEST_URL_BYTES, "unix:%s", path);
+    return url;
+}
+
+static const struct transport transports[] = {
+    {"shm", test_shm_url, S_IFREG, NULL},
+    {"file", test_file_url, S_IFREG, NULL},
+    {"unix", test_unix_url, S_IFSOCK, "/memfd:dx"},
+};
 
 #define TRANSPORTS (sizeof transports / sizeof *transports)
 #define TRANSPORT_TESTS_MAX 64
