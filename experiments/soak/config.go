@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"time"
+
+	"dx/experiments/internal/ledger"
+	"dx/go/dx"
+)
+
+// defaultTransport is what -transport is if nobody says.
+const defaultTransport = "shm"
+
+// config is what one invocation does.
+type config struct {
+	duration  time.Duration
+	kills     int
+	calls     uint64
+	faults    float64
+	kinds     []string
+	scribble  bool
+	era       int
+	callers   int
+	payload   int
+	host      string
+	guest     string
+	transport string
+	wait      dx.Wait
+	waitName  string
+	standby   bool
+	hang      time.Duration
+	seed      uint64
+	pin       string
+	out       string
+
+	// For tests: the guest gives one wrong answer, or none any more, from this request on.
+	wrongAt, hangAt uint64
+}
+
+const usage = `soak exchanges verified calls between two processes, and meanwhile kills, stops
+and closes them, and writes garbage into their shared memory.
+
+Every request has a number of its own, and its answer follows from it, so that
+an answer that is wrong, old or somebody else's is found, and a request that is
+handled twice as well. What was sent, answered and handled is written down in
+memory that survives every kill.
+
+  go run ./experiments/soak                      one minute, as it comes
+  go run ./experiments/soak -kills 2000 -calls 100000000
+  go run ./experiments/soak -host c -guest mixed -transport file -faults 10
+  go run -asan ./experiments/soak -scribble -duration 30m -host c -guest mixed
+
+-kills and -calls are goals: it ends when all that were given are reached, and
+-duration, if given, is then the longest time to reach them. Recovery is
+counted from the moment just before the kill is sent to the first verified call
+with the new process; with -standby the new process has been started before and
+waits. Faults come in eras: in each, one side's processes die and the other's
+live through it, which is where leaks are looked for; behind each, both die.
+
+It prints a report and leaves report.json, report.txt, events.jsonl (a line a
+fault) and stderr.txt (what the processes said) in -out. Ctrl-C ends it and
+keeps the report so far.
+Exit code: 0 all right, 1 something was wrong (wrong answers, calls handled
+twice, leaks, no recovery, a goal not reached), 2 wrong flags or a machine that
+cannot do it, 130 interrupted.
+
+Flags:
+`
+
+// parse reads the flags; its errors are for people.
+func parse(args []string, stderr io.Writer) (config, error) {
+	c := config{}
+	fs := flag.NewFlagSet("soak", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		fs.PrintDefaults()
+	}
+	fs.DurationVar(&c.duration, "duration", 0, "how long; 0: a minute, or without limit if there is a goal")
+	fs.IntVar(&c.kills, "kills", 0, "goal: so many kills survived; 0: no goal")
+	fs.Uint64Var(&c.calls, "calls", 0, "goal: so many verified calls; 0: no goal")
+	fs.Float64Var(&c.faults, "faults", 5, "faults a second, at random times; 0: none; each waits for the recovery before")
+	kinds := fs.String("kinds", "kill,stop,close", "which faults: any of kill, stop, close, or none")
+	fs.BoolVar(&c.scribble, "scribble", false, "also write garbage into the region; needs a name or a descriptor, so not with memfd")
+	fs.IntVar(&c.era, "era", 50, "faults that the other side lives through before both die")
+	fs.IntVar(&c.callers, "callers", 4, "callers, each with a slot")
+	fs.IntVar(&c.payload, "payload", 64, "bytes of the largest request and response")
+	fs.StringVar(&c.host, "host", "go", "language of the calling side: go, c, mixed")
+	fs.StringVar(&c.guest, "guest", "go", "language of the answering side: go, c, mixed")
+	fs.StringVar(&c.transport, "transport", defaultTransport, "shm, file, unix")
+	fs.StringVar(&c.waitName, "wait", "balanced", "wait strategy: a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
+	fs.BoolVar(&c.standby, "standby", true, "keep the next process of each side started and waiting")
+	fs.DurationVar(&c.hang, "hang", 10*time.Second, "how long without a call is a hang, and without a recovery none")
+	fs.Uint64Var(&c.seed, "seed", 0, "of the faults; 0: chosen and printed")
+	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
+	fs.StringVar(&c.out, "out", "", "folder of the results; default out/soak-TIME")
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	if fs.NArg() > 0 {
+		return c, fmt.Errorf("argument %q is not a flag; see -h", fs.Arg(0))
+	}
+	if *kinds != "none" {
+		c.kinds = strings.Split(*kinds, ",")
+	}
+	c.choose()
+	if err := c.check(); err != nil {
+		return c, err
+	}
+	var err error
+	if c.wait, err = dx.LoadWait(c.waitName); err != nil {
+		return c, fmt.Errorf("-wait: %w", err)
+	}
+	return c, nil
+}
+
+// choose fills in what was left open.
+func (c *config) choose() {
+	if c.duration == 0 && c.kills == 0 && c.calls == 0 {
+		c.duration = time.Minute
+	}
+	if c.seed == 0 {
+		c.seed = rand.Uint64() >> 16 // short enough to be typed
+	}
+	if c.out == "" {
+		c.out = "out/soak-" + time.Now().Format("20060102-150405")
+	}
+}
+
+func oneOf(flag, value string, allowed ...string) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return fmt.Errorf("-%s %q is none of: %s", flag, value, strings.Join(allowed, ", "))
+}
+
+func (c *config) check() error {
+	err := errors.Join(
+		oneOf("host", c.host, "go", "c", "mixed"),
+		oneOf("guest", c.guest, "go", "c", "mixed"),
+		oneOf("pin", c.pin, "auto", "none"),
+	)
+	for _, kind := range c.kinds {
+		err = errors.Join(err, oneOf("kinds", kind, "kill", "stop", "close"))
+	}
+	if c.transport == "memfd" {
+		return errors.New("-transport memfd: it has no name by which a new host could be found, " +
+			"so a host cannot be restarted; take shm, file or unix")
+	}
+	err = errors.Join(err, oneOf("transport", c.transport, "shm", "file", "unix"))
+	switch {
+	case err != nil:
+		return err
+	case c.duration < 0:
+		return fmt.Errorf("-duration %v: it cannot be negative", c.duration)
+	case c.kills < 0:
+		return fmt.Errorf("-kills %d: it cannot be negative", c.kills)
+	case !(c.faults >= 0 && c.faults <= 1000):
+		return fmt.Errorf("-faults %v: 0 to 1000 a second", c.faults)
+	case c.kills > 0 && (c.faults == 0 || !c.has("kill")):
+		return fmt.Errorf("-kills %d: -faults and -kinds ask for no kill at all", c.kills)
+	case c.era < 1:
+		return fmt.Errorf("-era %d: at least 1 fault", c.era)
+	case c.callers < 1 || c.callers > ledger.CallersMax:
+		return fmt.Errorf("-callers %d: 1 to %d", c.callers, ledger.CallersMax)
+	case c.payload < ledger.LeastBytes || c.payload > 1<<20:
+		return fmt.Errorf("-payload %d: %d to %d bytes", c.payload, ledger.LeastBytes, 1<<20)
+	case c.hang < 100*time.Millisecond:
+		return fmt.Errorf("-hang %v: at least 100ms", c.hang)
+	case runtime.NumCPU() < 2:
+		return fmt.Errorf("this machine lets us use %d CPU: two are needed, one for each side", runtime.NumCPU())
+	}
+	return nil
+}
+
+// has says whether faults of a kind are wanted.
+func (c *config) has(kind string) bool {
+	for _, k := range c.kinds {
+		if k == kind {
+			return true
+		}
+	}
+	return false
+}
