@@ -29,10 +29,11 @@ declare -A step_text=(
     [leftovers]='no shared memory and no process is left by the checks before'
 )
 declare -A step_tools=(
-    [gcc]='gcc cmake make cmocka' [clang]='clang cmake make cmocka' [asan]='gcc cmake make cmocka'
-    [tsan]='gcc cmake make cmocka' [gotest]='cc go' [install]='cc cmake make pkg-config'
+    [gcc]='gcc cmake make cmocka inih' [clang]='clang cmake make cmocka inih'
+    [asan]='gcc cmake make cmocka inih' [tsan]='gcc cmake make cmocka inih'
+    [gotest]='cc go' [install]='cc cmake make pkg-config'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
-    [cppcheck]='cppcheck' [govet]='cc go' [clang-tidy]='clang-tidy cmocka' [pingpong]='cc go'
+    [cppcheck]='cppcheck' [govet]='cc go' [clang-tidy]='clang-tidy cmocka inih' [pingpong]='cc go'
     [leftovers]=''
 )
 
@@ -168,7 +169,7 @@ step_cppcheck() {
 }
 
 cppcheck_with() { # severities file...
-    cppcheck --enable="$1" --inline-suppr --error-exitcode=1 --std=c11 -D_GNU_SOURCE -Ilibdx \
+    cppcheck --enable="$1" --inline-suppr --error-exitcode=1 --std=c11 -D_GNU_SOURCE -DDX_INIH -Ilibdx \
         --quiet "${@:2}"
 }
 
@@ -181,7 +182,7 @@ step_clang-tidy() {
     ln -s "$PWD/libdx" "$TMPDIR/include/dx"
     # The dashes end xargs' own words; the file comes first in each command.
     printf '%s\n' "$files" | xargs -P 2 -I FILE clang-tidy --quiet FILE -- \
-        -std=c11 -D_GNU_SOURCE -Ilibdx -Ilibdx/tests -I"$TMPDIR/include"
+        -std=c11 -D_GNU_SOURCE -DDX_INIH -Ilibdx -Ilibdx/tests -I"$TMPDIR/include"
 }
 
 step_pingpong() {

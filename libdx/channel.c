@@ -40,7 +40,7 @@ dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct 
     if (wait != NULL)
         chosen = *wait;
     else
-        status = dx_wait_preset("balanced", &chosen);
+        status = dx_wait_default(&chosen);
     if (status == DX_OK)
         status = dx_wait_check(&chosen);
     if (status != DX_OK)

@@ -40,7 +40,7 @@ struct dx_config {
     uint32_t guest_slots;       /* slots on which the guest calls, 0 ... DX_SLOTS_MAX - slots */
     size_t request_capacity;    /* bytes a request may have, 0 ... DX_CAPACITY_MAX */
     size_t response_capacity;   /* bytes a response may have, 0 ... DX_CAPACITY_MAX */
-    const struct dx_wait *wait; /* NULL: the preset "balanced"; copied */
+    const struct dx_wait *wait; /* NULL: dx_wait_default; copied */
 };
 #define DX_CONFIG_INIT                                                                             \
     {                                                                                              \
@@ -59,7 +59,7 @@ DX_API dx_status dx_create(const char *url, const struct dx_config *config,
 /*
  * Attaches as the guest. Waits up to timeout_ns (0: do not wait; negative: for ever) for the
  * region to appear, its host to live and a previous guest to be gone, looking once a millisecond.
- * wait may be NULL ("balanced"); it is copied. On failure *out is NULL.
+ * wait may be NULL (dx_wait_default); it is copied. On failure *out is NULL.
  * DX_ERR_NO_PEER (nothing there), _STALE (a dead host's), _GUEST_EXISTS, _NOT_DX, _VERSION,
  * _GEOMETRY, _SHORT, _PERMISSION, _URL, _INVALID, _SYSTEM.
  */

@@ -68,6 +68,20 @@ struct dx_wait {
  */
 DX_API dx_status dx_wait_preset(const char *name, struct dx_wait *wait);
 
+/*
+ * Fills *wait from a preset's name or from a file: lines "key = value" with the fields of struct
+ * dx_wait as keys, in TOML (tuning/balanced.toml is one). A line preset = "NAME" says what the rest
+ * differs from; without it that is "balanced". DX_ERR_INVALID: dx_last_error() names the file, the
+ * line and what is wrong there; *wait is left as it was. Any thread; blocks for the file.
+ */
+DX_API dx_status dx_wait_load(const char *name_or_path, struct dx_wait *wait);
+
+/*
+ * Fills *wait with what is used where none is given: what the environment variable DX_WAIT names,
+ * as for dx_wait_load, or else the preset "balanced".
+ */
+DX_API dx_status dx_wait_default(struct dx_wait *wait);
+
 /* Returns the name of preset i (0, 1, ...) or NULL after the last. */
 DX_API const char *dx_wait_preset_name(unsigned i);
 

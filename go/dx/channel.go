@@ -33,7 +33,7 @@ const (
 
 // Options are what either side may choose for itself.
 type Options struct {
-	Wait *Wait // nil: the preset balanced
+	Wait *Wait // nil: what DefaultWait returns
 	Path Path
 }
 
@@ -130,12 +130,15 @@ func mayChange(err error) bool {
 }
 
 func newChannel(options Options) (*Channel, error) {
-	wait, err := libdx.Preset("balanced")
-	if options.Wait != nil {
-		wait = options.Wait.libdx()
-		err = wait.Check()
+	if options.Wait == nil {
+		wait, err := DefaultWait()
+		if err != nil {
+			return nil, err
+		}
+		options.Wait = &wait
 	}
-	if err != nil {
+	wait := options.Wait.libdx()
+	if err := wait.Check(); err != nil {
 		return nil, err
 	}
 	return &Channel{wait: wait, path: options.Path}, nil

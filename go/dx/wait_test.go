@@ -3,6 +3,7 @@
 package dx
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,5 +58,44 @@ func TestWaitFileChangesItsPreset(t *testing.T) {
 	want.Park = ParkSem
 	if got, err := LoadWait(path); err != nil || got != want {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// C reads the same folder: unit_wait_file.c.
+func TestBothLanguagesReadWaitFilesAlike(t *testing.T) {
+	files, err := filepath.Glob("../../libdx/tests/wait_files/*.toml")
+	if err != nil || len(files) < 16 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		note := strings.TrimPrefix(strings.Split(string(text), "\n")[1], "# ")
+		w, err := LoadWait(path)
+		if strings.HasPrefix(filepath.Base(path), "bad-") {
+			if err == nil || !strings.Contains(err.Error(), path+": "+note+":") {
+				t.Errorf("%s, wrong in %s: %v", path, note, err)
+			}
+			continue
+		}
+		means := fmt.Sprintf("means: %d %d %d %d %d %d %d %d %d %d %d %d", w.SpinMin, w.SpinMax,
+			w.SpinStart, w.SpinInc, w.SpinDec, w.YieldEvery, w.Burst, uint32(w.Relax),
+			uint32(w.Park), uint32(w.Adapt), w.ParkTimeoutNs, w.PollNs)
+		if err != nil || means != note {
+			t.Errorf("%s says %q, read is %q (%v)", path, note, means, err)
+		}
+	}
+}
+
+func TestTheEnvironmentChoosesTheDefault(t *testing.T) {
+	t.Setenv("DX_WAIT", "low-power")
+	if w, err := DefaultWait(); err != nil || w != mustPreset(t, "low-power") {
+		t.Errorf("%+v, %v", w, err)
+	}
+	t.Setenv("DX_WAIT", "low-powr")
+	if _, err := Create("memfd:", Config{}); err == nil || !strings.Contains(err.Error(), "low-powr") {
+		t.Errorf("wrong DX_WAIT: %v", err)
 	}
 }
