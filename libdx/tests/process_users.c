@@ -96,7 +96,7 @@ static void start_both(struct scene *s)
 #define assert_refused(s, user, config)                                                            \
     assert_ways((user), (s)->url, (config), refused((s)->transport, (user)))
 
-#define BURSTS 500 /* 10,000 calls */
+#define BURSTS 200 /* 4,000 calls */
 
 /* Calls whose answers are verified, while others do what they do. */
 static void begin_calls(const struct scene *s)

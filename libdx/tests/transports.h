@@ -33,14 +33,19 @@ struct transport_test {
     const char *name;
     CMUnitTestFunction run;
     const char *only; /* for this transport; NULL: for each */
+    bool files;       /* for those whose region is the file that has the name */
 };
 #define TRANSPORT_TEST(f)                                                                          \
     {                                                                                              \
-#f, f, NULL                                                                                \
+        .name = #f, .run = (f)                                                                     \
     }
-#define TRANSPORT_TEST_OF(only, f)                                                                 \
+#define TRANSPORT_TEST_OF(transport, f)                                                            \
     {                                                                                              \
-#f, f, only                                                                                \
+        .name = #f, .run = (f), .only = (transport)                                                \
+    }
+#define TRANSPORT_TEST_OF_FILES(f)                                                                 \
+    {                                                                                              \
+        .name = #f, .run = (f), .files = true                                                      \
     }
 
 /* setup finds the transport in its state. Returns what cmocka does. */
@@ -55,6 +60,8 @@ static inline int run_transport_tests(const struct transport_test *tests, size_t
         const struct transport *transport = &transports[i / count];
         const struct transport_test *test = &tests[i % count];
         if (test->only != NULL && strcmp(test->only, transport->name) != 0)
+            continue;
+        if (test->files && !S_ISREG(transport->kind))
             continue;
         (void)snprintf(names[used], sizeof names[used], "%s: %s", transport->name, test->name);
         all[used] = (struct CMUnitTest){names[used], test->run, setup, teardown, (void *)transport};

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dx: looks at regions, clears what dead processes left, serves rendezvous. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const struct verb {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+} verbs[] = {
+    {"info", "show a region: its sizes, who lives, what was counted", tool_info},
+    {"rendezvous", "serve memory at a Unix socket for hosts, guests and VMs", tool_rendezvous},
+    {"reset", "clear a region that dead processes left", tool_reset},
+};
+
+static void print_usage(FILE *out)
+{
+    (void)fputs(
+        "dx VERB ...: looks after the shared memory of dx, beside the programs that use it\n\n",
+        out);
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        (void)fprintf(out, "  dx %-11s %s\n", verbs[i].name, verbs[i].summary);
+    (void)fputs(
+        "  dx VERB -h     explain that verb\n"
+        "\n"
+        "URL is what the programs give to dx_create and dx_attach: shm:NAME, file:PATH,\n"
+        "unix:PATH or memfd:N. Only the user whose region it is gets at it; root is another\n"
+        "user, too: become the owner first (setpriv --reuid, su).\n"
+        "\n"
+        "Examples:\n"
+        "  dx info shm:demo          who is there, and how much was called\n"
+        "  dx info -json shm:demo    the same for a program\n"
+        "  dx reset shm:demo         after a crash, if the name is not used again\n"
+        "\n"
+        "Exit codes: 0 done, 1 it failed and the text says why, 2 wrong usage.\n",
+        out);
+}
+
+int tool_parse_url(const struct tool_url_verb *verb, int argc, char **argv, bool *flag,
+                   const char **url)
+{
+    const struct option names[] = {{verb->flag, no_argument, NULL, 'f'},
+                                   {"h", no_argument, NULL, 'h'},
+                                   {"help", no_argument, NULL, 'h'},
+                                   {NULL, 0, NULL, 0}};
+    int option;
+    opterr = 0;
+    while ((option = getopt_long_only(argc, argv, "", names, NULL)) >= 0) {
+        if (option == 'h') {
+            (void)fputs(verb->usage, stdout);
+            return tool_end_output(verb->name);
+        }
+        if (option != 'f') {
+            (void)fprintf(stderr, "dx %s: unknown flag %s; \"dx %s -h\" explains\n", verb->name,
+                          argv[optind - 1], verb->name);
+            return TOOL_USAGE;
+        }
+        *flag = true;
+    }
+    if (optind + 1 != argc) {
+        (void)fprintf(stderr, "dx %s: needs one URL, %d are given; \"dx %s -h\" explains\n",
+                      verb->name, argc - optind, verb->name);
+        return TOOL_USAGE;
+    }
+    *url = argv[optind];
+    return -1;
+}
+
+int tool_fail(const char *verb, dx_status status)
+{
+    const char *detail = dx_last_error();
+    (void)fprintf(stderr, "dx %s: %s\n", verb, *detail != '\0' ? detail : dx_status_string(status));
+    return status == DX_ERR_URL ? TOOL_USAGE : TOOL_FAILED;
+}
+
+int tool_end_output(const char *verb)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return TOOL_OK;
+    (void)fprintf(stderr, "dx %s: standard output cannot be written to\n", verb);
+    return TOOL_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return TOOL_USAGE;
+    }
+    static const char *const help[] = {"-h", "-help", "--help", "help"};
+    for (size_t i = 0; i < sizeof help / sizeof *help; i++) {
+        if (strcmp(argv[1], help[i]) == 0) {
+            print_usage(stdout);
+            return tool_end_output("help");
+        }
+    }
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
+    (void)fprintf(stderr, "dx: no verb is called %s; \"dx -h\" lists them\n", argv[1]);
+    return TOOL_USAGE;
+}

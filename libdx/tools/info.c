@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dx info: shows a region, as an observer that takes no lock and writes nothing. */
+#include <string.h>
+
+#include "../atomic.h"
+#include "../channel.h"
+#include "holder.h"
+#include "report.h"
+#include "tool.h"
+
+static const char usage[] =
+    "dx info [-json] URL\n"
+    "\n"
+    "Shows a region while it is used, or what is left of it, and disturbs nobody: the memory is\n"
+    "mapped for reading only. It says the version and the sizes; of each side whether it is there\n"
+    "(none, initialising, open, closed in good order, dead), its process, its session and its\n"
+    "epoch; which locks are held (host, guest: by a living one; open: what is said of the host is\n"
+    "true); and the counters of dx_stats.h, added up over the callers and over the serving "
+    "threads\n"
+    "of each side.\n"
+    "\n"
+    "  -json    one JSON object, for programs; sessions are hexadecimal text\n"
+    "\n"
+    "If the region cannot be read it says why, who holds it all the same, and what to do.\n"
+    "\n"
+    "Exit codes: 0 shown, 1 the region cannot be read, 2 wrong usage.\n"
+    "\n"
+    "Examples:\n"
+    "  dx info shm:demo\n"
+    "  dx info -json file:/dev/shm/demo | jq .counters.host_callers.calls\n"
+    "  dx info memfd:3 3<>/proc/PID/fd/N    the unnamed region of another process\n";
+
+/* What to call the state of a side, of which its lock is the proof and its line only the word:
+ * that of an earlier life, until this one has begun. */
+static const char *state_of(const struct dx_channel *c, enum dx_side side, bool locked, bool begun)
+{
+    /* A4 <- R4. */
+    uint32_t state = dx_load_acquire(&c->peers[side].state);
+    if (locked && !begun)
+        return "initialising";
+    if (state == DX_PEER_STATE_CLOSED)
+        return "closed";
+    if (locked)
+        return state == DX_PEER_STATE_OPEN ? "open" : "initialising";
+    return state == DX_PEER_STATE_NONE ? "none" : "dead";
+}
+
+static struct peer_report report_peer(const struct dx_channel *c, enum dx_side side, bool locked,
+                                      bool begun)
+{
+    const struct dx_peer_lines *p = &c->peers[side];
+    struct peer_report r = {.state = state_of(c, side, locked, begun), .pid = p->pid};
+    /* Relaxed: for people, and of no common instant. */
+    r.epoch = dx_load_relaxed(&p->epoch);
+    r.slots_used = dx_load_relaxed(&p->slots_used);
+    r.session = dx_load_relaxed(&p->session);
+    return r;
+}
+
+static struct report make_report(const struct dx_channel *c, const char *url)
+{
+    int fd = c->region.fd;
+    struct report r = {.url = url, .version = c->header->version, .geometry = c->geometry};
+    r.open_locked = dx_region_lock_held(fd, DX_LOCK_OPEN);
+    r.host_locked = dx_region_lock_held(fd, DX_LOCK_HOST);
+    r.guest_locked = dx_region_lock_held(fd, DX_LOCK_GUEST);
+    r.peers[DX_HOST] = report_peer(c, DX_HOST, r.host_locked, r.open_locked);
+    r.peers[DX_GUEST] = report_peer(c, DX_GUEST, r.guest_locked, true);
+    for (int of = 0; of < REPORT_STATS; of++)
+        (void)dx_stats_read(c, (enum dx_stats_of)of, &r.stats[of]);
+    return r;
+}
+
+/* What there is to do about it. */
+static const char *advice(dx_status status, bool blank)
+{
+    switch (status) {
+    case DX_ERR_NOT_DX:
+        return blank ? "it is blank: no host has begun there yet"
+                     : "if a host of dx was there, \"dx reset -force\" makes room for another";
+    case DX_ERR_GEOMETRY:
+    case DX_ERR_SHORT:
+        return "\"dx reset\" makes room for a new host, if nobody lives there";
+    case DX_ERR_STALE:
+        return blank ? NULL : "if no host is at work, \"dx reset\" or a new host begins it anew";
+    case DX_ERR_VERSION:
+        return "take the dx of that version";
+    default:
+        return NULL;
+    }
+}
+
+static void explain_lock(int fd, enum dx_lock lock, const char *side)
+{
+    if (dx_region_lock_held(fd, lock)) {
+        char holder[TOOL_HOLDER_BYTES];
+        (void)fprintf(stderr, "  a %s lives: %s\n", side, tool_holder_text(fd, lock, holder));
+    }
+}
+
+/* A region that cannot be read may have living holders. */
+static void explain(const char *text, dx_status status)
+{
+    struct dx_url url;
+    struct dx_region region;
+    if (dx_url_parse(text, &url) != DX_OK)
+        return;
+    static const char zeros[DX_HEADER_BYTES];
+    dx_status opened = dx_region_open(&url, true, &region);
+    bool blank = opened == DX_OK && memcmp(region.base, zeros, sizeof zeros) == 0;
+    if (opened == DX_OK || opened == DX_ERR_SHORT) {
+        explain_lock(region.fd, DX_LOCK_HOST, "host");
+        explain_lock(region.fd, DX_LOCK_GUEST, "guest");
+    }
+    dx_region_close(&region);
+    if (advice(status, blank) != NULL)
+        (void)fprintf(stderr, "  %s\n", advice(status, blank));
+}
+
+int tool_info(int argc, char **argv)
+{
+    static const struct tool_url_verb verb = {"info", usage, "json"};
+    bool json = false;
+    const char *url;
+    int code = tool_parse_url(&verb, argc, argv, &json, &url);
+    if (code >= 0)
+        return code;
+    struct dx_channel *observer;
+    dx_status status = dx_observe(url, &observer);
+    if (status != DX_OK) {
+        code = tool_fail("info", status);
+        explain(url, status);
+        return code;
+    }
+    struct report r = make_report(observer, url);
+    (void)dx_close(observer);
+    (json ? report_print_json : report_print)(&r, stdout);
+    return tool_end_output("info");
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+static const char *const sides[REPORT_SIDES] = {"host", "guest"};
+
+/* By enum dx_stats_of; the second of each is its key for programs. */
+static const char *const kinds[REPORT_STATS][2] = {{"host calls", "host_callers"},
+                                                   {"guest serves", "guest_servers"},
+                                                   {"guest calls", "guest_callers"},
+                                                   {"host serves", "host_servers"}};
+
+/* In the order of interest. */
+static const struct {
+    const char *name;
+    size_t offset;
+} counters[] = {
+#define COUNTER(name)                                                                              \
+    {                                                                                              \
+#name, offsetof(struct dx_stats, name)                                                     \
+    }
+    COUNTER(calls),    COUNTER(request_bytes), COUNTER(response_bytes), COUNTER(errors),
+    COUNTER(timeouts), COUNTER(spin),          COUNTER(yield),          COUNTER(park),
+    COUNTER(parks),    COUNTER(park_ns),       COUNTER(spurious),       COUNTER(rings),
+    COUNTER(rescued),  COUNTER(looks),         COUNTER(yields),         COUNTER(spin_limit),
+#undef COUNTER
+};
+#define COUNTERS (sizeof counters / sizeof *counters)
+
+_Static_assert(COUNTERS == sizeof(struct dx_stats) / sizeof(uint64_t), "every counter is shown");
+
+static uint64_t counter(const struct dx_stats *stats, size_t i)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)stats + counters[i].offset, sizeof value);
+    return value;
+}
+
+static void print_counters(const struct report *r, FILE *out)
+{
+    (void)fprintf(out, "\n%-14s", "");
+    for (size_t kind = 0; kind < REPORT_STATS; kind++)
+        (void)fprintf(out, " %16s", kinds[kind][0]);
+    for (size_t i = 0; i < COUNTERS; i++) {
+        (void)fprintf(out, "\n%-14s", counters[i].name);
+        for (size_t kind = 0; kind < REPORT_STATS; kind++)
+            (void)fprintf(out, " %16" PRIu64, counter(&r->stats[kind], i));
+    }
+    (void)fputc('\n', out);
+}
+
+void report_print(const struct report *r, FILE *out)
+{
+    (void)fprintf(out,
+                  "%s: version %" PRIu32 ".%" PRIu32 ", %" PRIu64 " bytes\n"
+                  "slots: %" PRIu32 " of the host, %" PRIu32 " of the guest; requests up to %zu "
+                  "bytes, responses up to %zu bytes\n\n",
+                  r->url, r->version >> 16, r->version & 0xffffu, r->geometry.region_bytes,
+                  r->geometry.host_slots, r->geometry.guest_slots, r->geometry.request_capacity,
+                  r->geometry.response_capacity);
+    (void)fprintf(out, "%-6s %-12s %10s %9s %10s  %s\n", "peer", "state", "pid", "epoch",
+                  "slots used", "session");
+    for (size_t side = 0; side < REPORT_SIDES; side++) {
+        const struct peer_report *p = &r->peers[side];
+        (void)fprintf(out, "%-6s %-12s %10" PRIu32 " %9" PRIu32 " %10" PRIu32 "  %016" PRIx64 "\n",
+                      sides[side], p->state, p->pid, p->epoch, p->slots_used, p->session);
+    }
+    (void)fprintf(out, "locks: host %s, open %s, guest %s\n", r->host_locked ? "held" : "free",
+                  r->open_locked ? "held" : "free", r->guest_locked ? "held" : "free");
+    print_counters(r, out);
+}
+
+/* Bytes of the character that begins here if it is well-formed UTF-8, else 0. */
+static size_t utf8_bytes(const unsigned char *s)
+{
+    static const struct {
+        unsigned char mask, lead;
+        uint32_t least;
+    } forms[] = {{0x80, 0, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+    for (size_t more = 0; more < 4; more++) {
+        if ((s[0] & forms[more].mask) != forms[more].lead)
+            continue;
+        uint32_t code = s[0] & (unsigned char)~forms[more].mask;
+        for (size_t i = 1; i <= more; i++) {
+            if ((s[i] & 0xc0) != 0x80)
+                return 0;
+            code = code << 6 | (s[i] & 0x3f);
+        }
+        bool surrogate = code >= 0xd800 && code < 0xe000;
+        return code >= forms[more].least && code < 0x110000 && !surrogate ? more + 1 : 0;
+    }
+    return 0;
+}
+
+/* A path may hold any byte but 0. What is no text becomes U+FFFD. */
+static void print_json_string(const char *text, FILE *out)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    (void)fputc('"', out);
+    while (*s != '\0') {
+        size_t bytes = utf8_bytes(s);
+        if (bytes == 0)
+            (void)fputs("\\ufffd", out);
+        else if (*s == '"' || *s == '\\')
+            (void)fprintf(out, "\\%c", *s);
+        else if (*s < 0x20 || *s == 0x7f)
+            (void)fprintf(out, "\\u%04x", *s);
+        else
+            (void)fwrite(s, 1, bytes, out);
+        s += bytes != 0 ? bytes : 1;
+    }
+    (void)fputc('"', out);
+}
+
+static void print_json_peers(const struct report *r, FILE *out)
+{
+    (void)fputs("  \"peers\": {\n", out);
+    for (size_t side = 0; side < REPORT_SIDES; side++) {
+        const struct peer_report *p = &r->peers[side];
+        /* The session is text: many readers of JSON have 53 bits for a number. */
+        (void)fprintf(out,
+                      "    \"%s\": {\"state\": \"%s\", \"pid\": %" PRIu32 ", \"epoch\": %" PRIu32
+                      ", \"slots_used\": %" PRIu32 ", \"session\": \"%016" PRIx64 "\"}%s\n",
+                      sides[side], p->state, p->pid, p->epoch, p->slots_used, p->session,
+                      side + 1 < REPORT_SIDES ? "," : "");
+    }
+    (void)fputs("  },\n", out);
+}
+
+static void print_json_counters(const struct report *r, FILE *out)
+{
+    (void)fputs("  \"counters\": {\n", out);
+    for (size_t kind = 0; kind < REPORT_STATS; kind++) {
+        (void)fprintf(out, "    \"%s\": {", kinds[kind][1]);
+        for (size_t i = 0; i < COUNTERS; i++)
+            (void)fprintf(out, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ", counters[i].name,
+                          counter(&r->stats[kind], i));
+        (void)fprintf(out, "}%s\n", kind + 1 < REPORT_STATS ? "," : "");
+    }
+    (void)fputs("  }\n", out);
+}
+
+static const char *json_bool(bool value)
+{
+    return value ? "true" : "false";
+}
+
+void report_print_json(const struct report *r, FILE *out)
+{
+    (void)fputs("{\n  \"url\": ", out);
+    print_json_string(r->url, out);
+    (void)fprintf(out,
+                  ",\n  \"version\": \"%" PRIu32 ".%" PRIu32 "\",\n"
+                  "  \"region_bytes\": %" PRIu64 ",\n"
+                  "  \"slots\": {\"host\": %" PRIu32 ", \"guest\": %" PRIu32 "},\n"
+                  "  \"request_capacity_bytes\": %zu,\n"
+                  "  \"response_capacity_bytes\": %zu,\n",
+                  r->version >> 16, r->version & 0xffffu, r->geometry.region_bytes,
+                  r->geometry.host_slots, r->geometry.guest_slots, r->geometry.request_capacity,
+                  r->geometry.response_capacity);
+    print_json_peers(r, out);
+    (void)fprintf(out, "  \"locks\": {\"host\": %s, \"open\": %s, \"guest\": %s},\n",
+                  json_bool(r->host_locked), json_bool(r->open_locked), json_bool(r->guest_locked));
+    print_json_counters(r, out);
+    (void)fputs("}\n", out);
+}

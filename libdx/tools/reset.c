@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dx reset: what dead processes left is cleared. A host takes over whatever has the magic of dx by
+ * itself, so that this is for names that nobody uses again, and for damage behind which no
+ * host would believe in a region. Both locks are held meanwhile: nobody lives there, and nobody
+ * begins to.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../error.h"
+#include "../region.h"
+#include "holder.h"
+#include "tool.h"
+
+static const char usage[] =
+    "dx reset [-force] URL\n"
+    "\n"
+    "Clears a region whose host is dead and that no guest holds any more: a name in shm: is\n"
+    "removed, which frees its memory; a file stays, with its size, and is filled with zeros, and "
+    "so\n"
+    "is the memory of a rendezvous. A host may begin there anew. Hosts do not need it after a\n"
+    "crash, they take over what is left; names that nobody uses again do, and damaged regions.\n"
+    "\n"
+    "It changes nothing and says why if a host or a guest lives (with its process), if the name "
+    "is\n"
+    "a symbolic link, or if the file is another user's, open to others, or not dx's.\n"
+    "\n"
+    "  -force   also if the file does not begin as a region of dx does; all else is checked as "
+    "ever\n"
+    "\n"
+    "Exit codes: 0 cleared, 1 refused or failed, 2 wrong usage.\n"
+    "\n"
+    "Examples:\n"
+    "  dx reset shm:demo\n"
+    "  dx reset -force file:/dev/shm/damaged\n";
+
+/* Opened, whatever its size. */
+static dx_status open_any(const struct dx_url *url, struct dx_region *region, uint64_t *bytes)
+{
+    struct stat s;
+    dx_status status = dx_region_open(url, false, region);
+    if (status != DX_OK && (status != DX_ERR_SHORT || region->fd < 0))
+        return status;
+    if (fstat(region->fd, &s) != 0)
+        return dx_fail_errno("%s: cannot be examined", url->path);
+    *bytes = (uint64_t)s.st_size;
+    return DX_OK;
+}
+
+/* Does the name still stand for what was opened? Memory without a name of its own always does. */
+static bool has_its_name(const struct dx_region *region)
+{
+    struct stat by_name;
+    struct stat by_fd;
+    if (region->url.kind != DX_REGION_SHM && region->url.kind != DX_REGION_FILE)
+        return true;
+    return lstat(region->url.path, &by_name) == 0 && fstat(region->fd, &by_fd) == 0 &&
+           by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
+}
+
+/* Both locks, or who has them. */
+static dx_status lock_out(const struct dx_region *region)
+{
+    char holder[TOOL_HOLDER_BYTES];
+    const char *path = region->url.path;
+    if (!dx_region_lock_try(region->fd, DX_LOCK_HOST))
+        return dx_fail(DX_ERR_HOST_EXISTS, "%s: %s is its host; end that one first", path,
+                       tool_holder_text(region->fd, DX_LOCK_HOST, holder));
+    if (!dx_region_guest_is_gone(region->fd))
+        return dx_fail(DX_ERR_GUEST_EXISTS,
+                       "%s: its host is dead, yet %s is still its guest; end that one first", path,
+                       tool_holder_text(region->fd, DX_LOCK_GUEST, holder));
+    return DX_OK;
+}
+
+/* The file that has the name, with both locks. */
+static dx_status open_locked(const struct dx_url *url, struct dx_region *region, uint64_t *bytes)
+{
+    for (;;) {
+        dx_status status = open_any(url, region, bytes);
+        if (status == DX_OK)
+            status = lock_out(region);
+        if (status != DX_OK || has_its_name(region))
+            return status;
+        /* Its last host removed it between our open and our lock. */
+        dx_region_close(region);
+    }
+}
+
+enum content { IS_DX, IS_BLANK, IS_OTHER };
+
+static enum content content_of(const struct dx_region *region)
+{
+    uint64_t magic = 0;
+    static const char zeros[DX_HEADER_BYTES];
+    if (pread(region->fd, &magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
+        (magic == DX_MAGIC || magic == DX_MAGIC_REBUILDING))
+        return IS_DX;
+    return region->base != NULL && memcmp(region->base, zeros, sizeof zeros) == 0 ? IS_BLANK
+                                                                                  : IS_OTHER;
+}
+
+static bool write_zeros(int fd, uint64_t from, uint64_t to)
+{
+    static const char zeros[1 << 16];
+    while (from < to) {
+        size_t chunk = to - from < sizeof zeros ? (size_t)(to - from) : sizeof zeros;
+        ssize_t written = pwrite(fd, zeros, chunk, (off_t)from);
+        if (written <= 0)
+            return false;
+        from += (uint64_t)written;
+    }
+    return true;
+}
+
+/* Whoever dies in here leaves what a host takes over: the mark goes last. */
+static dx_status make_blank(const struct dx_region *region, uint64_t bytes)
+{
+    const uint64_t mark = DX_MAGIC_REBUILDING;
+    if (bytes < DX_HEADER_BYTES)
+        return dx_fail(DX_ERR_SHORT,
+                       "%s: has %" PRIu64 " bytes, a dx region has at least %u: remove it yourself",
+                       region->url.path, bytes, DX_HEADER_BYTES);
+    if (pwrite(region->fd, &mark, sizeof mark, 0) != (ssize_t)sizeof mark ||
+        !write_zeros(region->fd, sizeof mark, bytes) || !write_zeros(region->fd, 0, sizeof mark))
+        return dx_fail_errno("%s: cannot be filled with zeros", region->url.path);
+    return DX_OK;
+}
+
+static dx_status clear(const struct dx_region *region, uint64_t bytes, const char *url, bool force)
+{
+    enum content content = content_of(region);
+    bool named = region->url.kind == DX_REGION_SHM;
+    if (content == IS_BLANK && !named) {
+        (void)printf("%s: begins blank already, %" PRIu64 " bytes\n", url, bytes);
+        return DX_OK;
+    }
+    if (content != IS_DX && !force)
+        return dx_fail(DX_ERR_NOT_DX,
+                       "%s: does not begin as a region of dx and is left as it was; -force if you "
+                       "know that it was one",
+                       region->url.path);
+    if (!named) {
+        dx_status status = make_blank(region, bytes);
+        if (status == DX_OK)
+            (void)printf("%s: is blank again, %" PRIu64 " bytes\n", url, bytes);
+        return status;
+    }
+    if (unlink(region->url.path) != 0)
+        return dx_fail_errno("%s: cannot be removed", region->url.path);
+    (void)printf("%s: removed, %" PRIu64 " bytes\n", url, bytes);
+    return DX_OK;
+}
+
+int tool_reset(int argc, char **argv)
+{
+    static const struct tool_url_verb verb = {"reset", usage, "force"};
+    bool force = false;
+    const char *text;
+    struct dx_url url;
+    struct dx_region region = {.fd = -1};
+    uint64_t bytes = 0;
+    int code = tool_parse_url(&verb, argc, argv, &force, &text);
+    if (code >= 0)
+        return code;
+    dx_status status = dx_url_parse(text, &url);
+    if (status == DX_OK)
+        status = open_locked(&url, &region, &bytes);
+    if (status == DX_OK)
+        status = clear(&region, bytes, text, force);
+    dx_region_close(&region);
+    return status == DX_OK ? tool_end_output("reset") : tool_fail("reset", status);
+}
