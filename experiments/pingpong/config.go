@@ -7,30 +7,21 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
+	"dx/experiments/internal/exchange"
 	"dx/go/dx"
 )
 
 // config is what one invocation measures.
 type config struct {
-	threads   []int
-	payload   int
-	duration  time.Duration
-	runs      int
-	host      string
-	guest     string
-	path      string
-	transport string
-	wait      dx.Wait
-	waitName  string
-	verify    bool
-	pin       string
-	procs     int
-	out       string
+	exchange.Config // but for the number of callers
+	threads         []int
+	runs            int
+	waitName        string
+	out             string
 }
 
 const usage = `pingpong measures how many calls a second two processes exchange through dx.
@@ -96,7 +87,7 @@ func duration(set func(*dx.Wait, int64)) func(*dx.Wait, string) error {
 
 // parse reads the flags; its errors are for people.
 func parse(args []string, stderr io.Writer) (config, error) {
-	c := config{}
+	c := config{Config: exchange.Default()}
 	fs := flag.NewFlagSet("pingpong", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {
@@ -104,17 +95,17 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		fs.PrintDefaults()
 	}
 	threads := fs.String("threads", "1,2,4,8", "callers: a number or a list; goroutines, or threads with -host c")
-	fs.IntVar(&c.payload, "payload", 64, "bytes of each request and each response")
-	fs.DurationVar(&c.duration, "duration", time.Second, "of the throughput part of one run; the latency part takes half as long")
+	fs.IntVar(&c.Payload, "payload", 64, "bytes of each request and each response")
+	fs.DurationVar(&c.Duration, "duration", time.Second, "of the throughput part of one run; the latency part takes half as long")
 	fs.IntVar(&c.runs, "runs", 5, "runs of each number of callers")
-	fs.StringVar(&c.host, "host", "go", "language of the calling side: go, c")
-	fs.StringVar(&c.guest, "guest", "go", "language of the answering side: go, c")
-	fs.StringVar(&c.path, "path", "native", "how Go calls: native, cgo")
-	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket)")
+	fs.StringVar(&c.Host, "host", "go", "language of the calling side: go, c")
+	fs.StringVar(&c.Guest, "guest", "go", "language of the answering side: go, c")
+	fs.StringVar(&c.Path, "path", "native", "how Go calls: native, cgo")
+	fs.StringVar(&c.Transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket)")
 	fs.StringVar(&c.waitName, "wait", "balanced", "wait strategy: a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
-	fs.BoolVar(&c.verify, "verify", false, "check the content of every call")
-	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
-	fs.IntVar(&c.procs, "procs", 0, "GOMAXPROCS of a Go side; 0: the CPUs of its half")
+	fs.BoolVar(&c.Verify, "verify", false, "check the content of every call")
+	fs.StringVar(&c.Pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
+	fs.IntVar(&c.Procs, "procs", 0, "GOMAXPROCS of a Go side; 0: the CPUs of its half")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/pingpong-TIME")
 	overrides := map[string]*string{}
 	for _, f := range waitFlags {
@@ -130,7 +121,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if c.threads, err = parseThreads(*threads); err != nil {
 		return c, err
 	}
-	if c.wait, err = parseWait(c.waitName, overrides); err != nil {
+	if c.Wait, err = parseWait(c.waitName, overrides); err != nil {
 		return c, err
 	}
 	if c.out == "" {
@@ -143,8 +134,8 @@ func parseThreads(text string) ([]int, error) {
 	var threads []int
 	for _, part := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(part))
-		if err != nil || n < 1 || n > 4096 {
-			return nil, fmt.Errorf("-threads %q: %q is no number of callers from 1 to 4096", text, part)
+		if err != nil || n < 1 || n > exchange.ThreadsMax {
+			return nil, fmt.Errorf("-threads %q: %q is no number of callers from 1 to %d", text, part, exchange.ThreadsMax)
 		}
 		threads = append(threads, n)
 	}
@@ -172,43 +163,29 @@ func parseWait(name string, overrides map[string]*string) (dx.Wait, error) {
 	if *overrides["spin-min"] == "" {
 		w.SpinMin = min(w.SpinMin, w.SpinMax, w.SpinStart)
 	}
-	return w, w.Check()
+	return w, nil
 }
 
-func oneOf(flag, value string, allowed ...string) error {
-	for _, a := range allowed {
-		if value == a {
-			return nil
-		}
-	}
-	return fmt.Errorf("-%s %q is none of: %s", flag, value, strings.Join(allowed, ", "))
+// of is what is measured with one number of callers.
+func (c config) of(threads int) exchange.Config {
+	cell := c.Config
+	cell.Threads = threads
+	cell.Dir = c.out
+	return cell
 }
 
 func (c config) check() error {
-	err := errors.Join(
-		oneOf("host", c.host, "go", "c"),
-		oneOf("guest", c.guest, "go", "c"),
-		oneOf("path", c.path, "native", "cgo"),
-		oneOf("transport", c.transport, "memfd", "shm", "file", "unix"),
-		oneOf("pin", c.pin, "auto", "none"),
-	)
-	switch {
-	case err != nil:
-		return err
-	case c.payload < 0 || c.payload > 1<<20:
-		return fmt.Errorf("-payload %d: 0 to %d bytes", c.payload, 1<<20)
-	case c.verify && c.payload < 8:
-		return fmt.Errorf("-verify with -payload %d: at least 8 bytes are needed to tell calls apart", c.payload)
-	case c.duration < 10*time.Millisecond || c.duration > time.Hour:
-		return fmt.Errorf("-duration %v: 10ms to 1h", c.duration)
-	case c.runs < 1 || c.runs > 10000:
+	if c.runs < 1 || c.runs > 10000 {
 		return fmt.Errorf("-runs %d: 1 to 10000", c.runs)
-	case c.procs < 0 || c.procs > 1024:
-		return fmt.Errorf("-procs %d: 0 (by itself) to 1024", c.procs)
-	case c.path == "cgo" && c.host == "c" && c.guest == "c":
-		return errors.New("-path cgo is about a Go side, but both sides are C")
-	case runtime.NumCPU() < 2:
-		return fmt.Errorf("this machine lets us use %d CPU: two are needed, one for each side", runtime.NumCPU())
 	}
-	return nil
+	for _, threads := range c.threads {
+		err := c.of(threads).Check()
+		if field, ok := errors.AsType[*exchange.FieldError](err); ok {
+			return fmt.Errorf("-%w", field)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return exchange.CheckMachine()
 }

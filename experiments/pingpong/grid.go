@@ -5,14 +5,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"dx/experiments/internal/chart"
 	"dx/experiments/internal/env"
+	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
 )
@@ -34,13 +33,14 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 	for run := 1; run <= c.runs; run++ {
 		for _, threads := range c.threads {
 			bar.Describe(fmt.Sprintf("run %d of %d, %d callers", run, c.runs, threads))
-			cell, err := runCell(ctx, c, threads)
+			cell, err := exchange.Measure(ctx, c.of(threads))
 			if err != nil {
 				if ctx.Err() != nil {
 					return cells, nil
 				}
 				return cells, fmt.Errorf("%d callers, run %d: %w", threads, run, err)
 			}
+			cell.Experiment = "pingpong"
 			cell.Run = run
 			cell.EnvCommit = e.Commit()
 			if err := w.Write(cell); err != nil {
@@ -51,44 +51,6 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 		}
 	}
 	return cells, nil
-}
-
-// runCell starts host and guest, measures one run and ends both.
-func runCell(ctx context.Context, c config, threads int) (cell result.Cell, err error) {
-	cpus, err := chooseCPUs(c)
-	if err != nil {
-		return cell, err
-	}
-	defer cpus.restore()
-	host, err := openHost(c, threads)
-	if err != nil {
-		return cell, err
-	}
-	guest, err := startGuest(ctx, c, host, cpus)
-	defer func() {
-		// In this order: the guest goes when its host has closed.
-		host.stop()
-		closeErr := host.close()
-		if guest != nil {
-			closeErr = errors.Join(closeErr, guest.end())
-		}
-		if err == nil {
-			err = closeErr
-		}
-	}()
-	if err != nil {
-		return cell, err
-	}
-	unwatch := context.AfterFunc(ctx, host.stop)
-	defer unwatch()
-	if err := host.open(c.payload, c.verify); err != nil {
-		return cell, err
-	}
-	began := time.Now().UTC()
-	m := measurement{c: c, host: host, guest: guest, cpus: cpus, threads: threads}
-	cell, err = m.run(ctx)
-	cell.Time = began
-	return cell, err
 }
 
 // report prints the table and writes table, chart and environment.

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"dx/experiments/internal/env"
+	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/result"
 )
 
@@ -26,8 +27,8 @@ const (
 )
 
 func main() {
-	if isGuest() {
-		os.Exit(guestMain())
+	if exchange.IsGuest() {
+		os.Exit(exchange.GuestMain())
 	}
 	c, err := parse(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {

@@ -3,21 +3,18 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
+	"dx/experiments/internal/exchange"
 	"dx/go/dx"
 )
 
 // TestMain lets the test program be the guest that it starts.
 func TestMain(m *testing.M) {
-	if isGuest() {
-		os.Exit(guestMain())
+	if exchange.IsGuest() {
+		os.Exit(exchange.GuestMain())
 	}
 	os.Exit(m.Run())
 }
@@ -29,89 +26,6 @@ func testConfig(t *testing.T, args ...string) config {
 		t.Fatal(err)
 	}
 	return c
-}
-
-func TestEveryPairOfLanguagesExchangesVerifiedCalls(t *testing.T) {
-	for _, transport := range []string{"memfd", "shm", "file", "unix"} {
-		for _, pair := range [][]string{
-			{"-host", "c", "-guest", "c"},
-			{"-host", "c", "-guest", "go"},
-			{"-host", "go", "-guest", "c"},
-			{"-host", "go", "-guest", "go"},
-			{"-host", "go", "-guest", "go", "-path", "cgo"},
-			{"-host", "c", "-guest", "go", "-path", "cgo"},
-		} {
-			t.Run(transport+" "+strings.Join(pair, " "), func(t *testing.T) {
-				c := testConfig(t, append(pair, "-verify", "-transport", transport, "-payload", "61")...)
-				cell, err := runCell(context.Background(), c, 3)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if cell.Errors != 0 || cell.VerifyFailures != 0 || !cell.Verified || cell.Ops == 0 ||
-					cell.FloorRTTNs == nil || cell.BareRTTNs == nil || cell.RTTSamples == 0 {
-					t.Errorf("%+v", cell)
-				}
-			})
-		}
-	}
-}
-
-func TestEveryWaitStrategyExchangesVerifiedCalls(t *testing.T) {
-	for _, wait := range [][]string{
-		{"-wait", "latency"}, {"-wait", "balanced"}, {"-wait", "throughput"}, {"-wait", "low-power"},
-		{"-park", "sem"}, {"-park", "poll"}, {"-park", "never"},
-		{"-spin-max", "0"}, {"-spin-max", "0", "-park", "sem"},
-		{"-relax", "none"}, {"-adapt", "cost"}, {"-adapt", "off", "-yield-every", "0"},
-	} {
-		for _, side := range []string{"go", "c"} {
-			t.Run(side+strings.Join(wait, " "), func(t *testing.T) {
-				c := testConfig(t, append(wait, "-verify", "-host", side, "-guest", side)...)
-				cell, err := runCell(context.Background(), c, 2)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if cell.Errors != 0 || cell.VerifyFailures != 0 || cell.Ops == 0 {
-					t.Errorf("%+v", cell)
-				}
-			})
-		}
-	}
-}
-
-// A guest that says how long its answer is but never writes it must be found.
-func TestVerificationFindsAnAnswerThatWasNeverCopied(t *testing.T) {
-	c := testConfig(t, "-verify")
-	host, err := openHost(c, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	guest, err := dx.Attach(context.Background(), fmt.Sprintf("memfd:%d", host.fd()), dx.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- guest.Serve(context.Background(), dx.HandlerFunc(
-			func(q *dx.Request, _ []byte) (int, int32) { return len(q.Data), 0 }))
-	}()
-	if err := host.open(c.payload, true); err != nil {
-		t.Fatal(err)
-	}
-	s, err := host.slice(10*time.Millisecond, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	calls := s.calls[0] + s.calls[1]
-	if calls == 0 || s.verifyFailures != calls {
-		t.Errorf("%d calls, %d found wrong", calls, s.verifyFailures)
-	}
-	if err := host.close(); err != nil {
-		t.Error(err)
-	}
-	if err := <-ended; !errors.Is(err, dx.ErrPeerClosed) {
-		t.Error(err)
-	}
-	_ = guest.Close()
 }
 
 func TestWrongFlagsAreNamed(t *testing.T) {
@@ -149,8 +63,8 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 
 func TestSingleWaitFlagsChangeTheStrategy(t *testing.T) {
 	c := testConfig(t, "-wait", "latency", "-park", "sem", "-spin-max", "10", "-poll", "1ms")
-	if c.wait.Park != dx.ParkSem || c.wait.SpinMax != 10 || c.wait.SpinStart != 10 ||
-		c.wait.PollNs != 1e6 || c.wait.YieldEvery != 64 {
-		t.Errorf("%+v", c.wait)
+	if c.Wait.Park != dx.ParkSem || c.Wait.SpinMax != 10 || c.Wait.SpinStart != 10 ||
+		c.Wait.PollNs != 1e6 || c.Wait.YieldEvery != 64 {
+		t.Errorf("%+v", c.Wait)
 	}
 }

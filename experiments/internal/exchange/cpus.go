@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package exchange
 
 import "dx/experiments/internal/affinity"
 
@@ -12,10 +12,10 @@ type placement struct {
 
 // chooseCPUs halves the CPUs that we may use and, unless told not to, puts this
 // process on the host's half. restore undoes it.
-func chooseCPUs(c config) (placement, error) {
+func chooseCPUs(c Config) (placement, error) {
 	halves, err := affinity.Split()
 	p := placement{Halves: halves}
-	if err != nil || c.pin == "none" {
+	if err != nil || c.Pin == "none" {
 		return p, err
 	}
 	p.pinned = true

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package exchange
 
 import (
 	"context"
@@ -26,7 +26,7 @@ const (
 )
 
 // guestEnv makes this program a guest: it holds a guestConfig.
-const guestEnv = "DX_PINGPONG_GUEST"
+const guestEnv = "DX_EXCHANGE_GUEST"
 
 // guestConfig is what the parent tells its guest.
 type guestConfig struct {
@@ -39,15 +39,17 @@ type guestConfig struct {
 	Wait    dx.Wait
 }
 
-func isGuest() bool { return os.Getenv(guestEnv) != "" }
+// IsGuest says whether this process was started as a guest: main then calls
+// GuestMain and nothing else.
+func IsGuest() bool { return os.Getenv(guestEnv) != "" }
 
-// guestMain is the guest process: it says "ready" on standard output and serves
-// until the host closes.
-func guestMain() int {
+// GuestMain is the guest process: it says "ready" on standard output and serves
+// until the host closes. It returns the exit code.
+func GuestMain() int {
 	signal.Ignore(os.Interrupt) // the parent ends us
 	if err := guestRun(); err != nil {
-		fmt.Fprintln(os.Stderr, "pingpong guest:", err)
-		return exitFailed
+		fmt.Fprintln(os.Stderr, "guest:", err)
+		return 1
 	}
 	return 0
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package exchange
 
 import (
 	"bufio"
@@ -24,8 +24,8 @@ type guestProcess struct {
 }
 
 // startGuest starts the guest and waits until it says that it is ready.
-func startGuest(ctx context.Context, c config, host load, cpus placement) (*guestProcess, error) {
-	g := guestConfig{Lang: c.guest, Path: c.path, Payload: c.payload, Wait: c.wait,
+func startGuest(ctx context.Context, c Config, host load, cpus placement) (*guestProcess, error) {
+	g := guestConfig{Lang: c.Guest, Path: c.Path, Payload: c.Payload, Wait: c.Wait,
 		Procs: procs(c, cpus.Guest)}
 	if cpus.pinned {
 		g.CPUs = cpus.Guest
@@ -36,7 +36,7 @@ func startGuest(ctx context.Context, c config, host load, cpus placement) (*gues
 	}
 	cmd := exec.Command(self)
 	g.URL = host.url()
-	if c.transport == "memfd" {
+	if c.Transport == "memfd" {
 		// The child needs a descriptor of its own number; ExtraFiles begin at 3.
 		fd, err := unix.FcntlInt(uintptr(host.fd()), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
@@ -133,9 +133,9 @@ func (p *guestProcess) end() error {
 }
 
 // procs is GOMAXPROCS for a side.
-func procs(c config, cpus []int) int {
-	if c.procs > 0 {
-		return c.procs
+func procs(c Config, cpus []int) int {
+	if c.Procs > 0 {
+		return c.Procs
 	}
 	return len(cpus)
 }

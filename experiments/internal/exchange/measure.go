@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package exchange
 
 import (
 	"context"
@@ -24,13 +24,12 @@ const (
 	warmupTime = 100 * time.Millisecond
 )
 
-// measurement is one run with one number of callers.
+// measurement is one run of one configuration.
 type measurement struct {
-	c       config
-	host    load
-	guest   *guestProcess
-	cpus    placement
-	threads int
+	c     Config
+	host  load
+	guest *guestProcess
+	cpus  placement
 
 	calls          []uint64
 	elapsed        time.Duration
@@ -66,20 +65,20 @@ func (m *meanRTT) value() *float64 {
 // latency of every call.
 func (m *measurement) run(ctx context.Context) (result.Cell, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(m.c, m.cpus.Host)))
-	m.calls = make([]uint64, m.threads)
+	m.calls = make([]uint64, m.c.Threads)
 	m.latency = stat.NewLatency()
 	if _, err := m.host.slice(warmupTime, false); err != nil {
 		return result.Cell{}, err
 	}
 	hostBefore, guestBefore := m.host.stats(dx.HostCallers), m.host.stats(dx.GuestServers)
-	if err := m.part(ctx, m.c.duration, m.throughput); err != nil {
+	if err := m.part(ctx, m.c.Duration, m.throughput); err != nil {
 		return result.Cell{}, err
 	}
 	waits := result.Waits{
 		Host:  counted(hostBefore, m.host.stats(dx.HostCallers)),
 		Guest: counted(guestBefore, m.host.stats(dx.GuestServers)),
 	}
-	if err := m.part(ctx, m.c.duration/2, m.latencies); err != nil {
+	if err := m.part(ctx, m.c.Duration/2, m.latencies); err != nil {
 		return result.Cell{}, err
 	}
 	if m.dropped > 0 {
@@ -118,7 +117,7 @@ func (m *measurement) floors() error {
 		return err
 	}
 	m.floorNs.add(line)
-	loop, err := floor.Measure(m.cpus.Host[0], m.cpus.Guest[0], m.c.payload, floorTime)
+	loop, err := floor.Measure(m.cpus.Host[0], m.cpus.Guest[0], m.c.Payload, floorTime)
 	if err != nil {
 		return err
 	}
@@ -193,14 +192,14 @@ func counted(before, after dx.Stats) *result.WaitCounts {
 
 func (m *measurement) cell(waits result.Waits) result.Cell {
 	cell := result.Cell{
-		Experiment: "pingpong", Threads: m.threads, PayloadBytes: m.c.payload,
-		Host: m.c.host, Guest: m.c.guest, Path: m.c.path, Transport: m.c.transport,
+		Threads: m.c.Threads, PayloadBytes: m.c.Payload,
+		Host: m.c.Host, Guest: m.c.Guest, Path: m.c.Path, Transport: m.c.Transport,
 		ElapsedNs: int64(m.elapsed), FloorRTTNs: m.floorNs.value(), BareRTTNs: m.bareNs.value(),
-		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.verify,
-		VerifyFailures: m.verifyFailures, Waits: waits, Wait: m.c.wait,
+		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.Verify,
+		VerifyFailures: m.verifyFailures, Waits: waits, Wait: m.c.Wait,
 		Pinning: m.cpus.String(),
 	}
-	if m.c.host == "c" && m.c.guest == "c" {
+	if m.c.Host == "c" && m.c.Guest == "c" {
 		cell.Path = "c"
 	} else {
 		cell.Procs = procs(m.c, m.cpus.Host)

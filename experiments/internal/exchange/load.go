@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package exchange
 
 import (
 	"context"
@@ -45,31 +45,31 @@ type load interface {
 }
 
 // openHost creates the region.
-func openHost(c config, threads int) (load, error) {
+func openHost(c Config) (load, error) {
 	url := "memfd:"
-	switch c.transport {
+	switch c.Transport {
 	case "shm":
-		url = fmt.Sprintf("shm:dx-pingpong-%d", os.Getpid())
+		url = fmt.Sprintf("shm:dx-exchange-%d", os.Getpid())
 	case "file":
-		url = "file:" + filepath.Join(c.out, "region")
+		url = "file:" + filepath.Join(c.Dir, "region")
 	case "unix":
-		url = "unix:" + filepath.Join(c.out, "rendezvous")
+		url = "unix:" + filepath.Join(c.Dir, "rendezvous")
 	}
-	if c.host == "c" {
-		wait, err := c.wait.Raw()
+	if c.Host == "c" {
+		wait, err := c.Wait.Raw()
 		if err != nil {
 			return nil, err
 		}
-		h, err := cload.Create(url, threads, c.payload, &wait)
-		return &cLoad{h, url, threads}, err
+		h, err := cload.Create(url, c.Threads, c.Payload, &wait)
+		return &cLoad{h, url, c.Threads}, err
 	}
 	path := dx.PathNative
-	if c.path == "cgo" {
+	if c.Path == "cgo" {
 		path = dx.PathCgo
 	}
-	ch, err := dx.Create(url, dx.Config{Slots: threads, RequestBytes: c.payload,
-		ResponseBytes: c.payload, Options: dx.Options{Wait: &c.wait, Path: path}})
-	return &goLoad{ch: ch, where: url, threads: threads}, err
+	ch, err := dx.Create(url, dx.Config{Slots: c.Threads, RequestBytes: c.Payload,
+		ResponseBytes: c.Payload, Options: dx.Options{Wait: &c.Wait, Path: path}})
+	return &goLoad{ch: ch, where: url, threads: c.Threads}, err
 }
 
 // goLoad calls from goroutines.

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package exchange measures calls between two processes: this one, and a guest
+// that it starts from the same program. It is what pingpong, sweep and whatever
+// searches for settings have in common.
+//
+// A program that uses it begins its main, and the TestMain of its tests, with
+//
+//	if exchange.IsGuest() {
+//		os.Exit(exchange.GuestMain())
+//	}
+package exchange
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"dx/go/dx"
+)
+
+// Config is one configuration: one cell of a grid. Begin with Default.
+type Config struct {
+	Threads   int           // callers: goroutines, or threads of a host in C
+	Payload   int           // bytes of each request and each response
+	Duration  time.Duration // of the throughput part; the latency part takes half as long
+	Host      string        // language of the calling side: go, c
+	Guest     string        // language of the answering side: go, c
+	Path      string        // how Go calls: native, cgo
+	Transport string        // memfd, shm, file, unix
+	Wait      dx.Wait       // of both sides
+	Verify    bool          // check the content of every call
+	Pin       string        // auto gives each side its half of the CPUs, none does not
+	Procs     int           // GOMAXPROCS of a Go side; 0: the CPUs of its half
+	Dir       string        // an existing folder for the region of file and unix
+}
+
+// Bounds of a Config.
+const (
+	ThreadsMax  = 4096
+	PayloadMax  = 1 << 20
+	DurationMin = 10 * time.Millisecond
+	DurationMax = time.Hour
+	ProcsMax    = 1024
+)
+
+// Default returns one caller with the balanced strategy, both sides in Go.
+func Default() Config {
+	wait, err := dx.Preset("balanced")
+	if err != nil {
+		panic(err) // cannot be: the library has it
+	}
+	return Config{Threads: 1, Payload: 64, Duration: time.Second, Host: "go", Guest: "go",
+		Path: "native", Transport: "memfd", Wait: wait, Pin: "auto"}
+}
+
+// A FieldError says which field of a Config cannot be, by its name in flags and
+// files.
+type FieldError struct {
+	Field, Text string
+}
+
+func (e *FieldError) Error() string { return e.Field + " " + e.Text }
+
+func wrong(field, format string, args ...any) error {
+	return &FieldError{field, fmt.Sprintf(format, args...)}
+}
+
+func oneOf(field, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return wrong(field, "%q is none of: %s", value, strings.Join(allowed, ", "))
+}
+
+// Check returns a FieldError for the first field that cannot be, and the error
+// of the library for a wait strategy that cannot.
+func (c Config) Check() error {
+	for _, err := range []error{
+		oneOf("host", c.Host, "go", "c"),
+		oneOf("guest", c.Guest, "go", "c"),
+		oneOf("path", c.Path, "native", "cgo"),
+		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix"),
+		oneOf("pin", c.Pin, "auto", "none"),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.Threads < 1 || c.Threads > ThreadsMax:
+		return wrong("threads", "%d: 1 to %d", c.Threads, ThreadsMax)
+	case c.Payload < 0 || c.Payload > PayloadMax:
+		return wrong("payload", "%d: 0 to %d bytes", c.Payload, PayloadMax)
+	case c.Verify && c.Payload < 8:
+		return wrong("verify", "with a payload of %d: at least 8 bytes are needed to tell calls apart", c.Payload)
+	case c.Duration < DurationMin || c.Duration > DurationMax:
+		return wrong("duration", "%v: 10ms to 1h", c.Duration)
+	case c.Procs < 0 || c.Procs > ProcsMax:
+		return wrong("procs", "%d: 0 (by itself) to %d", c.Procs, ProcsMax)
+	case c.Path == "cgo" && c.noGo():
+		return wrong("path", "cgo is about a Go side, but both sides are C")
+	case c.Wait.Park.String() == "doorbell" && c.Transport != "unix":
+		return wrong("park", "doorbell needs the transport unix, not %s", c.Transport)
+	}
+	return c.Wait.Check()
+}
+
+// noGo says that both sides are C.
+func (c Config) noGo() bool { return c.Host == "c" && c.Guest == "c" }
+
+// CheckMachine says whether this machine can measure anything.
+func CheckMachine() error {
+	if runtime.NumCPU() < 2 {
+		return errors.New("this machine lets us use 1 CPU: two are needed, one for each side")
+	}
+	return nil
+}

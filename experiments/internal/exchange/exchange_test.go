@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"dx/experiments/internal/result"
+	"dx/go/dx"
+)
+
+// TestMain lets the test program be the guest that it starts.
+func TestMain(m *testing.M) {
+	if IsGuest() {
+		os.Exit(GuestMain())
+	}
+	os.Exit(m.Run())
+}
+
+// testConfig is two callers, shortly and verified.
+func testConfig(t *testing.T, change func(*Config)) Config {
+	t.Helper()
+	c := Default()
+	c.Threads, c.Duration, c.Verify, c.Dir = 2, 20*time.Millisecond, true, t.TempDir()
+	change(&c)
+	return c
+}
+
+func mustMeasure(t *testing.T, c Config) result.Cell {
+	t.Helper()
+	cell, err := Measure(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cell
+}
+
+func TestEveryPairOfLanguagesExchangesVerifiedCalls(t *testing.T) {
+	for _, transport := range []string{"memfd", "shm", "file", "unix"} {
+		for _, pair := range []struct{ host, guest, path string }{
+			{"c", "c", "native"},
+			{"c", "go", "native"},
+			{"go", "c", "native"},
+			{"go", "go", "native"},
+			{"go", "go", "cgo"},
+			{"c", "go", "cgo"},
+		} {
+			t.Run(fmt.Sprint(transport, pair), func(t *testing.T) {
+				cell := mustMeasure(t, testConfig(t, func(c *Config) {
+					c.Host, c.Guest, c.Path = pair.host, pair.guest, pair.path
+					c.Threads, c.Transport, c.Payload = 3, transport, 61
+				}))
+				if cell.Errors != 0 || cell.VerifyFailures != 0 || !cell.Verified || cell.Ops == 0 ||
+					cell.FloorRTTNs == nil || cell.BareRTTNs == nil || cell.RTTSamples == 0 {
+					t.Errorf("%+v", cell)
+				}
+			})
+		}
+	}
+}
+
+func TestEveryWaitStrategyExchangesVerifiedCalls(t *testing.T) {
+	preset := func(name string) func(*dx.Wait) {
+		return func(w *dx.Wait) {
+			var err error
+			if *w, err = dx.Preset(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	noSpin := func(w *dx.Wait) { w.SpinMin, w.SpinMax, w.SpinStart = 0, 0, 0 }
+	for name, change := range map[string]func(*dx.Wait){
+		"latency": preset("latency"), "balanced": preset("balanced"),
+		"throughput": preset("throughput"), "low-power": preset("low-power"),
+		"sem":             func(w *dx.Wait) { w.Park = dx.ParkSem },
+		"poll":            func(w *dx.Wait) { w.Park = dx.ParkPoll },
+		"never":           func(w *dx.Wait) { w.Park = dx.ParkNever },
+		"no spin":         noSpin,
+		"no spin, sem":    func(w *dx.Wait) { noSpin(w); w.Park = dx.ParkSem },
+		"no relax":        func(w *dx.Wait) { w.Relax = dx.RelaxNone },
+		"cost":            func(w *dx.Wait) { w.Adapt = dx.AdaptCost },
+		"fixed, no yield": func(w *dx.Wait) { w.Adapt, w.YieldEvery = dx.AdaptOff, 0 },
+	} {
+		for _, side := range []string{"go", "c"} {
+			t.Run(side+" "+name, func(t *testing.T) {
+				cell := mustMeasure(t, testConfig(t, func(c *Config) {
+					c.Host, c.Guest = side, side
+					change(&c.Wait)
+				}))
+				if cell.Errors != 0 || cell.VerifyFailures != 0 || cell.Ops == 0 {
+					t.Errorf("%+v", cell)
+				}
+			})
+		}
+	}
+}
+
+// A guest that says how long its answer is but never writes it must be found.
+func TestVerificationFindsAnAnswerThatWasNeverCopied(t *testing.T) {
+	c := testConfig(t, func(*Config) {})
+	host, err := openHost(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest, err := dx.Attach(context.Background(), fmt.Sprintf("memfd:%d", host.fd()), dx.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- guest.Serve(context.Background(), dx.HandlerFunc(
+			func(q *dx.Request, _ []byte) (int, int32) { return len(q.Data), 0 }))
+	}()
+	if err := host.open(c.Payload, true); err != nil {
+		t.Fatal(err)
+	}
+	s, err := host.slice(10*time.Millisecond, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := s.calls[0] + s.calls[1]
+	if calls == 0 || s.verifyFailures != calls {
+		t.Errorf("%d calls, %d found wrong", calls, s.verifyFailures)
+	}
+	if err := host.close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, dx.ErrPeerClosed) {
+		t.Error(err)
+	}
+	_ = guest.Close()
+}
+
+func TestImpossibleConfigurationsNameTheirField(t *testing.T) {
+	for _, wrong := range []struct {
+		field  string
+		change func(*Config)
+	}{
+		{"threads", func(c *Config) { c.Threads = 0 }},
+		{"payload", func(c *Config) { c.Payload = PayloadMax + 1 }},
+		{"verify", func(c *Config) { c.Payload = 7 }},
+		{"duration", func(c *Config) { c.Duration = 1 }},
+		{"host", func(c *Config) { c.Host = "rust" }},
+		{"guest", func(c *Config) { c.Guest = "" }},
+		{"path", func(c *Config) { c.Path = "fast" }},
+		{"path", func(c *Config) { c.Host, c.Guest, c.Path = "c", "c", "cgo" }},
+		{"transport", func(c *Config) { c.Transport = "tcp" }},
+		{"pin", func(c *Config) { c.Pin = "yes" }},
+		{"procs", func(c *Config) { c.Procs = -1 }},
+		{"park", func(c *Config) { c.Wait.Park = 4 }},
+	} {
+		err := testConfig(t, wrong.change).Check()
+		if field, ok := errors.AsType[*FieldError](err); !ok || field.Field != wrong.field {
+			t.Errorf("%s: %v", wrong.field, err)
+		}
+	}
+	if err := testConfig(t, func(c *Config) { c.Wait.SpinMax = 2e9 }).Check(); err == nil {
+		t.Error("a wait strategy that cannot be passes")
+	}
+}
