@@ -7,6 +7,7 @@
 #include "channel.h"
 #include "clock.h"
 #include "error.h"
+#include "fault.h"
 #include "link.h"
 
 #define ATTACH_LOOK_NS 1000000
@@ -65,6 +66,7 @@ static dx_status lock_as_guest(struct dx_channel *c)
     }
     if (!dx_region_lock_try(fd, DX_LOCK_GUEST))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", c->region.url.path);
+    DX_FAULT(GUEST_LOCKED);
     return DX_OK;
 }
 
@@ -138,6 +140,7 @@ dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout
         dx_channel_destroy(c);
         return status;
     }
+    DX_FAULT(GUEST_CHECKED);
     dx_session_begin_guest(c);
     status = dx_channel_start(c);
     if (status != DX_OK) {

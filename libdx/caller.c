@@ -7,6 +7,7 @@
 #include "atomic.h"
 #include "clock.h"
 #include "error.h"
+#include "fault.h"
 #include "slot.h"
 
 /* The one value of the server's word that we wait for. */
@@ -66,6 +67,7 @@ static dx_status get_ready(struct dx_caller *c, int64_t *timeout_ns)
                                    : dx_word(c->epoch, DX_SERVER_READY, 0);
     if (!look(c)) {
         ring_server(c);
+        DX_FAULT(READINESS_AWAITED);
         int64_t deadline = dx_clock_deadline(dx_clock_ns(), *timeout_ns);
         dx_status status = wait_on(c, 0, *timeout_ns);
         if (status == DX_ERR_TIMEOUT && dx_channel_peer(c->channel) == DX_PEER_NONE)
@@ -89,7 +91,9 @@ static void abandon(struct dx_caller *c)
     c->ready = false;
     c->book.abandoned = true;
     dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_ABANDONED, c->sequence));
+    DX_FAULT(CALL_ABANDONED);
     ring_server(c);
+    DX_FAULT(ABANDON_RUNG);
 }
 
 static dx_status result_status(uint32_t result)
@@ -113,6 +117,7 @@ static dx_status result_status(uint32_t result)
 /* Reads the answer, each field once, and judges it: the server is not trusted. */
 static inline dx_status take_answer(struct dx_caller *c, size_t request_bytes)
 {
+    DX_FAULT(ANSWER_SEEN);
     /* Relaxed: the acquire of the server's word ordered them. */
     size_t bytes = dx_load_relaxed(&c->server->response_bytes);
     int32_t status = dx_load_relaxed(&c->server->status);
@@ -159,6 +164,7 @@ static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes, 
         if (status != DX_OK)
             return failed(c, status);
     }
+    DX_FAULT(CALL_ADMITTED);
     return DX_OK;
 }
 
@@ -166,12 +172,16 @@ static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes, 
 static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t bytes,
                                  int64_t timeout_ns)
 {
+    DX_FAULT(REQUEST_STORED);
     uint32_t sequence = ++c->sequence;
     /* Relaxed: the word publishes them. */
     dx_store_relaxed(&c->line->request_bytes, (uint32_t)bytes);
     dx_store_relaxed(&c->line->type, type);
+    DX_FAULT(REQUEST_DESCRIBED);
     dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_SENDING, sequence));
+    DX_FAULT(REQUEST_PUBLISHED);
     ring_server(c);
+    DX_FAULT(SERVER_RUNG);
     c->awaited = dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, sequence);
     uint32_t looks = dx_waiter_first_looks(&c->waiter);
     for (uint32_t n = 1; n <= looks; n++) {
@@ -181,6 +191,7 @@ static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t byte
         }
         dx_waiter_relax(&c->waiter);
     }
+    DX_FAULT(ANSWER_AWAITED);
     dx_status status = wait_on(c, looks, timeout_ns);
     if (dx_likely(status == DX_OK))
         return take_answer(c, bytes);

@@ -10,6 +10,7 @@
 #include "caller.h"
 #include "clock.h"
 #include "error.h"
+#include "fault.h"
 #include "slot.h"
 
 #define NO_SLOT UINT32_MAX
@@ -44,6 +45,7 @@ static uint32_t take_slot(struct dx_channel *channel)
             dx_store_release(&self->slots_used, index + 1);
         }
     }
+    DX_FAULT(SLOT_TAKEN);
     (void)pthread_mutex_unlock(&channel->lock);
     return index;
 }
@@ -111,6 +113,7 @@ void dx_caller_close(struct dx_caller *c)
     struct dx_channel *channel = c->channel;
     if (!c->book.abandoned)
         dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_COMPLETED, c->sequence));
+    DX_FAULT(SLOT_COMPLETED);
     (void)pthread_mutex_lock(&channel->lock);
     struct dx_slot_book *book =
         &channel->slots[c->slot - dx_first_slot(&channel->geometry, channel->side)];
@@ -119,5 +122,6 @@ void dx_caller_close(struct dx_caller *c)
     book->taken = false;
     channel->callers_open--;
     (void)pthread_mutex_unlock(&channel->lock);
+    DX_FAULT(SLOT_GIVEN_BACK);
     free(c);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "fault.h"
 
 /* FUTEX_PRIVATE_FLAG stays off: the word is shared between processes. */
 static long futex(_Atomic uint32_t *word, int operation, uint32_t value,
@@ -75,6 +76,7 @@ uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind)
         DX_CELL_RINGS(dx_load_relaxed(&cell->rings)) | (uint32_t)kind << 1 | DX_CELL_ARMED;
     /* S2 <-> S1, S4 <-> S3: announced before the last look. */
     dx_store_seqcst(&cell->armed, armed);
+    DX_FAULT(CELL_ARMED);
     return armed;
 }
 
@@ -110,6 +112,7 @@ bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wa
 {
     if (rung(cell, armed))
         return true;
+    DX_FAULT(CELL_SLEEPS);
     switch (DX_CELL_KIND(armed)) {
     case DX_PARK_FUTEX:
     case DX_PARK_DOORBELL: /* whoever hears the doorbell wakes us */
@@ -171,10 +174,12 @@ bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed)
     /* R10 -> A10: the news before the ring. */
     if (!dx_cas_seqcst(&cell->rings, &expected, expected + DX_CELL_STEP))
         return false; /* somebody else rings */
+    DX_FAULT(RING_CLAIMED);
     if (DX_CELL_KIND(armed) == DX_PARK_SEM)
         post(cell);
     else if (DX_CELL_KIND(armed) != DX_PARK_DOORBELL)
         (void)futex(&cell->rings, FUTEX_WAKE, 1, NULL);
+    DX_FAULT(RING_DONE);
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include "atomic.h"
 #include "clock.h"
 #include "error.h"
+#include "fault.h"
 #include "link.h"
 
 void dx_channel_point(struct dx_channel *c)
@@ -76,6 +77,7 @@ dx_status dx_channel_make_books(struct dx_channel *c)
 static dx_status begin_on_stale(struct dx_channel *c)
 {
     if (dx_region_guest_is_gone(c->region.fd)) {
+        DX_FAULT(HOST_ALONE);
         dx_session_begin_host(c, true);
         dx_region_unlock(c->region.fd, DX_LOCK_GUEST);
         return DX_OK;
@@ -102,6 +104,7 @@ static dx_status create(struct dx_channel *c, const char *url)
     status = dx_region_create(&parsed, c->geometry.region_bytes, &c->region, &fresh);
     if (status != DX_OK)
         return status;
+    DX_FAULT(HOST_LOCKED);
     dx_channel_point(c);
     status = dx_channel_make_books(c);
     if (status != DX_OK)
@@ -112,6 +115,7 @@ static dx_status create(struct dx_channel *c, const char *url)
         status = begin_on_stale(c);
     if (status == DX_OK)
         status = dx_channel_start(c);
+    DX_FAULT(HOST_UNNAMED);
     return status == DX_OK ? dx_region_publish(&c->region) : status;
 }
 

@@ -5,6 +5,7 @@
 
 #include "atomic.h"
 #include "error.h"
+#include "fault.h"
 
 #define DX_PAGE 4096u
 
@@ -73,6 +74,7 @@ void dx_header_write(struct dx_header *header, const struct dx_geometry *g)
     header->workers = DX_SERVE_THREADS_MAX;
     header->sem_bytes = (uint32_t)sizeof(sem_t);
     memset(header->padding, 0, sizeof header->padding);
+    DX_FAULT(HEADER_HALF);
     header->callers_offset = g->callers_offset;
     header->servers_offset = g->servers_offset;
     header->counters_offset = g->counters_offset;

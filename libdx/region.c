@@ -11,6 +11,7 @@
 
 #include "atomic.h"
 #include "error.h"
+#include "fault.h"
 #include "link.h"
 
 dx_status dx_region_check_owner(int fd, const char *path)
@@ -208,6 +209,7 @@ dx_status dx_region_publish(struct dx_region *region)
     char self[64];
     (void)snprintf(self, sizeof self, "/proc/self/fd/%d", region->fd);
     if (linkat(AT_FDCWD, self, AT_FDCWD, region->url.path, AT_SYMLINK_FOLLOW) == 0) {
+        DX_FAULT(HOST_NAMED);
         region->created = true;
         return DX_OK;
     }

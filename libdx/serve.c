@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "atomic.h"
+#include "fault.h"
 #include "slot.h"
 
 /* With the epoch, as sequences begin anew in every life of the caller. */
@@ -30,6 +31,7 @@ static void publish(struct dx_server *s, uint32_t slot, uint64_t word, uint32_t 
 {
     dx_server_publish(&s->channel->server_lines[slot],
                       dx_word(dx_word_epoch(word), state, dx_word_sequence(word)));
+    DX_FAULT(ANSWER_PUBLISHED);
     s->answered[s->answered_count++] = slot;
 }
 
@@ -38,6 +40,7 @@ static void ring_answered(struct dx_server *s)
 {
     /* S3 <-> S4: the answers before the looks. */
     dx_fence_store_load();
+    DX_FAULT(ANSWERS_FENCED);
     for (uint32_t i = 0; i < s->answered_count; i++) {
         /* A7 <- R7: the cell was armed before we were sent there. Its number is input. */
         uint32_t parked = dx_load_acquire(&s->channel->caller_lines[s->answered[i]].parked);
@@ -45,6 +48,7 @@ static void ring_answered(struct dx_server *s)
             dx_channel_ring(s->channel, parked - 1))
             dx_count(&s->waiter.counters->rings, 1u);
     }
+    DX_FAULT(ANSWERS_RUNG);
     s->answered_count = 0;
 }
 
@@ -56,6 +60,7 @@ static void publish_result(struct dx_server *s, uint32_t slot, uint64_t word, en
     dx_store_relaxed(&line->response_bytes, bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes);
     dx_store_relaxed(&line->status, status);
     dx_store_relaxed(&line->result, (uint32_t)result);
+    DX_FAULT(RESPONSE_WRITTEN);
     publish(s, slot, word, DX_SERVER_ACKNOWLEDGED);
 }
 
@@ -85,8 +90,10 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
     if (dx_likely(request.type - DX_TYPE_USER <= DX_TYPE_MAX - DX_TYPE_USER)) {
         if (s->copy != NULL)
             request.data = memcpy(s->copy, request.data, request.bytes);
+        DX_FAULT(REQUEST_READ);
         /* R6 -> A6: said before the handler can have any effect. */
         dx_store_release(&s->worker->serving, journal_entry(slot, word));
+        DX_FAULT(JOURNAL_WRITTEN);
         status = s->handler(s->user, &request, &response);
     } else if (request.type != DX_TYPE_PING) {
         refuse(s, slot, word, DX_RESULT_TYPE);
@@ -109,11 +116,13 @@ static void take_up(struct dx_server *s, uint32_t slot, uint64_t word)
 {
     uint64_t before = s->seen[slot - s->base];
     s->seen[slot - s->base] = word;
+    DX_FAULT(WORD_TAKEN_UP);
     switch (dx_word_state(word)) {
     case DX_CALLER_SENDING:
         serve_request(s, slot, word);
         break;
     case DX_CALLER_ABANDONED:
+        DX_FAULT(ABANDON_SEEN);
         /* Given up after we answered it: nothing to say. */
         if (before != dx_word(dx_word_epoch(word), DX_CALLER_SENDING, dx_word_sequence(word)))
             refuse(s, slot, word, DX_RESULT_CANCELLED);
@@ -121,8 +130,10 @@ static void take_up(struct dx_server *s, uint32_t slot, uint64_t word)
     case DX_CALLER_READY:
     case DX_CALLER_COMPLETED:
         /* A new life greets; the answer tells it that we have let go of the old one. */
-        if (dx_word_epoch(before) != dx_word_epoch(word))
+        if (dx_word_epoch(before) != dx_word_epoch(word)) {
             publish(s, slot, word, DX_SERVER_READY);
+            DX_FAULT(CALLER_GREETED);
+        }
         break;
     default:
         break;
@@ -253,14 +264,17 @@ void dx_server_begin(struct dx_server *s)
         if (known && pending && !done && was_begun(c, slot, word)) {
             s->seen[slot - s->base] = word;
             refuse(s, slot, word, DX_RESULT_LOST);
+            DX_FAULT(TAKEOVER_LOST);
         }
         /* Relaxed: a caller that misses it is found by the round that follows the fence. */
         dx_store_relaxed(&line->cell, s->cell + 1);
+        DX_FAULT(TAKEOVER_HALF);
         if (s->answered_count == DX_BATCH)
             ring_answered(s);
     }
     /* S2 <-> S1: whom to ring, before the first round looks at every slot. */
     ring_answered(s);
+    DX_FAULT(TAKEOVER_DONE);
 }
 
 void dx_server_end(struct dx_server *s)
@@ -269,4 +283,5 @@ void dx_server_end(struct dx_server *s)
         /* Relaxed: a caller that still sees it rings a cell in which nobody sleeps. */
         dx_store_relaxed(&s->channel->server_lines[slot].cell, 0u);
     }
+    DX_FAULT(SERVING_ENDED);
 }

@@ -11,6 +11,7 @@
 #include "atomic.h"
 #include "cell.h"
 #include "channel.h"
+#include "fault.h"
 #include "link.h"
 #include "slot.h"
 
@@ -47,6 +48,7 @@ static void begin_slots(struct dx_channel *c)
         dx_cell_init(&c->cells[slot]);
         reset_counters(&c->counters[slot]);
         dx_caller_publish(line, dx_word(c->epoch, DX_CALLER_READY, 0));
+        DX_FAULT(LINES_HALF);
     }
 }
 
@@ -64,8 +66,10 @@ static void begin(struct dx_channel *c)
     dx_store_relaxed(&self->session, random_session());
     self->pid = (uint32_t)getpid();
     dx_store_relaxed(&self->door, c->region.link != NULL ? dx_link_door(c->region.link) : 0u);
+    DX_FAULT(LINES_DONE);
     /* R4 -> A4: the peer's cells, slots and session before it is open. */
     dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_OPEN);
+    DX_FAULT(STATE_OPEN);
 }
 
 void dx_session_begin_host(struct dx_channel *c, bool rebuild)
@@ -77,17 +81,22 @@ void dx_session_begin_host(struct dx_channel *c, bool rebuild)
     if (rebuild) {
         /* Relaxed: we hold both locks, nobody looks. The mark is for the case that we die here. */
         dx_store_relaxed(&c->header->magic, DX_MAGIC_REBUILDING);
+        DX_FAULT(HOST_REBUILDS);
         memset((unsigned char *)c->region.base + sizeof(uint64_t), 0,
                c->geometry.region_bytes - sizeof(uint64_t));
+        DX_FAULT(HOST_CLEARED);
         dx_header_write(c->header, &c->geometry);
     } else {
         /* R4 -> A4: from here on our lines change. */
         dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_INITIALIZING);
+        DX_FAULT(HOST_INITIALIZING);
     }
     begin(c);
     /* R1 -> A1 (layout.c): the whole region before its magic. */
     dx_store_release(&c->header->magic, DX_MAGIC);
+    DX_FAULT(HOST_MAGIC);
     (void)dx_region_lock_try(c->region.fd, DX_LOCK_OPEN);
+    DX_FAULT(HOST_OPEN);
     if (!rebuild)
         dx_session_ring_all(c, DX_GUEST);
 }
@@ -99,6 +108,7 @@ void dx_session_begin_guest(struct dx_channel *c)
     c->epoch = next_epoch(dx_load_relaxed(&self->epoch));
     /* R4 -> A4: from here on our lines change. */
     dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_INITIALIZING);
+    DX_FAULT(GUEST_INITIALIZING);
     begin(c);
     dx_session_ring_all(c, DX_HOST);
 }
@@ -107,6 +117,7 @@ void dx_session_end(struct dx_channel *c)
 {
     /* R4 -> A4: nothing of ours follows. */
     dx_store_release(&c->peers[c->side].state, (uint32_t)DX_PEER_STATE_CLOSED);
+    DX_FAULT(STATE_CLOSED);
     dx_fence_store_load();
     dx_session_ring_all(c, dx_other(c->side));
 }

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include "clock.h"
+#include "fault.h"
 
 void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
                     const struct dx_wait_cost *cost, struct dx_counters *counters)
@@ -141,6 +142,7 @@ static bool sleep_armed(struct dx_waiter *waiter, const struct dx_source *source
     struct dx_counters *c = waiter->counters;
     int64_t limit_ns = sleep_limit(waiter, p, now);
     dx_count(&c->parks, 1u);
+    DX_FAULT(PARK_DECIDED);
     bool rung = dx_cell_wait(source->cell, armed, &waiter->wait, limit_ns);
     int64_t slept_ns = dx_clock_ns() - now;
     p->slept_ns += slept_ns;
@@ -161,13 +163,16 @@ static dx_status sleep_once(struct dx_waiter *waiter, const struct dx_source *so
     uint32_t armed = dx_cell_arm(source->cell, (enum dx_park)waiter->wait.park);
     if (p->phase != DX_PHASE_PARK && source->parked != NULL)
         source->parked(source->user, true);
+    DX_FAULT(PARK_ANNOUNCED);
     /* S2 <-> S1, S4 <-> S3: the announcement before the last look, whose load is an acquire. */
     dx_fence_store_load();
     *news = source->look(source->user);
     dx_status status = *news ? DX_OK : source->check(source->user);
     if (!*news && status == DX_OK)
         *news = sleep_armed(waiter, source, p, armed, now);
+    DX_FAULT(PARK_WOKEN);
     dx_cell_disarm(source->cell, armed);
+    DX_FAULT(PARK_DISARMED);
     return status;
 }
 
@@ -188,6 +193,7 @@ static dx_status park(struct dx_waiter *waiter, const struct dx_source *source, 
     } while (status == DX_OK && !news);
     if (announced && source->parked != NULL)
         source->parked(source->user, false);
+    DX_FAULT(PARK_ENDED);
     return status;
 }
 
