@@ -62,6 +62,7 @@ check_files() { # prefix
         share/doc/dx/examples/host.c share/doc/dx/examples/guest.c; do
         [ -f "$1/$file" ] || fail "$file is not installed"
     done
+    [[ $("$1/bin/dx" -h) == *'dx info'* ]] || fail 'bin/dx does not explain itself'
     # Each public header stands alone, and no private one is there.
     for header in "$1"/include/dx/*; do
         case ${header##*/} in
