@@ -24,6 +24,10 @@ dx_status dx_region_check_owner(int fd, const char *path)
     if (s.st_uid != geteuid())
         return dx_fail(DX_ERR_PERMISSION, "%s: belongs to user %u, we are user %u", path,
                        (unsigned)s.st_uid, (unsigned)geteuid());
+    if (s.st_nlink > 1)
+        return dx_fail(DX_ERR_PERMISSION,
+                       "%s: has %lu names, so that it may be another file than it seems", path,
+                       (unsigned long)s.st_nlink);
     if ((s.st_mode & 077) != 0)
         return dx_fail(DX_ERR_PERMISSION,
                        "%s: mode %04o lets other users in; chmod 600 it if they were meant to be "

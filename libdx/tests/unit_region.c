@@ -209,6 +209,20 @@ static void a_link_is_not_followed(void **state)
     (void)unlink(path);
 }
 
+static void a_file_with_two_names_is_refused(void **state)
+{
+    (void)state;
+    const char *target = test_path("target");
+    const char *path = test_path("second-name");
+    make_file(target, 1 << 16, 0);
+    assert_int_equal(link(target, path), 0);
+    struct snapshot before = take_snapshot(target);
+    check_file(path, ALL(DX_ERR_PERMISSION), "2 names");
+    assert_untouched(target, &before);
+    (void)unlink(target);
+    (void)unlink(path);
+}
+
 static void what_is_not_a_regular_file_is_refused_without_waiting(void **state)
 {
     (void)state;
@@ -351,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_no_region_is_left_as_it_was),
         cmocka_unit_test(a_file_that_is_too_short_is_left_as_it_was),
         cmocka_unit_test(a_link_is_not_followed),
+        cmocka_unit_test(a_file_with_two_names_is_refused),
         cmocka_unit_test(what_is_not_a_regular_file_is_refused_without_waiting),
         cmocka_unit_test(a_file_that_is_open_to_others_is_refused),
         cmocka_unit_test(a_file_of_another_user_is_refused),
