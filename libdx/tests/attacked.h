@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Both processes of process_hostile.c: one that calls and serves and watches what it gets, and one
+ * that does the same and scribbles over the region meanwhile. */
+#ifndef DX_TEST_ATTACKED_H
+#define DX_TEST_ATTACKED_H
+
+#include "child.h"
+#include "guard.h"
+#include "hostile.h"
+#include "traffic.h"
+
+#define CALL_NS (10 * MS)
+#define MARGIN (5 * SECOND) /* beyond a deadline: what a loaded machine may need */
+#define CALLING 1           /* threads that call beside the one that waits for the end */
+#define REOPEN 64u          /* calls after which a thread takes a new caller */
+static const char *const kinds[] = {"futex", "poll", "never", "semaphore"};
+#define KINDS (sizeof kinds / sizeof *kinds)
+#define KIND_SEMAPHORE 3u
+
+static inline struct dx_config hostile_config(const struct dx_wait *wait)
+{
+    return (struct dx_config){.slots = 3,
+                              .guest_slots = 3,
+                              .request_capacity = TRAFFIC_CAPACITY,
+                              .response_capacity = TRAFFIC_CAPACITY,
+                              .wait = wait};
+}
+
+/* Short spins, so that the code behind them gets its share. With kind "semaphore" it is the other
+ * side that wants to be rung so: sleeping in one that others damage is a known limit. */
+static inline struct dx_wait hostile_wait(size_t kind)
+{
+    const enum dx_park parks[KINDS] = {DX_PARK_FUTEX, DX_PARK_POLL, DX_PARK_NEVER, DX_PARK_FUTEX};
+    return (struct dx_wait){.spin_max = kind == KIND_SEMAPHORE ? 0 : 300,
+                            .spin_start = kind == KIND_SEMAPHORE ? 0 : 20,
+                            .spin_inc = 10,
+                            .spin_dec = 10,
+                            .yield_every = 10,
+                            .relax = DX_RELAX_PAUSE,
+                            .park = parks[kind],
+                            .adapt = DX_ADAPT_STEP,
+                            .park_timeout_ns = SECOND,
+                            .poll_ns = 50000};
+}
+
+/* The attacked; the attacker has one, too, for its own threads. */
+struct scene {
+    enum dx_side side; /* of the attacked */
+    const char *path;
+    char url[TEST_URL_BYTES];
+    int page_fd;
+    struct scribbler_page *page;
+    struct child peer;
+    struct dx_wait wait;
+    struct dx_channel *channel;
+    struct guard guard;
+    pthread_t threads[CALLING + 1];
+    int threads_count;
+    _Atomic int64_t until_ns; /* when calling ends */
+    _Atomic uint64_t numbers;
+    _Atomic uint64_t right; /* answers to our requests */
+    _Atomic uint64_t wrong;
+    _Atomic uint64_t failed;
+    _Atomic uint64_t served;
+    _Atomic uint64_t late;       /* ended later than MARGIN behind the deadline */
+    _Atomic uint64_t impossible; /* a status, a length or an address that cannot be */
+    _Atomic int latest_impossible;
+};
+
+static inline void count(_Atomic uint64_t *counter)
+{
+    (void)atomic_fetch_add(counter, 1u);
+}
+
+static inline void progress(struct scene *s)
+{
+    count(&s->page->progress);
+}
+
+static inline void impossible(struct scene *s, int what)
+{
+    count(&s->impossible);
+    atomic_store(&s->latest_impossible, what);
+}
+
+/* What a call may end with while the peer does what it likes. */
+static inline bool may_end_with(dx_status status)
+{
+    switch (status) {
+    case DX_OK:
+    case DX_ERR_TIMEOUT:
+    case DX_ERR_PEER_CLOSED:
+    case DX_ERR_PEER_DEAD:
+    case DX_ERR_NO_PEER:
+    case DX_ERR_LOST:
+    case DX_ERR_REQUEST_TOO_LARGE:
+    case DX_ERR_RESPONSE_TOO_LARGE:
+    case DX_ERR_TYPE:
+    case DX_ERR_CANCELLED:
+    case DX_ERR_CORRUPT:
+    case DX_ERR_STOPPED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Within the region and no longer than a slot. */
+static inline bool is_inside(const struct dx_channel *c, const void *data, size_t bytes)
+{
+    const unsigned char *at = data;
+    const unsigned char *end = (unsigned char *)c->region.base + c->region.bytes;
+    return at >= c->payload && at <= end && bytes <= (size_t)(end - at) &&
+           bytes <= TRAFFIC_CAPACITY;
+}
+
+static inline void call_once(struct scene *s, struct dx_caller *caller, uint64_t number)
+{
+    struct dx_reply reply = {0};
+    bool right = false;
+    int64_t start = dx_clock_ns();
+    dx_status status = number % 2 == 0
+                           ? traffic_call(caller, number, CALL_NS, &right)
+                           : traffic_call_in_place(caller, number, CALL_NS, &reply, &right);
+    if (dx_clock_ns() - start > CALL_NS + MARGIN)
+        count(&s->late);
+    if (!may_end_with(status))
+        impossible(s, (int)status);
+    if (reply.data != NULL && !is_inside(s->channel, reply.data, reply.bytes))
+        impossible(s, 1);
+    atomic_store(&s->page->awaited[caller->slot], status == DX_OK ? 0 : caller->awaited);
+    count(status != DX_OK ? &s->failed : right ? &s->right : &s->wrong);
+    progress(s);
+}
+
+static inline void *call_on(void *user)
+{
+    struct scene *s = user;
+    struct dx_caller *caller = NULL;
+    for (unsigned n = 0; dx_clock_ns() < atomic_load(&s->until_ns); n++) {
+        struct dx_stats stats;
+        if (n % REOPEN == 0) {
+            dx_caller_close(caller);
+            dx_status status = dx_caller_open(s->channel, SECOND, &caller);
+            if (status != DX_OK) {
+                impossible(s, (int)status);
+                return NULL;
+            }
+            (void)dx_stats_read(s->channel, (enum dx_stats_of)(n / REOPEN % 4), &stats);
+            (void)dx_channel_peer(s->channel);
+        }
+        call_once(s, caller, atomic_fetch_add(&s->numbers, 1u));
+    }
+    dx_caller_close(caller);
+    return NULL;
+}
+
+/* Reads what it is told is the request and fills what it is told is its room. */
+static inline int32_t handle_anything(void *user, const struct dx_request *request,
+                                      struct dx_response *response)
+{
+    struct scene *s = user;
+    unsigned char copy[TRAFFIC_CAPACITY];
+    if (request->bytes > TRAFFIC_CAPACITY || response->capacity != TRAFFIC_CAPACITY ||
+        !is_inside(s->channel, response->data, response->capacity) ||
+        request->type < DX_TYPE_USER || request->slot >= s->channel->geometry.slots) {
+        impossible(s, 2);
+        return -1;
+    }
+    memcpy(copy, request->data, request->bytes);
+    response->bytes = request->bytes;
+    int32_t status = traffic_answer(copy, request->bytes, response->data);
+    /* Now and then more than there is room for. */
+    if (request->type != TRAFFIC_TYPE)
+        response->bytes = request->type;
+    memset((unsigned char *)response->data + request->bytes, 0,
+           response->capacity - request->bytes);
+    count(&s->served);
+    progress(s);
+    return status;
+}
+
+/* Serves again whenever the peer seems to have closed, until stopped. */
+static inline void *serve_on(void *user)
+{
+    struct scene *s = user;
+    for (uint32_t n = 0;; n++) {
+        const struct dx_serve_options options = {.threads = 1 + n % 2,
+                                                 .flags = n % 3 == 0 ? DX_SERVE_COPY : 0};
+        dx_status status = dx_serve(s->channel, handle_anything, s, &options);
+        if (status == DX_ERR_STOPPED)
+            return NULL;
+        if (status != DX_ERR_PEER_CLOSED && status != DX_ERR_PEER_DEAD) {
+            impossible(s, (int)status);
+            return NULL;
+        }
+    }
+}
+
+static inline void start_thread(struct scene *s, void *(*run)(void *user))
+{
+    assert_int_equal(pthread_create(&s->threads[s->threads_count], NULL, run, s), 0);
+    s->threads_count++;
+}
+
+/* Serves, and calls until then. */
+static inline void start_traffic(struct scene *s, int64_t until_ns)
+{
+    atomic_store(&s->until_ns, until_ns);
+    start_thread(s, serve_on);
+    for (int i = 0; i < CALLING; i++)
+        start_thread(s, call_on);
+}
+
+/* Ends our threads and closes, and checks that this takes no longer than it may. */
+static inline void end_traffic(struct scene *s)
+{
+    int64_t start = dx_clock_ns();
+    atomic_store(&s->until_ns, 0);
+    if (s->channel != NULL)
+        dx_stop(s->channel);
+    while (s->threads_count > 0)
+        (void)pthread_join(s->threads[--s->threads_count], NULL);
+    guard_release(&s->guard);
+    dx_status status = dx_close(s->channel);
+    s->channel = NULL;
+    guard_end(&s->guard);
+    assert_status(status, DX_OK);
+    assert_elapsed(start, 0, MARGIN);
+}
+
+/* The attacker's process. */
+static inline void *flicker_on(void *user)
+{
+    struct scribbler s = *(const struct scribbler *)user;
+    for (s.dice.state = ~s.dice.state;; (void)sched_yield())
+        scribbler_flicker(&s);
+    return NULL;
+}
+
+/* Serves as it should, says 'a', and from the first command on also scribbles and sends requests,
+ * until it is killed. */
+static inline int attacker_main(enum dx_side side, const char *url)
+{
+    static struct scene own; /* what its calling and serving threads use */
+    static struct scribbler_page own_page;
+    struct dx_wait wait = hostile_wait(0);
+    struct dx_config config = hostile_config(&wait);
+    char command;
+    struct scribbler_page *page =
+        mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, CHILD_TALLY, 0);
+    dx_status status = side == DX_HOST ? dx_create(url, &config, &own.channel)
+                                       : dx_attach(url, &wait, PATIENCE, &own.channel);
+    if (page == MAP_FAILED || status != DX_OK)
+        return 100;
+    own.page = &own_page;
+    void *base = mmap(NULL, dx_channel_region_bytes(own.channel), PROT_READ | PROT_WRITE,
+                      MAP_SHARED, dx_channel_fd(own.channel), 0);
+    if (base == MAP_FAILED)
+        return 101;
+    struct scribbler scribbler = {
+        .base = base, .g = &own.channel->geometry, .side = side, .page = page};
+    scribbler.dice.state = page->seed;
+    start_thread(&own, serve_on);
+    child_report('a');
+    pthread_t thread;
+    if (read(CHILD_COMMANDS, &command, 1) != 1 ||
+        pthread_create(&thread, NULL, flicker_on, &scribbler) != 0)
+        return 0;
+    for (;;)
+        scribble(&scribbler);
+}
+
+#define ATTACKER_HOST "attacking-host"
+#define ATTACKER_GUEST "attacking-guest"
+
+/* In main: runs the attacker's role if this process was started for one. */
+static inline void attacker_or_test(int argc, char **argv)
+{
+    if (argc != 3)
+        return;
+    (void)alarm((unsigned)dice_test_seconds(0) + 50);
+    exit(attacker_main(strcmp(argv[1], ATTACKER_HOST) == 0 ? DX_HOST : DX_GUEST, argv[2]));
+}
+
+#endif
