@@ -54,6 +54,9 @@ check_library() { # prefix
     [ -s "$temp/declared" ] || fail 'no DX_API declaration found'
     diff -u "$temp/declared" "$temp/exported" ||
         fail 'declared DX_API (-) and exported (+) differ: mend libdx/libdx.map'
+    for library in "$1"/lib/libdx.{so,a}; do
+        ! grep -q dx_fault "$library" || fail "$library has the fault points of the tests in it"
+    done
 }
 
 check_files() { # prefix
