@@ -59,12 +59,18 @@ static dx_status failed(struct dx_caller *c, dx_status status)
     return status;
 }
 
+/* The server's word with which it has let go of everything that was sent on our slot. */
+static uint64_t ready_word(const struct dx_caller *c)
+{
+    return c->book.abandoned ? dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, c->sequence)
+                             : dx_word(c->epoch, DX_SERVER_READY, 0);
+}
+
 /* Waits until a request may be sent: the first time for the server's greeting, and after a call
  * that was given up for the server to let go of it. */
 static dx_status get_ready(struct dx_caller *c, int64_t *timeout_ns)
 {
-    c->awaited = c->book.abandoned ? dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, c->sequence)
-                                   : dx_word(c->epoch, DX_SERVER_READY, 0);
+    c->awaited = ready_word(c);
     if (!look(c)) {
         ring_server(c);
         DX_FAULT(READINESS_AWAITED);
@@ -241,9 +247,12 @@ dx_status dx_call(struct dx_caller *c, uint32_t type, const void *request, size_
 
 void *dx_caller_request(struct dx_caller *c)
 {
-    if (c->book.abandoned &&
-        dx_caller_observe(c->server) != dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, c->sequence))
-        return NULL;
+    /* Where no server has ever been, nobody reads. */
+    if (!c->ready) {
+        uint64_t word = dx_caller_observe(c->server);
+        if (word != ready_word(c) && (word != 0 || c->book.abandoned))
+            return NULL;
+    }
     return dx_request_at(c->channel, c->slot);
 }
 

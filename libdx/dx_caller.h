@@ -67,8 +67,8 @@ DX_API dx_status dx_call(struct dx_caller *caller, uint32_t type, const void *re
 
 /*
  * Where the next request is to be built: dx_channel_request_capacity() bytes, aligned to 64,
- * ours until dx_call_in_place. Do not touch it while a call that timed out may still be running:
- * NULL is returned for as long as that is so.
+ * ours until dx_call_in_place. NULL for as long as a handler may still be reading there: of a call
+ * that timed out, or of one that a dead process made on this slot. A ping waits until that is over.
  */
 DX_API void *dx_caller_request(struct dx_caller *caller);
 
