@@ -17,8 +17,9 @@ import (
 
 // config is what one invocation measures.
 type config struct {
-	exchange.Config // but for the number of callers
+	exchange.Config // but for the number of callers and the rate
 	threads         []int
+	rates           []float64 // 0: a closed loop
 	runs            int
 	waitName        string
 	out             string
@@ -34,6 +35,11 @@ bytes between the same two CPUs, because machines change under a program's feet.
   go run ./experiments/pingpong -threads 1,2,4,8 -payload 0 -runs 5 -duration 2s
   go run ./experiments/pingpong -host c -guest go -wait latency -yield-every 8
   go run ./experiments/pingpong -threads 1,8,64 -verify -transport shm -out out/mine
+  go run ./experiments/pingpong -threads 1,8 -rate 1000,100000 -wait low-power
+
+Each caller makes its next call when the one before is answered: a closed loop.
+With -rate it also measures open loops, in which calls start by a schedule, spread
+evenly, and each call's time counts from when it was to start, late or not.
 
 It prints a table and leaves result.jsonl, ops.png, ops.svg, table.txt and
 environment.json in -out. Ctrl-C keeps what was measured.
@@ -106,6 +112,9 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.BoolVar(&c.Verify, "verify", false, "check the content of every call")
 	fs.StringVar(&c.Pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.IntVar(&c.Procs, "procs", 0, "GOMAXPROCS of a Go side; 0: the CPUs of its half")
+	fs.BoolVar(&c.LockOSThread, "lock-os-thread", false, "tie each calling and serving goroutine to a thread of its own")
+	rates := fs.String("rate", "", "also open loops of so many calls a second of all callers: a number or a list")
+	fs.StringVar(&c.Pace, "pace", exchange.PaceSleep, "an open loop waits for a start by: sleep (cheap, some 10 us late), spin (on time, for few callers)")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/pingpong-TIME")
 	overrides := map[string]*string{}
 	for _, f := range waitFlags {
@@ -119,6 +128,9 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}
 	var err error
 	if c.threads, err = parseThreads(*threads); err != nil {
+		return c, err
+	}
+	if c.rates, err = parseRates(*rates); err != nil {
 		return c, err
 	}
 	if c.Wait, err = parseWait(c.waitName, overrides); err != nil {
@@ -140,6 +152,22 @@ func parseThreads(text string) ([]int, error) {
 		threads = append(threads, n)
 	}
 	return threads, nil
+}
+
+// parseRates puts the closed loop before the open ones.
+func parseRates(text string) ([]float64, error) {
+	rates := []float64{0}
+	if text == "" {
+		return rates, nil
+	}
+	for _, part := range strings.Split(text, ",") {
+		rate, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+		if err != nil || !(rate > 0 && rate <= exchange.RateMax) {
+			return nil, fmt.Errorf("-rate %q: %q is no rate above 0 and up to %g calls/s", text, part, exchange.RateMax)
+		}
+		rates = append(rates, rate)
+	}
+	return rates, nil
 }
 
 func parseWait(name string, overrides map[string]*string) (dx.Wait, error) {
@@ -166,22 +194,26 @@ func parseWait(name string, overrides map[string]*string) (dx.Wait, error) {
 	return w, nil
 }
 
-// of is what is measured with one number of callers.
-func (c config) of(threads int) exchange.Config {
-	cell := c.Config
-	cell.Threads = threads
-	cell.Dir = c.out
-	return cell
+// cells is what one round measures.
+func (c config) cells() (cells []exchange.Config) {
+	for _, rate := range c.rates {
+		for _, threads := range c.threads {
+			cell := c.Config
+			cell.Threads, cell.RatePerS, cell.Dir = threads, rate, c.out
+			cells = append(cells, cell)
+		}
+	}
+	return cells
 }
 
 func (c config) check() error {
 	if c.runs < 1 || c.runs > 10000 {
 		return fmt.Errorf("-runs %d: 1 to 10000", c.runs)
 	}
-	for _, threads := range c.threads {
-		err := c.of(threads).Check()
+	for _, cell := range c.cells() {
+		err := cell.Check()
 		if field, ok := errors.AsType[*exchange.FieldError](err); ok {
-			return fmt.Errorf("-%w", field)
+			return fmt.Errorf("-%s %s", strings.ReplaceAll(field.Field, "_", "-"), field.Text)
 		}
 		if err != nil {
 			return err

@@ -16,8 +16,8 @@ import (
 	"dx/experiments/internal/result"
 )
 
-// runGrid runs all numbers of callers in turn, c.runs times, so that a drift of
-// the machine meets all of them alike. Each number has a guest of its own.
+// runGrid runs all cells in turn, c.runs times, so that a drift of the machine
+// meets all of them alike. Each has a guest of its own.
 func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.Cell, err error) {
 	w, err := result.OpenWriter(c.out)
 	if err != nil {
@@ -28,17 +28,21 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 			err = closeErr
 		}
 	}()
-	bar := progress.New("pingpong", c.runs*len(c.threads))
+	bar := progress.New("pingpong", c.runs*len(c.cells()))
 	defer bar.Close()
 	for run := 1; run <= c.runs; run++ {
-		for _, threads := range c.threads {
-			bar.Describe(fmt.Sprintf("run %d of %d, %d callers", run, c.runs, threads))
-			cell, err := exchange.Measure(ctx, c.of(threads))
+		for _, one := range c.cells() {
+			what := fmt.Sprintf("%d callers", one.Threads)
+			if one.RatePerS > 0 {
+				what += " at " + result.FormatRate(one.RatePerS)
+			}
+			bar.Describe(fmt.Sprintf("run %d of %d, %s", run, c.runs, what))
+			cell, err := exchange.Measure(ctx, one)
 			if err != nil {
 				if ctx.Err() != nil {
 					return cells, nil
 				}
-				return cells, fmt.Errorf("%d callers, run %d: %w", threads, run, err)
+				return cells, fmt.Errorf("%s, run %d: %w", what, run, err)
 			}
 			cell.Experiment = "pingpong"
 			cell.Run = run

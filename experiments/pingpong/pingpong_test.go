@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -45,6 +46,12 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		{"-transport tcp", `-transport "tcp"`},
 		{"-pin yes", `-pin "yes"`},
 		{"-procs -1", "-procs -1"},
+		{"-rate 0", `"0" is no rate`},
+		{"-rate 1000,x", `"x" is no rate`},
+		{"-rate 1e9", `"1e9" is no rate`},
+		{"-rate NaN", `"NaN" is no rate`},
+		{"-pace run", `-pace "run" is none of: sleep, spin`},
+		{"-lock-os-thread -host c -guest c", "-lock-os-thread is about"},
 		{"-wait nosuch", "balanced"},
 		{"-spin-max x", `-spin-max: "x" is no number`},
 		{"-spin-max 2000000000", "spin_max is 2000000000"},
@@ -66,5 +73,15 @@ func TestSingleWaitFlagsChangeTheStrategy(t *testing.T) {
 	if c.Wait.Park != dx.ParkSem || c.Wait.SpinMax != 10 || c.Wait.SpinStart != 10 ||
 		c.Wait.PollNs != 1e6 || c.Wait.YieldEvery != 64 {
 		t.Errorf("%+v", c.Wait)
+	}
+}
+
+func TestRatesComeBesideTheClosedLoop(t *testing.T) {
+	var got []string
+	for _, cell := range testConfig(t, "-threads", "1,8", "-rate", "1000,2.5e5").cells() {
+		got = append(got, fmt.Sprint(cell.Threads, "@", cell.RatePerS))
+	}
+	if want := "1@0 8@0 1@1000 8@1000 1@250000 8@250000"; strings.Join(got, " ") != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

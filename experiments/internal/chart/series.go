@@ -12,14 +12,15 @@ import (
 
 // SeriesOf turns summaries into lines for OpsVsThreads: one for each combination of everything but
 // the number of callers, then the bare cache line and, for each payload, the bare loop, where the
-// runs measured them. Summaries without a rate, or with content that was wrong, are left out.
+// runs measured them. Summaries without a rate, with one that was asked for, or with content that was
+// wrong are left out.
 func SeriesOf(summaries []result.Summary) []Series {
 	var series []Series
 	place := map[string]int{}
 	var floor rates
 	bare := map[int]rates{}
 	for _, s := range summaries {
-		if !s.OpsPerS.Known || s.VerifyFailures > 0 {
+		if !s.OpsPerS.Known || s.RatePerS > 0 || s.VerifyFailures > 0 {
 			continue
 		}
 		name := s.Title()

@@ -25,6 +25,7 @@ import "C"
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -40,8 +41,18 @@ type Host struct {
 
 // Count is what one caller did in one slice.
 type Count struct {
-	Calls, Errors, Timeouts, VerifyFailures, Dropped uint64
-	SamplesNs                                        []uint32 // valid until the next slice
+	Calls, Errors, Timeouts, VerifyFailures, Dropped, Missed uint64
+
+	RTTNs      []uint32
+	IntendedNs []uint32 // of an open loop: as many
+}
+
+// Schedule is struct load_schedule.
+type Schedule struct {
+	RatePerS      float64
+	Begin         time.Duration
+	First, End    uint64
+	Spin, Longest time.Duration
 }
 
 func failure(what string, status C.int) error {
@@ -87,19 +98,34 @@ func (h *Host) Open(bytes int, verify bool) error {
 	return nil
 }
 
-// Slice calls for d on all threads; with room > 0 the round trips are timed, at
-// most room of each caller.
-func (h *Host) Slice(d time.Duration, room int) ([]Count, time.Duration, error) {
-	var samples *C.uint32_t
+// Slice calls for d on all threads, by a schedule if that is not nil; with room
+// > 0 the calls are timed, at most room of each caller.
+func (h *Host) Slice(d time.Duration, room int, s *Schedule) ([]Count, time.Duration, error) {
+	var schedule *C.struct_load_schedule
+	columns := 1
+	if s != nil {
+		schedule = &C.struct_load_schedule{rate_per_s: C.double(s.RatePerS),
+			begin_ns: C.int64_t(s.Begin), first: C.uint64_t(s.First), end: C.uint64_t(s.End),
+			spin_ns: C.int64_t(s.Spin), longest_ns: C.int64_t(s.Longest)}
+		columns = 2
+	}
+	samples := (*C.struct_load_samples)(C.calloc(1, C.sizeof_struct_load_samples))
+	defer C.free(unsafe.Pointer(samples))
+	samples.room = C.uint64_t(room)
+	all := room * h.threads
 	if room > 0 {
-		samples = (*C.uint32_t)(C.calloc(C.size_t(room*h.threads), 4))
-		if samples == nil {
-			return nil, 0, fmt.Errorf("no memory for %d samples", room*h.threads)
+		memory := C.calloc(C.size_t(columns*all), 4)
+		if memory == nil {
+			return nil, 0, fmt.Errorf("no memory for %d samples", columns*all)
 		}
-		defer C.free(unsafe.Pointer(samples))
+		defer C.free(memory)
+		samples.rtt_ns = (*C.uint32_t)(memory)
+		if s != nil {
+			samples.intended_ns = (*C.uint32_t)(unsafe.Add(memory, 4*all))
+		}
 	}
 	raw := make([]C.struct_load_count, h.threads)
-	ns := C.load_slice(h.load, C.int64_t(d), samples, C.uint64_t(room), &raw[0])
+	ns := C.load_slice(h.load, C.int64_t(d), schedule, samples, &raw[0])
 	if ns < 0 {
 		return nil, 0, fmt.Errorf("cannot start %d caller threads", h.threads)
 	}
@@ -107,13 +133,19 @@ func (h *Host) Slice(d time.Duration, room int) ([]Count, time.Duration, error) 
 	for i, r := range raw {
 		counts[i] = Count{Calls: uint64(r.calls), Errors: uint64(r.errors),
 			Timeouts: uint64(r.timeouts), VerifyFailures: uint64(r.verify_failures),
-			Dropped: uint64(r.dropped)}
-		if samples != nil {
-			row := unsafe.Slice((*uint32)(unsafe.Pointer(samples)), room*h.threads)[i*room:]
-			counts[i].SamplesNs = append([]uint32(nil), row[:r.samples]...)
-		}
+			Dropped: uint64(r.dropped), Missed: uint64(r.missed),
+			RTTNs:      row(samples.rtt_ns, i*room, int(r.samples)),
+			IntendedNs: row(samples.intended_ns, i*room, int(r.samples))}
 	}
 	return counts, time.Duration(ns), nil
+}
+
+// row copies a part of the samples; none of NULL.
+func row(samples *C.uint32_t, first, count int) []uint32 {
+	if samples == nil {
+		return nil
+	}
+	return slices.Clone(unsafe.Slice((*uint32)(unsafe.Pointer(samples)), first+count)[first:])
 }
 
 // Stats reads the counters of a kind, see dx_stats.h.

@@ -2,10 +2,12 @@
 #include "load.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,7 +21,7 @@ struct thread {
     struct dx_caller *caller;
     uint32_t index;
     uint64_t sequence;
-    uint32_t *samples_ns;
+    struct load_samples row;
     struct load_count count;
     pthread_t thread;
     unsigned char *request;
@@ -31,8 +33,9 @@ struct load {
     uint32_t threads;
     uint32_t payload_bytes;
     int verify;
-    uint64_t room;
-    pthread_mutex_t gate; /* held until all threads are there */
+    const struct load_schedule *schedule; /* NULL: a closed loop */
+    int64_t start_ns;                     /* of the slice */
+    pthread_mutex_t gate;                 /* held until all threads are there */
     atomic_int stop;
     struct thread *thread;
 };
@@ -69,27 +72,86 @@ static void call_once(struct thread *t)
         t->count.verify_failures++;
 }
 
+static int stopped(const struct load *load)
+{
+    return atomic_load_explicit(&load->stop, memory_order_relaxed);
+}
+
+static uint32_t sample(int64_t ns)
+{
+    if (ns < 0)
+        return 0;
+    return ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+}
+
+/* Makes one call and keeps its time, and the time since it was to start. */
+static void call_timed(struct thread *t, int64_t intended)
+{
+    uint64_t errors = t->count.errors;
+    int64_t start = now_ns();
+    call_once(t);
+    int64_t end = now_ns();
+    if (t->count.errors != errors)
+        return;
+    if (t->count.samples == t->row.room) {
+        t->count.dropped++;
+        return;
+    }
+    if (t->row.intended_ns != NULL)
+        t->row.intended_ns[t->count.samples] = sample(end - intended);
+    t->row.rtt_ns[t->count.samples++] = sample(end - start);
+}
+
+/* Returns at the time `until`, or when the slice is over. */
+static void wait_until(const struct load *load, int64_t until)
+{
+    const int64_t longest_sleep = 100000000;
+    int64_t spin = load->schedule->spin_ns;
+    for (int64_t now = now_ns(); now < until && !stopped(load); now = now_ns()) {
+        if (until - now <= spin) {
+            (void)sched_yield();
+            continue;
+        }
+        int64_t wake = until - spin;
+        if (wake - now > longest_sleep)
+            wake = now + longest_sleep;
+        struct timespec at = {.tv_sec = wake / 1000000000, .tv_nsec = wake % 1000000000};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+    }
+}
+
+static void run_open(struct thread *t)
+{
+    const struct load *load = t->load;
+    const struct load_schedule *s = load->schedule;
+    uint64_t threads = load->threads;
+    uint64_t first = s->first + (t->index + threads - s->first % threads) % threads;
+    (void)prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul);
+    for (uint64_t n = first; n < s->end; n += threads) {
+        int64_t since = (int64_t)((double)n / s->rate_per_s * 1e9) - s->begin_ns;
+        wait_until(load, load->start_ns + since);
+        if (stopped(load))
+            t->count.missed++;
+        else
+            call_timed(t, load->start_ns + since);
+    }
+}
+
 static void *run(void *user)
 {
     struct thread *t = user;
     struct load *load = t->load;
     (void)pthread_mutex_lock(&load->gate);
     (void)pthread_mutex_unlock(&load->gate);
-    while (atomic_load_explicit(&load->stop, memory_order_relaxed) == 0) {
-        if (t->samples_ns == NULL) {
-            call_once(t);
-            continue;
-        }
-        uint64_t errors = t->count.errors;
-        int64_t start = now_ns();
-        call_once(t);
-        int64_t ns = now_ns() - start;
-        if (t->count.errors != errors)
-            continue;
-        if (t->count.samples < load->room)
-            t->samples_ns[t->count.samples++] = ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+    if (load->schedule != NULL) {
+        run_open(t);
+        return NULL;
+    }
+    while (!stopped(load)) {
+        if (t->row.rtt_ns != NULL)
+            call_timed(t, 0);
         else
-            t->count.dropped++;
+            call_once(t);
     }
     return NULL;
 }
@@ -126,47 +188,74 @@ struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t pa
 }
 
 /* Sleeps for the slice, but not longer than somebody wants to stop it. */
-static void let_run(struct load *load, int64_t duration_ns)
+static void let_run(struct load *load, int64_t until)
 {
-    int64_t end = now_ns() + duration_ns;
-    for (int64_t left = duration_ns; left > 0; left = end - now_ns()) {
-        if (atomic_load(&load->stop) != 0)
+    for (int64_t left = until - now_ns(); left > 0; left = until - now_ns()) {
+        if (stopped(load))
             return;
         struct timespec wait = {.tv_nsec = left < 20000000 ? left : 20000000};
         (void)nanosleep(&wait, NULL);
     }
 }
 
-int64_t load_slice(struct load *load, int64_t duration_ns, uint32_t *samples_ns, uint64_t room,
-                   struct load_count *counts)
+/* Ends the slice of `started` threads: a closed loop at once, an open one when all have made their
+ * calls, or when that takes too long. */
+static void join_threads(struct load *load, uint32_t started)
+{
+    if (load->schedule == NULL)
+        atomic_store(&load->stop, 1);
+    for (uint32_t i = 0; i < started; i++) {
+        pthread_t thread = load->thread[i].thread;
+        if (load->schedule != NULL) {
+            int64_t end = load->start_ns + load->schedule->longest_ns;
+            struct timespec at = {.tv_sec = end / 1000000000, .tv_nsec = end % 1000000000};
+            if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &at) == 0)
+                continue;
+            atomic_store(&load->stop, 1);
+        }
+        (void)pthread_join(thread, NULL);
+    }
+}
+
+/* Returns how many threads were started. */
+static uint32_t start_threads(struct load *load, const struct load_samples *samples)
 {
     sigset_t all;
     sigset_t before;
-    (void)pthread_mutex_lock(&load->gate);
-    atomic_store(&load->stop, 0);
-    load->room = room;
     uint32_t started = 0;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     for (; started < load->threads; started++) {
         struct thread *t = &load->thread[started];
         memset(&t->count, 0, sizeof t->count);
-        t->samples_ns = samples_ns != NULL ? samples_ns + started * room : NULL;
+        t->row = *samples;
+        if (t->row.rtt_ns != NULL)
+            t->row.rtt_ns += started * samples->room;
+        if (t->row.intended_ns != NULL)
+            t->row.intended_ns += started * samples->room;
         if (pthread_create(&t->thread, NULL, run, t) != 0)
             break;
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+int64_t load_slice(struct load *load, int64_t duration_ns, const struct load_schedule *schedule,
+                   const struct load_samples *samples, struct load_count *counts)
+{
+    (void)pthread_mutex_lock(&load->gate);
+    atomic_store(&load->stop, 0);
+    load->schedule = schedule;
+    uint32_t started = start_threads(load, samples);
     int complete = started == load->threads;
-    int64_t start = now_ns();
+    load->start_ns = now_ns();
     if (!complete)
         atomic_store(&load->stop, 1);
     (void)pthread_mutex_unlock(&load->gate);
     if (complete)
-        let_run(load, duration_ns);
-    atomic_store(&load->stop, 1);
-    for (uint32_t i = 0; i < started; i++)
-        (void)pthread_join(load->thread[i].thread, NULL);
-    int64_t elapsed = now_ns() - start;
+        let_run(load, load->start_ns + duration_ns);
+    join_threads(load, started);
+    int64_t elapsed = now_ns() - load->start_ns;
     for (uint32_t i = 0; i < started; i++)
         counts[i] = load->thread[i].count;
     return complete ? elapsed : -1;

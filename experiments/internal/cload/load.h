@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The load in C: threads that call in a closed loop, and the handler that answers them. */
+/* The load in C: threads that call in a closed loop or by a schedule, and the handler that answers
+ * them. */
 #ifndef DX_EXPERIMENT_LOAD_H
 #define DX_EXPERIMENT_LOAD_H
 
@@ -22,16 +23,39 @@ struct load_count {
     uint64_t verify_failures;
     uint64_t samples; /* round trips in the caller's row of samples_ns */
     uint64_t dropped; /* round trips for which the row had no room */
+    uint64_t missed;  /* calls of a schedule that were never started */
+};
+
+/*
+ * One slice of an open loop: call n, for n from first up to but without end, is to start
+ * n / rate_per_s after the measurement's begin, and is made by thread n modulo the threads. A wait
+ * for a start ends with spin_ns of spinning; after longest_ns the slice ends and the rest is
+ * missed.
+ */
+struct load_schedule {
+    double rate_per_s;
+    int64_t begin_ns; /* of the slice, since the measurement's */
+    uint64_t first;
+    uint64_t end;
+    int64_t spin_ns;
+    int64_t longest_ns;
+};
+
+/* Where the times of one slice go: a row of `room` for each thread. */
+struct load_samples {
+    uint32_t *rtt_ns;      /* NULL: nothing is timed */
+    uint32_t *intended_ns; /* of an open loop: from the intended start, one for each round trip */
+    uint64_t room;
 };
 
 /* Opens one caller a thread. NULL with *status set if that fails. */
 struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t payload_bytes,
                        int verify, int *status);
 
-/* Calls for duration_ns on all threads. With samples_ns (threads rows of `room`) each round trip
- * is timed. Returns the nanoseconds that it took, or -1 if threads could not be started. */
-int64_t load_slice(struct load *load, int64_t duration_ns, uint32_t *samples_ns, uint64_t room,
-                   struct load_count *counts);
+/* Calls for duration_ns on all threads: in a closed loop, or by *schedule if that is not NULL.
+ * Returns the nanoseconds that it took, or -1 if threads could not be started. */
+int64_t load_slice(struct load *load, int64_t duration_ns, const struct load_schedule *schedule,
+                   const struct load_samples *samples, struct load_count *counts);
 
 /* Ends a slice early. Any thread. */
 void load_interrupt(struct load *load);

@@ -35,7 +35,11 @@ type Config struct {
 	Verify    bool          // check the content of every call
 	Pin       string        // auto gives each side its half of the CPUs, none does not
 	Procs     int           // GOMAXPROCS of a Go side; 0: the CPUs of its half
-	Dir       string        // an existing folder for the region of file and unix
+	// LockOSThread ties each calling and serving goroutine to a thread of its own.
+	LockOSThread bool
+	RatePerS     float64 // of an open loop: calls of all callers; 0: a closed loop
+	Pace         string  // how an open loop waits: sleep, spin
+	Dir          string  // an existing folder for the region of file and unix
 }
 
 // Bounds of a Config.
@@ -45,6 +49,7 @@ const (
 	DurationMin = 10 * time.Millisecond
 	DurationMax = time.Hour
 	ProcsMax    = 1024
+	RateMax     = 1e7
 )
 
 // Default returns one caller with the balanced strategy, both sides in Go.
@@ -54,7 +59,7 @@ func Default() Config {
 		panic(err) // cannot be: the library has it
 	}
 	return Config{Threads: 1, Payload: 64, Duration: time.Second, Host: "go", Guest: "go",
-		Path: "native", Transport: "memfd", Wait: wait, Pin: "auto"}
+		Path: "native", Transport: "memfd", Wait: wait, Pin: "auto", Pace: PaceSleep}
 }
 
 // A FieldError says which field of a Config cannot be, by its name in flags and
@@ -85,6 +90,7 @@ func (c Config) Check() error {
 		oneOf("path", c.Path, "native", "cgo"),
 		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix"),
 		oneOf("pin", c.Pin, "auto", "none"),
+		oneOf("pace", c.Pace, PaceSleep, PaceSpin),
 	} {
 		if err != nil {
 			return err
@@ -101,6 +107,10 @@ func (c Config) Check() error {
 		return wrong("duration", "%v: 10ms to 1h", c.Duration)
 	case c.Procs < 0 || c.Procs > ProcsMax:
 		return wrong("procs", "%d: 0 (by itself) to %d", c.Procs, ProcsMax)
+	case !(c.RatePerS >= 0 && c.RatePerS <= RateMax):
+		return wrong("rate", "%g: 0 (a closed loop) to %g calls a second", c.RatePerS, RateMax)
+	case c.LockOSThread && c.noGo():
+		return wrong("lock_os_thread", "is about goroutines, but both sides are C")
 	case c.Path == "cgo" && c.noGo():
 		return wrong("path", "cgo is about a Go side, but both sides are C")
 	case c.Wait.Park.String() == "doorbell" && c.Transport != "unix":

@@ -40,6 +40,9 @@ func mustMeasure(t *testing.T, c Config) result.Cell {
 	return cell
 }
 
+// memfdOf is where a guest in this process finds the region.
+func memfdOf(host load) string { return fmt.Sprintf("memfd:%d", host.fd()) }
+
 func TestEveryPairOfLanguagesExchangesVerifiedCalls(t *testing.T) {
 	for _, transport := range []string{"memfd", "shm", "file", "unix"} {
 		for _, pair := range []struct{ host, guest, path string }{
@@ -107,7 +110,7 @@ func TestVerificationFindsAnAnswerThatWasNeverCopied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guest, err := dx.Attach(context.Background(), fmt.Sprintf("memfd:%d", host.fd()), dx.Options{})
+	guest, err := dx.Attach(context.Background(), memfdOf(host), dx.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +122,7 @@ func TestVerificationFindsAnAnswerThatWasNeverCopied(t *testing.T) {
 	if err := host.open(c.Payload, true); err != nil {
 		t.Fatal(err)
 	}
-	s, err := host.slice(10*time.Millisecond, false)
+	s, err := host.slice(stretch{d: 10 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

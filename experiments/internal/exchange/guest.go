@@ -36,6 +36,7 @@ type guestConfig struct {
 	Payload int
 	CPUs    []int
 	Procs   int
+	Lock    bool
 	Wait    dx.Wait
 }
 
@@ -87,6 +88,9 @@ func serveGo(g guestConfig) error {
 		return err
 	}
 	defer func() { _ = ch.Close() }()
+	if g.Lock {
+		runtime.LockOSThread()
+	}
 	fmt.Println("ready")
 	// Copied in and out, as the bare loop does, so that the two can be compared.
 	buffer := make([]byte, g.Payload)

@@ -5,9 +5,9 @@ package exchange
 import (
 	"context"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +16,6 @@ import (
 	"dx/experiments/internal/content"
 	"dx/experiments/internal/stat"
 	"dx/go/dx"
-	"dx/libdx"
 )
 
 // slice is what all callers did in one stretch of the measurement.
@@ -26,8 +25,41 @@ type slice struct {
 	errors         uint64
 	timeouts       uint64
 	verifyFailures uint64
-	latency        *stat.Latency // nil if it was not timed
 	dropped        uint64        // round trips that were not kept
+	missed         uint64        // calls of an open loop that were never started
+	latency        *stat.Latency // nil if it was not timed
+	// Of an open loop: from the intended start, and from there to the real one.
+	intended, late *stat.Latency
+}
+
+// stretch says how a slice is to be.
+type stretch struct {
+	d     time.Duration
+	timed bool
+	open  *schedule // nil: a closed loop
+}
+
+// newSlice has the histograms that a stretch fills.
+func newSlice(of stretch) slice {
+	s := slice{}
+	if of.timed || of.open != nil {
+		s.latency = stat.NewLatency()
+	}
+	if of.open != nil {
+		s.intended, s.late = stat.NewLatency(), stat.NewLatency()
+	}
+	return s
+}
+
+// record adds the times of one caller.
+func (s *slice) record(rttNs, intendedNs []uint32) {
+	for _, ns := range rttNs {
+		s.latency.Record(int64(ns))
+	}
+	for i, ns := range intendedNs {
+		s.intended.Record(int64(ns))
+		s.late.Record(int64(ns) - int64(min(rttNs[i], ns)))
+	}
 }
 
 // samplesKept bounds the memory for the round trips of one slice, of all callers.
@@ -38,7 +70,7 @@ type load interface {
 	url() string
 	fd() int
 	open(payload int, verify bool) error
-	slice(d time.Duration, timed bool) (slice, error)
+	slice(of stretch) (slice, error)
 	stats(of dx.StatsOf) dx.Stats
 	stop() // any goroutine
 	close() error
@@ -69,14 +101,14 @@ func openHost(c Config) (load, error) {
 	}
 	ch, err := dx.Create(url, dx.Config{Slots: c.Threads, RequestBytes: c.Payload,
 		ResponseBytes: c.Payload, Options: dx.Options{Wait: &c.Wait, Path: path}})
-	return &goLoad{ch: ch, where: url, threads: c.Threads}, err
+	return &goLoad{ch: ch, where: url, c: c}, err
 }
 
 // goLoad calls from goroutines.
 type goLoad struct {
 	ch      *dx.Channel
 	where   string
-	threads int
+	c       Config
 	callers []*goCaller
 	ended   atomic.Bool // the slice is over
 	stopped atomic.Bool
@@ -84,76 +116,120 @@ type goLoad struct {
 
 // goCaller is one goroutine's state between slices.
 type goCaller struct {
-	load      *goLoad
-	caller    *dx.Caller
-	index     uint32
-	sequence  uint64
-	verify    bool
-	request   []byte
-	response  []byte
-	samplesNs []uint32 // round trips of a timed slice, up to its capacity
-	dropped   uint64
-	calls     uint64
-	errors    uint64
-	timeouts  uint64
-	wrong     uint64
-	_         [64]byte // the next one's counters are on another line
+	load     *goLoad
+	caller   *dx.Caller
+	alarm    *alarm // of an open loop
+	index    uint32
+	sequence uint64
+	verify   bool
+	request  []byte
+	response []byte
+	goTally
+	_ [64]byte // the next one's counters are on another line
+}
+
+// goTally is what one caller did in one slice.
+type goTally struct {
+	rttNs      []uint32 // of a timed slice, up to its capacity
+	intendedNs []uint32 // of an open loop: as many
+	dropped    uint64
+	missed     uint64
+	calls      uint64
+	errors     uint64
+	timeouts   uint64
+	wrong      uint64
 }
 
 func (l *goLoad) url() string { return l.where }
 func (l *goLoad) fd() int     { return l.ch.FD() }
 
 func (l *goLoad) open(payload int, verify bool) error {
-	for i := range l.threads {
+	for i := range l.c.Threads {
 		caller, err := l.ch.Caller(context.Background())
 		if err != nil {
 			return err
 		}
-		l.callers = append(l.callers, &goCaller{load: l, caller: caller, index: uint32(i),
-			verify: verify, request: make([]byte, payload), response: make([]byte, payload)})
+		c := &goCaller{load: l, caller: caller, index: uint32(i),
+			verify: verify, request: make([]byte, payload), response: make([]byte, payload)}
+		l.callers = append(l.callers, c)
+		if l.c.RatePerS > 0 {
+			if c.alarm, err = newAlarm(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-func (l *goLoad) slice(d time.Duration, timed bool) (slice, error) {
+// room empties the caller's tally and makes what the stretch will fill.
+func (c *goCaller) room(of stretch) {
+	c.goTally = goTally{}
+	if of.open != nil {
+		_, count := of.open.of(uint64(c.index), uint64(len(c.load.callers)))
+		c.rttNs = make([]uint32, 0, count)
+		c.intendedNs = make([]uint32, 0, count)
+	} else if of.timed {
+		c.rttNs = make([]uint32, 0, samplesKept/len(c.load.callers))
+	}
+}
+
+func (l *goLoad) slice(of stretch) (slice, error) {
+	for _, c := range l.callers {
+		c.room(of)
+	}
 	l.ended.Store(l.stopped.Load())
 	var running sync.WaitGroup
 	began := time.Now()
-	for _, c := range l.callers {
-		c.calls, c.errors, c.timeouts, c.wrong, c.dropped, c.samplesNs = 0, 0, 0, 0, 0, nil
-		if timed {
-			c.samplesNs = make([]uint32, 0, samplesKept/len(l.callers))
-		}
-		running.Go(c.run)
+	longest := of.d
+	if of.open != nil {
+		longest = of.open.longest
 	}
-	timer := time.AfterFunc(d, func() { l.ended.Store(true) })
+	for _, c := range l.callers {
+		running.Go(func() { c.run(of, began) })
+	}
+	timer := time.AfterFunc(longest, func() { l.ended.Store(true) })
 	running.Wait()
 	timer.Stop()
-	s := slice{elapsed: time.Since(began)}
-	if timed {
-		s.latency = stat.NewLatency()
+	if of.open != nil {
+		l.idle(began.Add(of.d))
 	}
+	s := newSlice(of)
+	s.elapsed = time.Since(began)
 	for _, c := range l.callers {
 		s.calls = append(s.calls, c.calls)
 		s.errors += c.errors
 		s.timeouts += c.timeouts
 		s.verifyFailures += c.wrong
 		s.dropped += c.dropped
-		for _, ns := range c.samplesNs {
-			s.latency.Record(int64(ns))
-		}
+		s.missed += c.missed
+		s.record(c.rttNs, c.intendedNs)
 	}
 	return s, nil
 }
 
-// run is the closed loop of one caller.
-func (c *goCaller) run() {
-	if c.samplesNs != nil {
-		c.runTimed()
-		return
+// idle waits for the end of a slice that has no calls left, since what the sides
+// cost without calls belongs to it.
+func (l *goLoad) idle(end time.Time) {
+	for left := time.Until(end); left > 0 && !l.ended.Load(); left = time.Until(end) {
+		time.Sleep(min(left, longestSleep))
 	}
-	for !c.load.ended.Load() {
-		c.call()
+}
+
+// run is one caller.
+func (c *goCaller) run(of stretch, began time.Time) {
+	if c.load.c.LockOSThread {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
+	switch {
+	case of.open != nil:
+		c.runOpen(of.open, began)
+	case of.timed:
+		c.runTimed()
+	default:
+		for !c.load.ended.Load() {
+			c.call()
+		}
 	}
 }
 
@@ -167,11 +243,11 @@ func (c *goCaller) runTimed() {
 			continue
 		}
 		ns := time.Since(began)
-		if len(c.samplesNs) == cap(c.samplesNs) {
+		if len(c.rttNs) == cap(c.rttNs) {
 			c.dropped++
 			continue
 		}
-		c.samplesNs = append(c.samplesNs, uint32(min(ns, math.MaxUint32)))
+		c.rttNs = append(c.rttNs, sample(ns))
 	}
 }
 
@@ -215,46 +291,9 @@ func (l *goLoad) stop() {
 func (l *goLoad) close() error {
 	for _, c := range l.callers {
 		_ = c.caller.Close()
-	}
-	return l.ch.Close()
-}
-
-// cLoad calls from C threads.
-type cLoad struct {
-	host    *cload.Host
-	where   string
-	threads int
-}
-
-func (l *cLoad) url() string                         { return l.where }
-func (l *cLoad) fd() int                             { return l.host.FD() }
-func (l *cLoad) open(payload int, verify bool) error { return l.host.Open(payload, verify) }
-func (l *cLoad) stop()                               { l.host.Stop() }
-func (l *cLoad) close() error                        { return l.host.Close() }
-func (l *cLoad) stats(of dx.StatsOf) libdx.Stats     { return l.host.Stats(int(of)) }
-
-func (l *cLoad) slice(d time.Duration, timed bool) (slice, error) {
-	room := 0
-	if timed {
-		room = samplesKept / l.threads
-	}
-	counts, elapsed, err := l.host.Slice(d, room)
-	if err != nil {
-		return slice{}, err
-	}
-	s := slice{elapsed: elapsed}
-	if timed {
-		s.latency = stat.NewLatency()
-	}
-	for _, c := range counts {
-		s.calls = append(s.calls, c.Calls)
-		s.errors += c.Errors
-		s.timeouts += c.Timeouts
-		s.verifyFailures += c.VerifyFailures
-		s.dropped += c.Dropped
-		for _, ns := range c.SamplesNs {
-			s.latency.Record(int64(ns))
+		if c.alarm != nil {
+			c.alarm.close()
 		}
 	}
-	return s, nil
+	return l.ch.Close()
 }

@@ -19,9 +19,10 @@ import (
 // The measurement alternates short stretches of dx with short stretches of the
 // floor, since a virtual machine's CPUs may move closer or apart at any time.
 const (
-	sliceTime  = 100 * time.Millisecond
-	floorTime  = 8 * time.Millisecond
-	warmupTime = 100 * time.Millisecond
+	sliceTime     = 100 * time.Millisecond
+	openSliceTime = 500 * time.Millisecond // few calls, but many between two floors
+	floorTime     = 8 * time.Millisecond
+	warmupTime    = 100 * time.Millisecond
 )
 
 // measurement is one run of one configuration.
@@ -31,6 +32,7 @@ type measurement struct {
 	guest *guestProcess
 	cpus  placement
 
+	begun          time.Duration // of the schedule of an open loop
 	calls          []uint64
 	elapsed        time.Duration
 	cpu            time.Duration
@@ -38,7 +40,9 @@ type measurement struct {
 	timeouts       uint64
 	verifyFailures uint64
 	dropped        uint64
+	missed         uint64
 	latency        *stat.Latency
+	intended, late *stat.Latency // of an open loop
 	floorNs        meanRTT
 	bareNs         meanRTT
 }
@@ -62,24 +66,32 @@ func (m *meanRTT) value() *float64 {
 }
 
 // run warms up, measures throughput without a clock in the loop, then the
-// latency of every call.
+// latency of every call; or, in an open loop, all of it at once.
 func (m *measurement) run(ctx context.Context) (result.Cell, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(m.c, m.cpus.Host)))
 	m.calls = make([]uint64, m.c.Threads)
-	m.latency = stat.NewLatency()
-	if _, err := m.host.slice(warmupTime, false); err != nil {
+	m.latency, m.intended, m.late = stat.NewLatency(), stat.NewLatency(), stat.NewLatency()
+	if _, err := m.host.slice(m.warmup()); err != nil {
 		return result.Cell{}, err
 	}
 	hostBefore, guestBefore := m.host.stats(dx.HostCallers), m.host.stats(dx.GuestServers)
-	if err := m.part(ctx, m.c.Duration, m.throughput); err != nil {
+	var err error
+	if m.open() {
+		err = m.part(ctx, m.c.Duration, openSliceTime, m.scheduled)
+	} else {
+		err = m.part(ctx, m.c.Duration, sliceTime, m.throughput)
+	}
+	if err != nil {
 		return result.Cell{}, err
 	}
 	waits := result.Waits{
 		Host:  counted(hostBefore, m.host.stats(dx.HostCallers)),
 		Guest: counted(guestBefore, m.host.stats(dx.GuestServers)),
 	}
-	if err := m.part(ctx, m.c.Duration/2, m.latencies); err != nil {
-		return result.Cell{}, err
+	if !m.open() {
+		if err := m.part(ctx, m.c.Duration/2, sliceTime, m.latencies); err != nil {
+			return result.Cell{}, err
+		}
 	}
 	if m.dropped > 0 {
 		return result.Cell{}, fmt.Errorf("%d round trips could not be kept: take a shorter -duration", m.dropped)
@@ -87,14 +99,28 @@ func (m *measurement) run(ctx context.Context) (result.Cell, error) {
 	return m.cell(waits), nil
 }
 
-// part runs measure in slices that add up to d, between floors.
-func (m *measurement) part(ctx context.Context, d time.Duration,
+// open says that calls start by a schedule.
+func (m *measurement) open() bool { return m.c.RatePerS > 0 }
+
+// warmup lets both sides touch their memory, and the wait strategy learn: from
+// calls as the ones to come, some 200 of them.
+func (m *measurement) warmup() stretch {
+	if !m.open() {
+		return stretch{d: warmupTime}
+	}
+	d := time.Duration(200 / m.c.RatePerS * 1e9)
+	d = min(max(d, warmupTime), time.Second)
+	return stretch{d: d, open: newSchedule(m.c, 0, d)}
+}
+
+// part runs measure in slices of `each` that add up to d, between floors.
+func (m *measurement) part(ctx context.Context, d, each time.Duration,
 	measure func(time.Duration) error) error {
 	if err := m.floors(); err != nil {
 		return err
 	}
-	for left := d; left > 0; left -= sliceTime {
-		if err := measure(min(left, sliceTime)); err != nil {
+	for left := d; left > 0; left -= each {
+		if err := measure(min(left, each)); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -125,12 +151,22 @@ func (m *measurement) floors() error {
 	return m.guest.resume()
 }
 
-func (m *measurement) throughput(d time.Duration) error {
+func (m *measurement) throughput(d time.Duration) error { return m.costed(stretch{d: d}) }
+
+// scheduled is the next slice of an open loop.
+func (m *measurement) scheduled(d time.Duration) error {
+	of := stretch{d: d, open: newSchedule(m.c, m.begun, d)}
+	m.begun += d
+	return m.costed(of)
+}
+
+// costed measures a slice and the CPU time that it takes.
+func (m *measurement) costed(of stretch) error {
 	before, err := m.cpuTime()
 	if err != nil {
 		return err
 	}
-	s, err := m.host.slice(d, false)
+	s, err := m.host.slice(of)
 	if err != nil {
 		return err
 	}
@@ -148,21 +184,28 @@ func (m *measurement) throughput(d time.Duration) error {
 }
 
 func (m *measurement) latencies(d time.Duration) error {
-	s, err := m.host.slice(d, true)
+	s, err := m.host.slice(stretch{d: d, timed: true})
 	if err != nil {
 		return err
 	}
-	m.latency.Merge(s.latency)
 	m.count(s)
 	return nil
 }
 
-// count adds up what went wrong, in both parts.
+// count adds up the times, and what went wrong, in all parts.
 func (m *measurement) count(s slice) {
 	m.errors += s.errors
 	m.timeouts += s.timeouts
 	m.verifyFailures += s.verifyFailures
 	m.dropped += s.dropped
+	m.missed += s.missed
+	if s.latency != nil {
+		m.latency.Merge(s.latency)
+	}
+	if s.intended != nil {
+		m.intended.Merge(s.intended)
+		m.late.Merge(s.late)
+	}
 }
 
 // cpuTime is what both sides have used.
@@ -197,7 +240,7 @@ func (m *measurement) cell(waits result.Waits) result.Cell {
 		ElapsedNs: int64(m.elapsed), FloorRTTNs: m.floorNs.value(), BareRTTNs: m.bareNs.value(),
 		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.Verify,
 		VerifyFailures: m.verifyFailures, Waits: waits, Wait: m.c.Wait,
-		Pinning: m.cpus.String(),
+		Pinning: m.cpus.String(), LockOSThread: m.c.LockOSThread, DurationNs: int64(m.c.Duration),
 	}
 	if m.c.Host == "c" && m.c.Guest == "c" {
 		cell.Path = "c"
@@ -210,8 +253,13 @@ func (m *measurement) cell(waits result.Waits) result.Cell {
 		slowest, fastest = min(slowest, n), max(fastest, n)
 	}
 	if fastest > 0 {
-		cell.Fairness = new(float64(slowest) / float64(fastest))
 		cell.CPUSPerMop = new(m.cpu.Seconds() / float64(cell.Ops) * 1e6)
+	}
+	if m.open() {
+		cell.RatePerS, cell.Pace, cell.Missed = &m.c.RatePerS, m.c.Pace, m.missed
+		cell.SetIntended(m.intended, m.late)
+	} else if fastest > 0 { // in an open loop the schedule says who makes how many calls
+		cell.Fairness = new(float64(slowest) / float64(fastest))
 	}
 	cell.Derive()
 	cell.SetLatency(m.latency)

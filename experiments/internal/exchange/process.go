@@ -26,7 +26,7 @@ type guestProcess struct {
 // startGuest starts the guest and waits until it says that it is ready.
 func startGuest(ctx context.Context, c Config, host load, cpus placement) (*guestProcess, error) {
 	g := guestConfig{Lang: c.Guest, Path: c.Path, Payload: c.Payload, Wait: c.Wait,
-		Procs: procs(c, cpus.Guest)}
+		Procs: procs(c, cpus.Guest), Lock: c.LockOSThread}
 	if cpus.pinned {
 		g.CPUs = cpus.Guest
 	}

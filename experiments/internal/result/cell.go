@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	"dx/experiments/internal/env"
 	"dx/experiments/internal/stat"
 )
 
@@ -53,6 +54,31 @@ type Cell struct {
 	Pinning   string `json:"pinning"`
 	Procs     int    `json:"procs"` // GOMAXPROCS of a Go side; 0 where no side is Go
 	EnvCommit string `json:"env_commit"`
+
+	LockOSThread bool  `json:"lock_os_thread"` // each goroutine on a thread of its own
+	DurationNs   int64 `json:"duration_ns"`    // asked for; ElapsedNs is what it took
+
+	// Of an open loop; nil and empty in a closed one. In an open loop ops_per_s is
+	// the rate that was reached, rtt_* begin when a call really started, and
+	// latency_from_intended_* when it was to start.
+	RatePerS          *float64 `json:"rate_per_s"` // asked for, of all callers
+	Pace              string   `json:"pace,omitempty"`
+	Missed            uint64   `json:"missed,omitempty"` // calls that were never started, for lack of time
+	IntendedP50Ns     *int64   `json:"latency_from_intended_p50_ns,omitempty"`
+	IntendedP90Ns     *int64   `json:"latency_from_intended_p90_ns,omitempty"`
+	IntendedP99Ns     *int64   `json:"latency_from_intended_p99_ns,omitempty"`
+	IntendedP999Ns    *int64   `json:"latency_from_intended_p999_ns,omitempty"`
+	IntendedMaxNs     *int64   `json:"latency_from_intended_max_ns,omitempty"`
+	LateStartP50Ns    *int64   `json:"late_start_p50_ns,omitempty"` // from the intended start to the real one
+	LateStartP99Ns    *int64   `json:"late_start_p99_ns,omitempty"`
+	RTTHistogram      string   `json:"rtt_histogram,omitempty"` // HDR, V2 compressed, base64
+	IntendedHistogram string   `json:"latency_from_intended_histogram,omitempty"`
+
+	// Of a sweep; empty elsewhere.
+	Variant string           `json:"variant,omitempty"`  // what its file varies, but for the number of callers
+	Preset  string           `json:"preset,omitempty"`   // what the wait strategy began with
+	CellKey string           `json:"cell_key,omitempty"` // names the file's name and all parameters
+	Env     *env.Environment `json:"environment,omitempty"`
 }
 
 // Waits holds how each side's waits ended; nil for a side that keeps no counters.
@@ -101,10 +127,11 @@ func (w *WaitCounts) add(other WaitCounts) {
 
 // Derive sets OpsPerS from Ops and ElapsedNs, and the ratios from that and the round trips of the
 // floor and the bare loop: the rate times the round trip in seconds, whatever the number of callers.
+// The rate of an open loop was asked for and has no ratio.
 func (c *Cell) Derive() {
 	rate := stat.Rate(c.Ops, c.ElapsedNs)
 	over := func(rttNs *float64) *float64 {
-		if rttNs == nil {
+		if rttNs == nil || c.RatePerS != nil {
 			return nil
 		}
 		return known(new(rate * *rttNs / 1e9))
@@ -114,24 +141,56 @@ func (c *Cell) Derive() {
 	c.BareRatio = over(c.BareRTTNs)
 }
 
-// SetLatency fills in the number of samples, the percentiles for which they suffice, and the
-// longest round trip.
+// SetLatency fills in the number of samples, the percentiles for which they suffice, the longest
+// round trip, and the histogram.
 func (c *Cell) SetLatency(l *stat.Latency) {
-	quantile := func(q float64) *int64 {
-		if ns, ok := l.Quantile(q); ok {
-			return &ns
-		}
+	c.RTTSamples = l.Count()
+	c.RTTP50Ns, c.RTTP90Ns = quantile(l, 0.5), quantile(l, 0.9)
+	c.RTTP99Ns, c.RTTP999Ns = quantile(l, 0.99), quantile(l, 0.999)
+	c.RTTMaxNs, c.RTTHistogram = longest(l), encoded(l)
+}
+
+// SetIntended does the same for an open loop: times from the intended starts, and from those to the
+// real ones.
+func (c *Cell) SetIntended(l, late *stat.Latency) {
+	c.IntendedP50Ns, c.IntendedP90Ns = quantile(l, 0.5), quantile(l, 0.9)
+	c.IntendedP99Ns, c.IntendedP999Ns = quantile(l, 0.99), quantile(l, 0.999)
+	c.IntendedMaxNs, c.IntendedHistogram = longest(l), encoded(l)
+	c.LateStartP50Ns, c.LateStartP99Ns = quantile(late, 0.5), quantile(late, 0.99)
+}
+
+func quantile(l *stat.Latency, q float64) *int64 {
+	if ns, ok := l.Quantile(q); ok {
+		return &ns
+	}
+	return nil
+}
+
+func longest(l *stat.Latency) *int64 {
+	if l.Count() == 0 {
 		return nil
 	}
-	c.RTTSamples = l.Count()
-	c.RTTP50Ns = quantile(0.5)
-	c.RTTP90Ns = quantile(0.9)
-	c.RTTP99Ns = quantile(0.99)
-	c.RTTP999Ns = quantile(0.999)
-	c.RTTMaxNs = nil
-	if l.Count() > 0 {
-		c.RTTMaxNs = new(l.Max())
+	return new(l.Max())
+}
+
+// encoded leaves out a histogram that cannot be written: the percentiles are there.
+func encoded(l *stat.Latency) string {
+	if l.Count() == 0 {
+		return ""
 	}
+	text, err := l.Encode()
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// Rate returns the rate of an open loop; 0 in a closed one.
+func (c Cell) Rate() float64 {
+	if c.RatePerS == nil {
+		return 0
+	}
+	return *c.RatePerS
 }
 
 // Failed says whether this run makes the program fail: a content that was not what was sent.

@@ -39,7 +39,7 @@ func TestJSONKeysComeInTheAgreedOrder(t *testing.T) {
 		"fairness cpu_s_per_mop errors timeouts verified verify_failures waits " +
 		"host spin yield park looks parks spurious rings rescued yields spin_limit " +
 		"guest spin yield park looks parks spurious rings rescued yields spin_limit " +
-		"wait spin_max pinning procs env_commit"
+		"wait spin_max pinning procs env_commit lock_os_thread duration_ns rate_per_s"
 	text, err := json.Marshal(sample(1, 1, 4e6))
 	if err != nil {
 		t.Fatal(err)

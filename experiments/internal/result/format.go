@@ -82,3 +82,8 @@ func FormatBytes(bytes int) string {
 	}
 	return fmt.Sprintf("%d B", bytes)
 }
+
+// FormatRate writes a rate of calls that was asked for, exactly.
+func FormatRate(perS float64) string {
+	return strconv.FormatFloat(perS, 'f', -1, 64) + " calls/s"
+}

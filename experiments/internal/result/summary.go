@@ -21,23 +21,29 @@ type Key struct {
 	Guest        string
 	PayloadBytes int
 	Threads      int
+	Variant      string  // of a sweep
+	RatePerS     float64 // of an open loop; 0 in a closed one
 }
 
 func keyOf(c Cell) Key {
-	return Key{c.Experiment, c.Transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads}
+	return Key{c.Experiment, c.Transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate()}
 }
 
 // Title names everything but the number of callers, for people.
 func (k Key) Title() string {
 	var parts []string
 	for _, part := range []struct{ what, value string }{
-		{"host", k.Host}, {"guest", k.Guest}, {"path", k.Path}, {"transport", k.Transport},
+		{"", k.Variant}, {"host", k.Host}, {"guest", k.Guest}, {"path", k.Path}, {"transport", k.Transport},
 	} {
 		if part.value != "" {
-			parts = append(parts, part.what+" "+part.value)
+			parts = append(parts, strings.TrimSpace(part.what+" "+part.value))
 		}
 	}
-	return k.Experiment + ": " + strings.Join(append(parts, FormatBytes(k.PayloadBytes)), ", ")
+	parts = append(parts, FormatBytes(k.PayloadBytes))
+	if k.RatePerS > 0 {
+		parts = append(parts, "open loop at "+FormatRate(k.RatePerS))
+	}
+	return k.Experiment + ": " + strings.Join(parts, ", ")
 }
 
 // Range is a figure over the runs of a cell. Known is false, and the rest 0, unless every run has
@@ -56,24 +62,26 @@ type Summary struct {
 	// Percentiles of the round trip in ns: over the runs' percentiles, which do not add up to a
 	// percentile of all calls. MaxNs.Max is the longest of all.
 	P50Ns, P90Ns, P99Ns, P999Ns, MaxNs Range
+	// Of an open loop: the same from the intended starts.
+	IntendedP50Ns, IntendedP90Ns, IntendedP99Ns, IntendedP999Ns, IntendedMaxNs Range
 
 	FloorRTTNs, BareRTTNs Range
 	FloorRatio, BareRatio Range
 	Fairness, CPUSPerMop  Range
 
 	// Sums over all runs.
-	Ops, Errors, Timeouts, VerifyFailures uint64
+	Ops, Errors, Timeouts, VerifyFailures, Missed uint64
 	// Verified is true if all runs were.
 	Verified bool
 	// Waits are summed, too; nil unless every run has them.
 	Waits Waits
 	// Mixed names what was not the same in all runs although the table puts them together: "wait",
-	// "pinning", "procs", "env_commit".
+	// "pinning", "procs", "lock_os_thread", "env_commit".
 	Mixed []string
 }
 
-// Summarise groups cells by experiment, transport, path, host, guest, payload and callers, and
-// returns one Summary for each in that order.
+// Summarise groups cells by experiment, transport, path, host, guest, payload, variant, rate and
+// callers, and returns one Summary for each in that order.
 func Summarise(cells []Cell) []Summary {
 	groups := map[Key][]Cell{}
 	for _, c := range cells {
@@ -95,20 +103,29 @@ func compareKeys(a, b Key) int {
 		cmp.Compare(a.Host, b.Host),
 		cmp.Compare(a.Guest, b.Guest),
 		cmp.Compare(a.PayloadBytes, b.PayloadBytes),
+		cmp.Compare(a.Variant, b.Variant),
+		cmp.Compare(a.RatePerS, b.RatePerS),
 		cmp.Compare(a.Threads, b.Threads),
 	)
 }
 
 func summarise(key Key, cells []Cell) Summary {
 	s := Summary{
-		Key:        key,
-		Runs:       len(cells),
-		OpsPerS:    rangeOf(cells, func(c Cell) *float64 { return c.OpsPerS }),
-		P50Ns:      rangeOf(cells, func(c Cell) *int64 { return c.RTTP50Ns }),
-		P90Ns:      rangeOf(cells, func(c Cell) *int64 { return c.RTTP90Ns }),
-		P99Ns:      rangeOf(cells, func(c Cell) *int64 { return c.RTTP99Ns }),
-		P999Ns:     rangeOf(cells, func(c Cell) *int64 { return c.RTTP999Ns }),
-		MaxNs:      rangeOf(cells, func(c Cell) *int64 { return c.RTTMaxNs }),
+		Key:     key,
+		Runs:    len(cells),
+		OpsPerS: rangeOf(cells, func(c Cell) *float64 { return c.OpsPerS }),
+		P50Ns:   rangeOf(cells, func(c Cell) *int64 { return c.RTTP50Ns }),
+		P90Ns:   rangeOf(cells, func(c Cell) *int64 { return c.RTTP90Ns }),
+		P99Ns:   rangeOf(cells, func(c Cell) *int64 { return c.RTTP99Ns }),
+		P999Ns:  rangeOf(cells, func(c Cell) *int64 { return c.RTTP999Ns }),
+		MaxNs:   rangeOf(cells, func(c Cell) *int64 { return c.RTTMaxNs }),
+
+		IntendedP50Ns:  rangeOf(cells, func(c Cell) *int64 { return c.IntendedP50Ns }),
+		IntendedP90Ns:  rangeOf(cells, func(c Cell) *int64 { return c.IntendedP90Ns }),
+		IntendedP99Ns:  rangeOf(cells, func(c Cell) *int64 { return c.IntendedP99Ns }),
+		IntendedP999Ns: rangeOf(cells, func(c Cell) *int64 { return c.IntendedP999Ns }),
+		IntendedMaxNs:  rangeOf(cells, func(c Cell) *int64 { return c.IntendedMaxNs }),
+
 		FloorRTTNs: rangeOf(cells, func(c Cell) *float64 { return c.FloorRTTNs }),
 		BareRTTNs:  rangeOf(cells, func(c Cell) *float64 { return c.BareRTTNs }),
 		FloorRatio: rangeOf(cells, func(c Cell) *float64 { return c.FloorRatio }),
@@ -127,9 +144,18 @@ func summarise(key Key, cells []Cell) Summary {
 		s.Errors += c.Errors
 		s.Timeouts += c.Timeouts
 		s.VerifyFailures += c.VerifyFailures
+		s.Missed += c.Missed
 		s.Verified = s.Verified && c.Verified
 	}
 	return s
+}
+
+// Latency returns the percentiles that count: in an open loop those from the intended starts.
+func (s Summary) Latency() (p50, p90, p99, p999, longest Range) {
+	if s.RatePerS > 0 {
+		return s.IntendedP50Ns, s.IntendedP90Ns, s.IntendedP99Ns, s.IntendedP999Ns, s.IntendedMaxNs
+	}
+	return s.P50Ns, s.P90Ns, s.P99Ns, s.P999Ns, s.MaxNs
 }
 
 func rangeOf[T int64 | float64](cells []Cell, figure func(Cell) *T) Range {
@@ -167,6 +193,7 @@ func mixed(cells []Cell) []string {
 		{"wait", func(c Cell) any { return c.Wait }},
 		{"pinning", func(c Cell) any { return c.Pinning }},
 		{"procs", func(c Cell) any { return c.Procs }},
+		{"lock_os_thread", func(c Cell) any { return c.LockOSThread }},
 		{"env_commit", func(c Cell) any { return c.EnvCommit }},
 	} {
 		first := canonical(f.of(cells[0]))

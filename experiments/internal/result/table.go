@@ -17,7 +17,8 @@ const TableColumns = 140
 const header = "callers\tM/s\tmin\tmax\tp50\tp90\tp99\tp99.9\tlongest\tfair\tCPU s/M\tfloor\tbare\thost s/y/p\tguest s/y/p\tcheck\t\n"
 
 const legend = `M/s          million round trips a second: median, smallest and largest of the runs
-p50 - p99.9  time of a round trip: median of the runs' percentiles; - where a run has fewer than 100/(1-p) samples
+p50 - p99.9  time of a round trip: median of the runs' percentiles; - where a run has fewer than 100/(1-p) samples;
+             in an open loop from when the call was to start, so that waiting for a late one before it counts
 longest      longest round trip of all runs
 fair         operations of the slowest caller / of the fastest, median
 CPU s/M      CPU seconds of both sides per million round trips, median
@@ -27,7 +28,7 @@ check        ok: the content of every round trip was verified; none: not in ever
 `
 
 // Table writes the cells as tables for people, one for each combination of experiment, transport,
-// path, languages and payload, a line for each number of callers, and after them what must be known
+// path, languages, payload, variant and rate, a line for each number of callers, and after them what must be known
 // to read them: failures, runs that should not have been put together, and what the columns mean.
 func Table(w io.Writer, cells []Cell) error {
 	var text bytes.Buffer
@@ -95,10 +96,11 @@ func row(s Summary) string {
 	if !s.OpsPerS.Known {
 		mega = func(float64) string { return "-" }
 	}
+	p50, p90, p99, p999, longest := s.Latency()
 	cells := []string{
 		fmt.Sprint(s.Threads), mega(s.OpsPerS.Median), mega(s.OpsPerS.Min), mega(s.OpsPerS.Max),
-		median(s.P50Ns, FormatNs), median(s.P90Ns, FormatNs), median(s.P99Ns, FormatNs),
-		median(s.P999Ns, FormatNs), median(Range{Median: s.MaxNs.Max, Known: s.MaxNs.Known}, FormatNs),
+		median(p50, FormatNs), median(p90, FormatNs), median(p99, FormatNs),
+		median(p999, FormatNs), median(Range{Median: longest.Max, Known: longest.Known}, FormatNs),
 		median(s.Fairness, twoDecimals), median(s.CPUSPerMop, FormatSig3),
 		median(s.FloorRatio, FormatSig3), median(s.BareRatio, FormatSig3),
 		formatShares(s.Waits.Host), formatShares(s.Waits.Guest), content(s),
@@ -135,6 +137,9 @@ func notes(s Summary) []string {
 	}
 	if s.Errors > 0 {
 		list = append(list, fmt.Sprintf("%d calls failed, %d of them timed out, beside %d that succeeded", s.Errors, s.Timeouts, s.Ops))
+	}
+	if s.Missed > 0 {
+		list = append(list, fmt.Sprintf("the rate was not reached: %d calls were never started, beside %d that were made; latency grows while one measures", s.Missed, s.Ops))
 	}
 	if len(s.Mixed) > 0 {
 		list = append(list, "the runs differ in "+strings.Join(s.Mixed, ", ")+" and should not stand in one line")

@@ -111,6 +111,24 @@ func TestTableTellsFailuresAndMixedRuns(t *testing.T) {
 	}
 }
 
+func TestOpenLoopsStandApartAndCountFromTheIntendedStart(t *testing.T) {
+	closed, open := sample(8, 1, 4e6), sample(8, 1, 20_000)
+	open.RatePerS, open.Missed = new(20_000.0), 12
+	open.IntendedP50Ns, open.IntendedP99Ns, open.IntendedMaxNs = new(int64(700)), new(int64(3_500)), new(int64(9e9))
+	open.Derive()
+	text := table(t, closed, open)
+	_, below, found := strings.Cut(text, "64 B, open loop at 20000 calls/s; 1 run")
+	if !found {
+		t.Fatalf("no table of the open loop in\n%s", text)
+	}
+	if got := strings.Join(line(t, below, "8")[4:13], " "); got != "700ns - 3.50µs - 9.00s 0.97 0.500 - -" {
+		t.Errorf("%q", got)
+	}
+	if !strings.Contains(below, "8 callers: the rate was not reached: 12 calls were never started") {
+		t.Errorf("missed calls are not told:\n%s", below)
+	}
+}
+
 func TestTableOfNothingSaysSo(t *testing.T) {
 	if text := table(t); text != "no results\n" {
 		t.Errorf("%q", text)

@@ -70,6 +70,16 @@ func (l *Latency) Clamped() uint64 { return l.clamped }
 // Max returns the longest round trip exactly as it was recorded, in nanoseconds; 0 if there is none.
 func (l *Latency) Max() int64 { return l.maxNs }
 
+// CountAbove returns how many were longer than ns, to the precision of the histogram.
+func (l *Latency) CountAbove(ns int64) (count uint64) {
+	for _, bar := range l.histogram.Distribution() {
+		if bar.From > ns {
+			count += uint64(bar.Count)
+		}
+	}
+	return count
+}
+
 // Quantile returns the time in nanoseconds that a fraction q of the round trips did not exceed (0.99
 // for p99). It is not ok, and must not be printed, with fewer than NeededSamples(q) of them.
 func (l *Latency) Quantile(q float64) (ns int64, ok bool) {

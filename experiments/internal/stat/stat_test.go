@@ -170,3 +170,35 @@ func TestRecordAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestLatencyIsTheSameAfterEncoding(t *testing.T) {
+	l := NewLatency()
+	for ns := int64(1); ns <= 200_000; ns += 7 {
+		l.Record(ns)
+	}
+	text, err := l.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodeLatency(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Count() != l.Count() {
+		t.Errorf("%d of %d", got.Count(), l.Count())
+	}
+	for _, q := range []float64{0, 0.5, 0.9, 0.99} {
+		a, _ := l.Quantile(q)
+		if b, ok := got.Quantile(q); !ok || a != b {
+			t.Errorf("quantile %v: %d, was %d", q, b, a)
+		}
+	}
+	if above := got.CountAbove(100_000); above < l.Count()/2-100 || above > l.Count()/2+100 {
+		t.Errorf("%d of %d are in the upper half", above, l.Count())
+	}
+	for _, wrong := range []string{"", "nonsense", text[:len(text)/2]} {
+		if _, err := DecodeLatency(wrong); err == nil {
+			t.Errorf("%.20q is taken for a histogram", wrong)
+		}
+	}
+}
