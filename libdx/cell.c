@@ -19,34 +19,20 @@ static long futex(_Atomic uint32_t *word, int operation, uint32_t value,
 }
 
 /*
- * The C library keeps more than a value in a semaphore, such as whether it is shared, and ends the
- * program when it finds nonsense there. The other side can write it: put it right before each
- * sleep. What remains is a peer that writes nonsense in that very moment, so that whoever does not
- * trust its peer parks by futex.
+ * Semaphores. Whoever shares one with us must not be able to end our program, and glibc ends it
+ * when a futex call fails whose flags lie in the semaphore. So posts are counted and waited for
+ * here, on the value, which is the first 32 bits of a glibc semaphore (2.21 and later, 64-bit).
  */
-static void mend(struct dx_cell *cell)
+#if defined(__GLIBC__) && UINTPTR_MAX == UINT64_MAX
+
+static _Atomic uint32_t *value_of(struct dx_cell *cell)
 {
-    union {
-        sem_t sem;
-        uint64_t words[4];
-    } fresh = {.words = {0}};
-    (void)sem_init(&fresh.sem, 1, 0);
-    /* The first word holds the value and the number of sleepers; the C library bears any. Relaxed:
-     * everybody writes the same. */
-    for (size_t i = 1; i < sizeof fresh.words / sizeof *fresh.words; i++)
-        dx_store_relaxed((_Atomic uint64_t *)&cell->room[i], fresh.words[i]);
+    return (_Atomic uint32_t *)(void *)cell->room;
 }
 
-/*
- * Posts. Whoever asks to be rung by semaphore must not be able to end our program: glibc's sem_post
- * aborts when its futex call fails, and the flags of that call lie in the semaphore. So the value,
- * which is the first 32 bits of a glibc semaphore (2.21 and later, 64-bit), is counted up here.
- * Other C libraries' sem_post does not abort.
- */
 static void post(struct dx_cell *cell)
 {
-#if defined(__GLIBC__) && UINTPTR_MAX == UINT64_MAX
-    _Atomic uint32_t *value = (_Atomic uint32_t *)(void *)cell->room;
+    _Atomic uint32_t *value = value_of(cell);
     /* Relaxed: the exchange decides. */
     uint32_t seen = dx_load_relaxed(value);
     do {
@@ -54,10 +40,81 @@ static void post(struct dx_cell *cell)
             return; /* more posts than anybody can sleep through */
     } while (!dx_cas_seqcst(value, &seen, seen + 1)); /* R10 -> A10: wakes; the ring says it */
     (void)futex(value, FUTEX_WAKE, 1, NULL);
-#else
-    (void)sem_post(&cell->sem);
-#endif
 }
+
+/* Takes a post, if there is one. */
+static bool take(struct dx_cell *cell)
+{
+    _Atomic uint32_t *value = value_of(cell);
+    /* Relaxed: the exchange decides. */
+    uint32_t seen = dx_load_relaxed(value);
+    do {
+        if (seen == 0)
+            return false;
+    } while (!dx_cas_seqcst(value, &seen, seen - 1)); /* A10 <- R10: woken; the ring says why */
+    return true;
+}
+
+/* Sleeps until there is a post, a signal or the end of the time (NULL: it has none). */
+static void sleep_for_post(struct dx_cell *cell, const struct timespec *timeout)
+{
+    /* The number of sleepers, by which the C library's sem_post knows whether to wake one. Relaxed:
+     * the kernel looks at the value behind it. */
+    _Atomic uint32_t *sleepers = value_of(cell) + 1;
+    (void)dx_add_relaxed(sleepers, 1u);
+    (void)futex(value_of(cell), FUTEX_WAIT, 0, timeout);
+    (void)dx_add_relaxed(sleepers, UINT32_MAX);
+}
+
+static void wait_sem(struct dx_cell *cell, int64_t timeout_ns)
+{
+    struct timespec timeout = dx_clock_timespec(timeout_ns);
+    if (take(cell))
+        return;
+    sleep_for_post(cell, &timeout);
+    (void)take(cell);
+}
+
+static void await_post(struct dx_cell *cell)
+{
+    while (!take(cell))
+        sleep_for_post(cell, NULL);
+}
+
+/* All of them: the other side can have made more than anybody could take. Relaxed: a post that is
+ * still under way costs a spurious wake-up, and no more. */
+static void forget_posts(struct dx_cell *cell)
+{
+    dx_store_relaxed(value_of(cell), 0u);
+}
+
+#else /* whose functions neither abort nor say where the value lies */
+
+static void post(struct dx_cell *cell)
+{
+    (void)sem_post(&cell->sem);
+}
+
+static void wait_sem(struct dx_cell *cell, int64_t timeout_ns)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until = dx_clock_timespec(dx_clock_from_timespec(until) + timeout_ns);
+    (void)sem_timedwait(&cell->sem, &until);
+}
+
+static void await_post(struct dx_cell *cell)
+{
+    while (sem_wait(&cell->sem) != 0 && errno == EINTR)
+        ;
+}
+
+static void forget_posts(struct dx_cell *cell)
+{
+    (void)sem_trywait(&cell->sem);
+}
+
+#endif
 
 void dx_cell_init(struct dx_cell *cell)
 {
@@ -70,10 +127,13 @@ void dx_cell_init(struct dx_cell *cell)
 uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind)
 {
     /* Relaxed: a stale value makes the ringer's compare-and-swap fail only if a ring came in
-     * between, and then dx_cell_wait sees it. The low bits are cleared because the other side can
-     * write anything here. */
-    uint32_t armed =
-        DX_CELL_RINGS(dx_load_relaxed(&cell->rings)) | (uint32_t)kind << 1 | DX_CELL_ARMED;
+     * between, and then dx_cell_wait sees it. */
+    uint32_t rings = dx_load_relaxed(&cell->rings);
+    uint32_t armed = DX_CELL_RINGS(rings) | (uint32_t)kind << 1 | DX_CELL_ARMED;
+    /* No ringer leaves anything in the low bits, and none can ring while it is there; we would take
+     * it for a ring, now and in every later sleep. Relaxed: published below. */
+    if (dx_unlikely(rings != DX_CELL_RINGS(rings)))
+        dx_store_relaxed(&cell->rings, DX_CELL_RINGS(rings));
     /* S2 <-> S1, S4 <-> S3: announced before the last look. */
     dx_store_seqcst(&cell->armed, armed);
     DX_FAULT(CELL_ARMED);
@@ -90,21 +150,6 @@ static void wait_futex(struct dx_cell *cell, uint32_t armed, int64_t timeout_ns)
 {
     struct timespec timeout = dx_clock_timespec(timeout_ns);
     (void)futex(&cell->rings, FUTEX_WAIT, DX_CELL_RINGS(armed), &timeout);
-}
-
-static void wait_sem(struct dx_cell *cell, int64_t timeout_ns)
-{
-    mend(cell);
-#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 30)
-    /* sem_timedwait counts on the wall clock, which can be set; its sibling does not. */
-    struct timespec until = dx_clock_timespec(dx_clock_ns() + timeout_ns);
-    (void)sem_clockwait(&cell->sem, CLOCK_MONOTONIC, &until);
-#else
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until = dx_clock_timespec(dx_clock_from_timespec(until) + timeout_ns);
-    (void)sem_timedwait(&cell->sem, &until);
-#endif
 }
 
 bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wait,
@@ -134,8 +179,7 @@ bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wa
 void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen)
 {
     if (kind == DX_PARK_SEM) {
-        while (sem_wait(&cell->sem) != 0 && errno == EINTR)
-            ;
+        await_post(cell);
         return;
     }
     uint32_t rings;
@@ -160,10 +204,9 @@ void dx_cell_disarm(struct dx_cell *cell, uint32_t armed)
 {
     /* Relaxed: a ringer that still sees the old value rings in vain. */
     dx_store_relaxed(&cell->armed, 0u);
-    /* A post that nobody waited for would end the next sleep early: take it back. One that is
-     * still under way costs that sleep one spurious wake-up, and no more. */
-    if (DX_CELL_KIND(armed) == DX_PARK_SEM && rung(cell, armed))
-        (void)sem_trywait(&cell->sem);
+    /* A post that nobody waited for would end the next sleep early. */
+    if (DX_CELL_KIND(armed) == DX_PARK_SEM)
+        forget_posts(cell);
 }
 
 bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed)

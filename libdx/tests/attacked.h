@@ -26,11 +26,11 @@ static inline struct dx_config hostile_config(const struct dx_wait *wait)
                               .wait = wait};
 }
 
-/* Short spins, so that the code behind them gets its share. With kind "semaphore" it is the other
- * side that wants to be rung so: sleeping in one that others damage is a known limit. */
+/* Short spins, so that the code behind them gets its share. With kind "semaphore" the other side
+ * always wants to be rung so, too. */
 static inline struct dx_wait hostile_wait(size_t kind)
 {
-    const enum dx_park parks[KINDS] = {DX_PARK_FUTEX, DX_PARK_POLL, DX_PARK_NEVER, DX_PARK_FUTEX};
+    const enum dx_park parks[KINDS] = {DX_PARK_FUTEX, DX_PARK_POLL, DX_PARK_NEVER, DX_PARK_SEM};
     return (struct dx_wait){.spin_max = kind == KIND_SEMAPHORE ? 0 : 300,
                             .spin_start = kind == KIND_SEMAPHORE ? 0 : 20,
                             .spin_inc = 10,
