@@ -7,6 +7,7 @@
 
 #include "atomic.h"
 #include "clock.h"
+#include "cpus.h"
 #include "error.h"
 #include "fault.h"
 #include "link.h"
@@ -54,10 +55,11 @@ dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct 
     c->wait = chosen;
     c->liveness_ns = DX_LIVENESS_NS;
     (void)pthread_mutex_init(&c->lock, NULL);
-    if (chosen.adapt == DX_ADAPT_COST)
+    if (chosen.adapt == DX_ADAPT_COST || chosen.adapt == DX_ADAPT_LOAD)
         status = dx_wait_measure(&chosen, &c->cost.park_ns, &c->cost.look_ps);
     else
         c->cost.look_ps = dx_wait_look_ps(chosen.relax);
+    c->cost.cpus = chosen.adapt == DX_ADAPT_LOAD ? dx_cpus() : UINT32_MAX;
     if (status != DX_OK) {
         dx_channel_destroy(c);
         return status;

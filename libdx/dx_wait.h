@@ -43,6 +43,8 @@ enum dx_adapt {
     DX_ADAPT_OFF = 0,  /* nobody: it stays at spin_start */
     DX_ADAPT_STEP = 1, /* spin_inc and spin_dec, between spin_min and spin_max */
     DX_ADAPT_COST = 2, /* as STEP, but spin_max is lowered to what parking costs here */
+    DX_ADAPT_LOAD = 3, /* as COST, and every look yields while more threads of this process spin
+                        * than it has CPUs (by affinity and cgroup quota); goroutines: as COST */
 };
 
 struct dx_wait {

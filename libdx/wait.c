@@ -11,7 +11,7 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
 {
     waiter->wait = *wait;
     struct dx_wait *w = &waiter->wait;
-    if (w->adapt == DX_ADAPT_COST && cost->park_ns != 0) {
+    if ((w->adapt == DX_ADAPT_COST || w->adapt == DX_ADAPT_LOAD) && cost->park_ns != 0) {
         int64_t looks = cost->park_ns * 1000 / cost->look_ps + 1;
         if (looks < w->spin_max) {
             w->spin_max = (uint32_t)looks;
@@ -21,11 +21,22 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
     }
     waiter->limit = w->spin_start;
     waiter->burst = 0;
+    waiter->cpus = cost->cpus;
     waiter->counters = counters;
     waiter->spin_max_ns = w->spin_max * cost->look_ps / 1000;
     waiter->liveness_ns = DX_LIVENESS_NS;
     /* Relaxed: a gauge for observers, as all counters. */
     dx_store_relaxed(&counters->spin_limit, waiter->limit);
+}
+
+/* Threads of this process that are in spin(), those that gave the CPU away for a moment included.
+ */
+static _Atomic uint32_t spinning;
+
+bool dx_waiter_crowded(const struct dx_waiter *waiter)
+{
+    /* Relaxed: a guess at how busy the CPUs are. */
+    return waiter->wait.adapt == DX_ADAPT_LOAD && dx_load_relaxed(&spinning) > waiter->cpus;
 }
 
 void dx_waiter_yield(struct dx_waiter *waiter)
@@ -98,14 +109,14 @@ static dx_status check(struct dx_waiter *waiter, const struct dx_source *source,
 
 /* Looks until there is news (true) or the limit is reached (false, DX_OK in *status). Without a
  * park there is no limit. */
-static bool spin(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p,
-                 dx_status *status)
+static bool spin_on(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p,
+                    dx_status *status)
 {
     const struct dx_wait *w = &waiter->wait;
     *status = DX_OK;
     uint32_t to_yield = w->yield_every;
     for (uint64_t n = 1; w->park == DX_PARK_NEVER || p->looks < waiter->limit; n++) {
-        bool yielded = to_yield != 0 && --to_yield == 0;
+        bool yielded = (to_yield != 0 && --to_yield == 0) || dx_waiter_crowded(waiter);
         if (yielded) {
             dx_waiter_yield(waiter);
             to_yield = w->yield_every;
@@ -125,6 +136,18 @@ static bool spin(struct dx_waiter *waiter, const struct dx_source *source, struc
         }
     }
     return false;
+}
+
+static bool spin(struct dx_waiter *waiter, const struct dx_source *source, struct progress *p,
+                 dx_status *status)
+{
+    if (waiter->wait.adapt != DX_ADAPT_LOAD)
+        return spin_on(waiter, source, p, status);
+    /* Relaxed, both: see dx_waiter_crowded. */
+    (void)dx_add_relaxed(&spinning, 1u);
+    bool news = spin_on(waiter, source, p, status);
+    (void)dx_add_relaxed(&spinning, UINT32_MAX);
+    return news;
 }
 
 static int64_t sleep_limit(const struct dx_waiter *waiter, const struct progress *p, int64_t now)

@@ -32,6 +32,7 @@ enum dx_phase { DX_PHASE_SPIN, DX_PHASE_YIELD, DX_PHASE_PARK };
 struct dx_wait_cost {
     int64_t look_ps; /* one look */
     int64_t park_ns; /* a park and its wake-up; 0 where nobody asked (DX_ADAPT_COST does) */
+    uint32_t cpus;   /* more threads than these that spin are too many */
 };
 
 /* One thread's waiting: its strategy, its limit of now, and where it counts. */
@@ -39,6 +40,7 @@ struct dx_waiter {
     struct dx_wait wait;
     uint32_t limit; /* looks */
     uint32_t burst; /* calls since the last yield */
+    uint32_t cpus;  /* as in the cost */
     struct dx_counters *counters;
     int64_t spin_max_ns; /* what spin_max looks take */
     int64_t liveness_ns; /* DX_LIVENESS_NS, but for tests */
@@ -64,9 +66,14 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
 /* Measures one look; takes some 0.1 ms. */
 int64_t dx_wait_look_ps(uint32_t relax);
 
+/* Do more threads of this process spin than it has CPUs? DX_ADAPT_LOAD only. */
+bool dx_waiter_crowded(const struct dx_waiter *waiter);
+
 /* How many looks to take before the first yield or sleep. */
 static inline uint32_t dx_waiter_first_looks(const struct dx_waiter *waiter)
 {
+    if (dx_unlikely(waiter->wait.adapt == DX_ADAPT_LOAD) && dx_waiter_crowded(waiter))
+        return 1;
     uint32_t every = waiter->wait.yield_every;
     return every != 0 && every < waiter->limit ? every : waiter->limit;
 }

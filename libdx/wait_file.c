@@ -31,7 +31,7 @@ struct key {
 
 static const char *const relax_names[] = {"none", "pause", NULL};
 static const char *const park_names[] = {"never", "futex", "sem", "poll", "doorbell", NULL};
-static const char *const adapt_names[] = {"off", "step", "cost", NULL};
+static const char *const adapt_names[] = {"off", "step", "cost", "load", NULL};
 
 #define KEY(field, kind, names)                                                                    \
     {                                                                                              \

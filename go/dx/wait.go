@@ -36,7 +36,7 @@ const (
 var (
 	relaxNames = []string{"none", "pause"}
 	parkNames  = []string{"never", "futex", "sem", "poll", "doorbell"}
-	adaptNames = []string{"off", "step", "cost"}
+	adaptNames = []string{"off", "step", "cost", "load"}
 )
 
 // Wait is the wait strategy: how a side waits for the other. dx_wait.h explains

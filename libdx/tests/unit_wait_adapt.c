@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The spin limit that moves with what paid, and the costs by which it is bounded. */
 #include "caller.h"
+#include "cpus.h"
 #include "news.h"
 
 static const enum dx_park kinds[] = {DX_PARK_FUTEX, DX_PARK_SEM, DX_PARK_POLL, DX_PARK_NEVER};
@@ -169,6 +170,39 @@ static void a_channel_that_adapts_to_cost_has_measured_it(void **state)
     assert_status(dx_close(channel), DX_OK);
 }
 
+/* Yields in a wait of 100 looks, by a process that has so many CPUs. */
+static uint64_t yields_with(uint32_t cpus, enum dx_adapt adapt)
+{
+    struct dx_wait wait = spin_of(1000, 64);
+    struct news n;
+    wait.adapt = adapt;
+    news_init(&n, &wait);
+    n.waiter.cpus = cpus;
+    n.at_look = 100;
+    assert_status(news_wait(&n, PATIENCE), DX_OK);
+    return n.counters.yields;
+}
+
+static void a_crowd_yields_at_every_look(void **state)
+{
+    (void)state;
+    assert_int_equal(yields_with(1, DX_ADAPT_LOAD), 1); /* alone on it: every 64 looks */
+    assert_int_equal(yields_with(0, DX_ADAPT_LOAD), 100);
+    assert_int_equal(yields_with(0, DX_ADAPT_COST), 1);
+}
+
+static void whole_cpus_of_a_quota_count(void **state)
+{
+    (void)state;
+    assert_int_equal(dx_cpus_of_quota("max 100000\n"), 0);
+    assert_int_equal(dx_cpus_of_quota("400000 100000\n"), 4);
+    assert_int_equal(dx_cpus_of_quota("150000 100000\n"), 1);
+    assert_int_equal(dx_cpus_of_quota("20000 100000\n"), 1);
+    assert_int_equal(dx_cpus_of_quota("5 0"), 0);
+    assert_int_equal(dx_cpus_of_quota(""), 0);
+    assert_in_range(dx_cpus(), 1, sysconf(_SC_NPROCESSORS_CONF));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +215,8 @@ int main(void)
         cmocka_unit_test(a_strategy_out_of_range_is_not_measured),
         cmocka_unit_test(adapting_to_cost_spins_no_longer_than_a_park_takes),
         cmocka_unit_test(a_channel_that_adapts_to_cost_has_measured_it),
+        cmocka_unit_test(a_crowd_yields_at_every_look),
+        cmocka_unit_test(whole_cpus_of_a_quota_count),
     };
     test_begin(25);
     return cmocka_run_group_tests(tests, NULL, NULL);

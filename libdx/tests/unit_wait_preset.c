@@ -76,7 +76,7 @@ static const struct wrong wrongs[] = {
     U32(relax, 2, "2"),
     U32(relax, UINT32_MAX, "4294967295"),
     U32(park, 5, "5"),
-    U32(adapt, 3, "3"),
+    U32(adapt, 4, "4"),
     I64(park_timeout_ns, 999, "999"),
     I64(park_timeout_ns, 1000000000001, "1000000000001"),
     I64(park_timeout_ns, -1, "-1"),
