@@ -5,10 +5,10 @@
 # TMPDIR set to a folder that is removed afterwards.
 
 # In the order of their start. What runs tests keeps to one lane, what only reads the sources to
-# another, so that no two tests compete for the CPUs; the last two have the machine to themselves.
+# another, so that no two tests compete for the CPUs; the last ones have the machine to themselves.
 lane_tests='gcc clang asan tsan gotest install'
 lane_sources='tidy shellcheck gofmt clang-format cppcheck govet clang-tidy'
-lane_last='pingpong leftovers'
+lane_last='pingpong soak leftovers'
 read -ra step_order <<<"$lane_tests $lane_sources $lane_last"
 
 declare -A step_text=(
@@ -26,6 +26,7 @@ declare -A step_text=(
     [govet]='go vet ./...'
     [clang-tidy]='clang-tidy on every C file'
     [pingpong]='a short verified run of experiments/pingpong, and what it writes'
+    [soak]='200 kills, stops and closes under verified calls of experiments/soak'
     [leftovers]='no shared memory and no process is left by the checks before'
 )
 declare -A step_tools=(
@@ -34,7 +35,7 @@ declare -A step_tools=(
     [gotest]='cc go' [install]='cc cmake make pkg-config'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go' [clang-tidy]='clang-tidy cmocka inih' [pingpong]='cc go'
-    [leftovers]=''
+    [soak]='cc go' [leftovers]=''
 )
 
 tools_of() { # step...
@@ -206,4 +207,12 @@ step_pingpong() {
             return 1
         }
     done
+}
+
+step_soak() {
+    local out=$TMPDIR/soak
+    timeout -k 5 150 go run ./experiments/soak -kills 200 -faults 20 -duration 120s -host mixed \
+        -guest mixed -out "$out"
+    grep -q '"verdict": "all right"' "$out/report.json"
+    [ "$(grep -c '"kind":"kill.*"recovered":true' "$out/events.jsonl")" -ge 100 ]
 }

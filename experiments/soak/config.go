@@ -17,7 +17,7 @@ import (
 )
 
 // defaultTransport is what -transport is if nobody says.
-const defaultTransport = "shm"
+const defaultTransport = "unix"
 
 // config is what one invocation does.
 type config struct {

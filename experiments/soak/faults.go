@@ -118,7 +118,8 @@ func (s *soak) inject(ctx context.Context) error {
 		return err
 	}
 	for _, p := range []*process{host, guest} {
-		if !p.doomed {
+		// A guest that lost its host may have lost its place to another one.
+		if p == s.holder(p.role) {
 			if err := s.takeSample(ctx, p); err != nil {
 				return err
 			}
@@ -157,7 +158,7 @@ func (s *soak) commit(ctx context.Context, f *fault, host, guest *process) error
 	if err := s.succeed(f, victims); err != nil {
 		return err
 	}
-	return s.awaitRecovery(ctx, f, victims)
+	return s.awaitRecovery(ctx, f)
 }
 
 // endVictims kills or closes them, and waits for their end.
@@ -204,7 +205,7 @@ func (s *soak) succeed(f *fault, victims []*process) error {
 
 // awaitRecovery waits until every caller has had an answer from a pair of processes without those
 // that ended.
-func (s *soak) awaitRecovery(ctx context.Context, f *fault, victims []*process) error {
+func (s *soak) awaitRecovery(ctx context.Context, f *fault) error {
 	err := s.await(ctx, "recovery after "+f.Kind, func() bool {
 		for i := range s.ledger.Callers {
 			c := &s.ledger.Callers[i]
@@ -213,7 +214,8 @@ func (s *soak) awaitRecovery(ctx context.Context, f *fault, victims []*process) 
 				return false
 			}
 		}
-		return true
+		// What they say of themselves may come a moment later.
+		return s.holder("host") != nil && s.holder("guest") != nil
 	})
 	if err != nil {
 		return err
@@ -338,5 +340,5 @@ func (s *soak) renew(ctx context.Context, f *fault) error {
 		return err
 	}
 	atomic.StoreUint32(&s.ledger.Scribbling, 0)
-	return s.awaitRecovery(ctx, f, nil)
+	return s.awaitRecovery(ctx, f)
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -46,7 +47,7 @@ func main() {
 }
 
 // soakAndReport does all of it and returns the exit code.
-func soakAndReport(ctx context.Context, c config, out, errs *os.File) int {
+func soakAndReport(ctx context.Context, c config, out, errs io.Writer) int {
 	environment := env.Capture(".")
 	fmt.Fprintf(errs, "soak: -seed %d\n", c.seed)
 	s, err := newSoak(c)

@@ -77,7 +77,8 @@ func start(r roleConfig, l *ledger.Ledger, errors *os.File) (*process, error) {
 	defer func() { _ = itsEvents.Close() }()
 	p := &process{role: r.Role, lang: r.Lang, life: r.Life, cmd: exec.Command(self),
 		commands: commands, done: make(chan struct{}), answers: make(chan uint64, 1)}
-	p.cmd.Env = append(os.Environ(), roleEnv+"="+string(text))
+	// Programs with the race detector would take a second to end.
+	p.cmd.Env = append(os.Environ(), roleEnv+"="+string(text), "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	p.cmd.ExtraFiles = []*os.File{l.File()}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = itsCommands, itsEvents, errors
 	exited, err := child.Start(p.cmd)

@@ -265,6 +265,9 @@ func (r *report) print(out io.Writer) {
 
 // printFaults prints the table.
 func (r *report) printFaults(out io.Writer) {
+	if len(r.Faults) == 0 {
+		return
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "fault\tcount\trecovered\tdead p50\tnotice p50\tstart p50\tready p50\trecovery p50\tp99\tmax\tfrom ready p50\tp99\tall callers p99\tmax\t")
 	for _, f := range r.Faults {

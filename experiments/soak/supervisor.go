@@ -32,7 +32,8 @@ var errFailed = errors.New("something was wrong")
 // soak is one run: the supervisor of its processes.
 type soak struct {
 	config
-	random        *rand.Rand
+	random        *rand.Rand // of the faults: the same for the same seed, whatever else is chosen
+	langs         *rand.Rand
 	ledger        *ledger.Ledger
 	cpus          affinity.Halves
 	url           string
@@ -62,7 +63,8 @@ type callerProgress struct {
 
 // newSoak prepares everything but the processes.
 func newSoak(c config) (s *soak, err error) {
-	s = &soak{config: c, random: rand.New(rand.NewPCG(c.seed, 0)), began: time.Now()}
+	s = &soak{config: c, random: rand.New(rand.NewPCG(c.seed, 0)),
+		langs: rand.New(rand.NewPCG(c.seed, 1)), began: time.Now()}
 	if s.ledger, err = ledger.Create(c.callers); err != nil {
 		return nil, err
 	}
@@ -84,8 +86,16 @@ func newSoak(c config) (s *soak, err error) {
 		s.ends = s.began.Add(c.duration)
 	}
 	s.progress = make([]callerProgress, c.callers)
+	s.beginWatch()
 	s.beginStretch()
 	return s, nil
+}
+
+// beginWatch gives every caller the time of a hang from now on.
+func (s *soak) beginWatch() {
+	for i := range s.progress {
+		s.progress[i].at = time.Now()
+	}
 }
 
 // place chooses the region's URL.
@@ -145,7 +155,7 @@ func (s *soak) launch(role string) (*process, error) {
 	}
 	*lives++
 	if lang == "mixed" {
-		lang = []string{"go", "c"}[s.random.IntN(2)]
+		lang = []string{"go", "c"}[s.langs.IntN(2)]
 	}
 	r := roleConfig{Role: role, Life: *lives, Lang: lang, URL: s.url, Callers: s.callers,
 		Payload: s.payload, CPUs: cpus, Procs: max(1, len(cpus)), Wait: s.wait,
@@ -300,6 +310,10 @@ func (s *soak) awaitEnd(p *process) error {
 	case <-p.done:
 	case <-time.After(endWithin):
 		p.signal(syscall.SIGQUIT) // then it says where it hangs
+		select {
+		case <-p.done:
+		case <-time.After(endWithin):
+		}
 		s.fail("%v did not end within %v of SIGTERM", p, endWithin)
 		return errFailed
 	}

@@ -34,9 +34,7 @@ func (s *soak) run(ctx context.Context) error {
 		if err := s.inject(ctx); err != nil {
 			return err
 		}
-		for i := range s.progress {
-			s.progress[i].at = time.Now()
-		}
+		s.beginWatch()
 		// What could not be made while the last one lasted is not made up for.
 		if next = next.Add(s.untilNext()); next.Before(now) {
 			next = time.Now()
@@ -138,8 +136,8 @@ func (s *soak) checkAnswers(sum *ledger.Totals) error {
 	for i := range s.ledger.Callers {
 		c := &s.ledger.Callers[i]
 		if c.WrongStale+c.WrongOther+c.WrongBytes > 0 {
-			s.fail("wrong answer: caller %d asked %d and got the answer to request %d of caller %d in life %d "+
-				"(%d stale, %d of others, %d of nothing)", i, c.Asked, c.GotFirst, uint32(c.GotNext),
+			s.fail("wrong answer: caller %d asked %d; the head of the answer says request %d of caller %d in life %d "+
+				"(so far %d old answers, %d to other callers, %d damaged)", i, c.Asked, c.GotFirst, uint32(c.GotNext),
 				c.GotNext>>32, c.WrongStale, c.WrongOther, c.WrongBytes)
 		}
 		if _, repeated := c.Handled(); repeated > 0 {
