@@ -184,13 +184,7 @@ func parseWait(name string, overrides map[string]*string) (dx.Wait, error) {
 			return w, fmt.Errorf("-%s: %w", f.name, err)
 		}
 	}
-	// One flag should be enough to ask for less or more spinning.
-	if *overrides["spin-start"] == "" {
-		w.SpinStart = min(max(w.SpinStart, w.SpinMin), w.SpinMax)
-	}
-	if *overrides["spin-min"] == "" {
-		w.SpinMin = min(w.SpinMin, w.SpinMax, w.SpinStart)
-	}
+	exchange.FitSpin(&w, *overrides["spin-min"] != "", *overrides["spin-start"] != "")
 	return w, nil
 }
 

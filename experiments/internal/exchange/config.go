@@ -129,3 +129,14 @@ func CheckMachine() error {
 	}
 	return nil
 }
+
+// FitSpin moves spin_start and spin_min, unless they were given, to where the rest
+// of the strategy allows: one key is then enough to ask for more or less spinning.
+func FitSpin(w *dx.Wait, minGiven, startGiven bool) {
+	if !startGiven {
+		w.SpinStart = min(max(w.SpinStart, w.SpinMin), w.SpinMax)
+	}
+	if !minGiven {
+		w.SpinMin = min(w.SpinMin, w.SpinMax, w.SpinStart)
+	}
+}
