@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -58,11 +59,12 @@ type Environment struct {
 }
 
 // Capture looks at this machine and at the repository that holds repoDir. It starts git and cc,
-// each for 5 s at most, and never fails. Call it once, before anything is measured.
-func Capture(repoDir string) Environment {
+// each for 5 s at most, and never fails. Call it once, before anything is measured. Files that the
+// measurement itself writes, such as a log of results, are no changes of what is measured.
+func Capture(repoDir string, written ...string) Environment {
 	s := system{root: "/"}
 	cpuinfo := s.text("proc/cpuinfo")
-	commit, dirty := repository(repoDir)
+	commit, dirty := repository(repoDir, written)
 	return Environment{
 		GitCommit:      commit,
 		GitDirty:       dirty,
@@ -115,18 +117,26 @@ func (e Environment) Commit() string {
 }
 
 // repository asks git about the checkout that holds dir.
-func repository(dir string) (commit, dirty string) {
+func repository(dir string, written []string) (commit, dirty string) {
 	git := func(args ...string) (string, error) {
 		return output("git", append([]string{"-C", dir}, args...)...)
 	}
-	if inside, err := git("rev-parse", "--is-inside-work-tree"); err != nil || inside != "true" {
+	top, err := git("rev-parse", "--show-toplevel")
+	if err != nil || top == "" {
 		return "", Unknown
 	}
-	commit, err := git("rev-parse", "--verify", "--quiet", "HEAD")
+	commit, err = git("rev-parse", "--verify", "--quiet", "HEAD")
 	if err != nil {
 		commit = ""
 	}
-	changes, err := git("status", "--porcelain")
+	paths := []string{"."}
+	for _, path := range written {
+		if inside, ok := within(top, path); ok {
+			paths = append(paths, ":(exclude,literal)"+inside)
+		}
+	}
+	// Paths are those of the top folder.
+	changes, err := output("git", append([]string{"-C", top, "status", "--porcelain", "-uall", "--"}, paths...)...)
 	switch {
 	case err != nil:
 		return commit, Unknown
@@ -135,6 +145,20 @@ func repository(dir string) (commit, dirty string) {
 	default:
 		return commit, Yes
 	}
+}
+
+// within returns the path of a file relative to the folder top, which has no links in it.
+func within(top, path string) (string, bool) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", false
+	}
+	folder, err := filepath.EvalSymlinks(filepath.Dir(absolute))
+	if err != nil {
+		return "", false
+	}
+	inside, err := filepath.Rel(top, filepath.Join(folder, filepath.Base(absolute)))
+	return inside, err == nil && filepath.IsLocal(inside)
 }
 
 func compiler() string {

@@ -178,27 +178,29 @@ func TestRepositoryTellsCommitAndDirt(t *testing.T) {
 	}
 	expect := func(when string, wantCommit bool, wantDirty string) {
 		t.Helper()
-		commit, dirty := repository(dir)
+		commit, dirty := repository(dir, []string{filepath.Join(dir, "log.jsonl"), "elsewhere"})
 		isHash := regexp.MustCompile(`^[0-9a-f]{40,64}$`).MatchString(commit)
 		if isHash != wantCommit || !isHash && commit != "" || dirty != wantDirty {
 			t.Errorf("%s: commit %q, dirty %q", when, commit, dirty)
 		}
 	}
-	write := func(text string) {
+	write := func(name, text string) {
 		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, "file"), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	expect("no repository", false, Unknown)
 	git("init", "--quiet")
 	expect("no commit", false, No)
-	write("1")
+	write("file", "1")
 	expect("untracked file", false, Yes)
 	git("add", ".")
 	git("commit", "--quiet", "--no-verify", "-m", "x")
 	expect("committed", true, No)
-	write("2")
+	write("log.jsonl", "results")
+	expect("a file that the measurement writes", true, No)
+	write("file", "2")
 	expect("changed", true, Yes)
 
 	dir = filepath.Join(dir, "missing")

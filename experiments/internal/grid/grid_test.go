@@ -32,11 +32,10 @@ func load(t *testing.T, text string) *File {
 	return f
 }
 
-func TestMistakesNameFileAndLine(t *testing.T) {
-	for _, c := range []struct {
-		line       int
-		text, want string
-	}{
+var mistakes = []struct {
+	line       int
+	text, want string
+}{
 		{1, "spin_mix = 3", "spin_mix: unknown key"},
 		{3, "threads = 1\n\nspin_mix = [1]", "spin_mix: unknown key"},
 		{2, "threads = 1\n[wait]\nspin_max = 3", "wait: unknown key"},
@@ -95,7 +94,10 @@ func TestMistakesNameFileAndLine(t *testing.T) {
 		{2, "threads = { from = 1, to = 500, step = 1 }\npayload = { from = 0, to = 500, step = 1 }", "more than 20000 cells"},
 		{2, "threads = 1\nthreads = 2", "already been defined"},
 		{2, "threads = 1\nspin_max = ", "expected value"},
-	} {
+}
+
+func TestMistakesNameFileAndLine(t *testing.T) {
+	for _, c := range mistakes {
 		path := file(t, c.text)
 		_, err := Load(path)
 		if where := fmt.Sprintf("%s:%d: ", path, c.line); err == nil || !strings.HasPrefix(err.Error(), where) ||

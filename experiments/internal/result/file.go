@@ -61,8 +61,10 @@ type Writer struct {
 // OpenWriter opens DIR/result.jsonl for appending and creates it if need be. It fails if another
 // process is writing there. A last line that an interrupted run left half written is removed: see
 // TornBytes.
-func OpenWriter(dir string) (*Writer, error) {
-	path := filepath.Join(dir, FileName)
+func OpenWriter(dir string) (*Writer, error) { return OpenLog(filepath.Join(dir, FileName)) }
+
+// OpenLog is OpenWriter for a file of any name.
+func OpenLog(path string) (*Writer, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("result: %w", err)
@@ -79,7 +81,7 @@ func OpenWriter(dir string) (*Writer, error) {
 func (w *Writer) take() error {
 	if err := syscall.Flock(int(w.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return errors.New("another run is writing there; give this one another folder")
+			return errors.New("another run is writing there; give this one another file")
 		}
 		return fmt.Errorf("cannot lock: %w", err)
 	}
