@@ -31,6 +31,7 @@
 
 struct stage {
     struct fault_plan plan;
+    _Atomic int64_t slow_ns[2]; /* what each of a side's handlers takes */
     _Atomic int64_t timeout_ns; /* of calls under load */
     _Atomic uint32_t park[2];   /* of each side's next process */
     _Atomic uint32_t threads;
@@ -91,7 +92,8 @@ static inline bool peer_is(const uint64_t *words, uint64_t key)
 static inline int32_t peer_handler(void *user, const struct dx_request *request,
                                    struct dx_response *response)
 {
-    struct stage *stage = user;
+    const struct peer *p = user;
+    struct stage *stage = p->stage;
     uint64_t words[PEER_WORDS] = {UINT64_MAX};
     if (request->bytes == sizeof words)
         memcpy(words, request->data, sizeof words);
@@ -104,8 +106,9 @@ static inline int32_t peer_handler(void *user, const struct dx_request *request,
     if (runs != 1)
         peer_complain(stage, "run more than once", number, runs);
     DX_FAULT(IN_HANDLER);
-    if (number % 15 == 0)
-        peer_linger(PEER_LONG);
+    int64_t slow_ns = atomic_load(&stage->slow_ns[p->side]);
+    if (slow_ns != 0 || number % 15 == 0)
+        peer_linger(slow_ns != 0 ? slow_ns : PEER_LONG);
     if (memcmp(words, request->data, sizeof words) != 0)
         peer_complain(stage, "the request changed under its handler", number, 0);
     peer_fill(words, ~number);
@@ -231,10 +234,10 @@ static inline bool peer_use_all(const struct peer *p, unsigned calls, int64_t ti
 /* Serves whoever comes. */
 static inline void *peer_serve(void *user)
 {
-    const struct peer *p = user;
+    struct peer *p = user;
     const struct dx_serve_options options = {.threads = atomic_load(&p->stage->threads),
                                              .flags = atomic_load(&p->stage->flags)};
-    while (dx_serve(p->channel, peer_handler, p->stage, &options) != DX_ERR_STOPPED)
+    while (dx_serve(p->channel, peer_handler, p, &options) != DX_ERR_STOPPED)
         peer_linger(PEER_PAUSE);
     return NULL;
 }

@@ -188,6 +188,7 @@ static inline void scene_recover(struct scene *s)
     if (s->peers[s->victim].pid == 0)
         scene_start(s, s->victim, false);
     scene_await_open(s, s->victim);
+    atomic_store(&s->stage->slow_ns[s->survivor], 0);
     if (s->peers[s->survivor].pid == 0)
         scene_start_survivor(s);
     scene_await_open(s, s->survivor);

@@ -130,6 +130,9 @@ static bool try_point(struct scene *s, enum dx_fault point, enum act act, uint32
         scene_begin_anew(s, when == DX_FAULT_STALE);
     atomic_store(&s->stage->timeout_ns, stops(act) ? 15 * MS : PATIENCE);
     plan(s, point, act, when);
+    /* The next victim comes while the survivor is still busy with a call of the last one. */
+    if (point == DX_FAULT_ANSWER_AWAITED && act == KILL_FIRST)
+        atomic_store(&s->stage->slow_ns[s->survivor], 60 * MS);
     scene_tell(s, s->survivor, 'l');
     if (when == DX_FAULT_LOST) {
         plan(s, DX_FAULT_IN_HANDLER, KILL_LATER, DX_FAULT_CALLS);
@@ -149,19 +152,19 @@ static uint32_t acts_at(enum dx_fault point, uint32_t acts)
     return points[point].later > 1 ? acts : acts & ~(uint32_t)KILL_LATER;
 }
 
-static uint32_t try_point_in_all_ways(struct scene *s, enum dx_fault point, uint32_t *tried)
+static bool try_point_in_all_ways(struct scene *s, enum dx_fault point, uint32_t *tried)
 {
     const struct group *g = s->user;
-    uint32_t missed = 0;
     for (uint32_t when = DX_FAULT_CALLS; when <= DX_FAULT_CLOSE; when <<= 1) {
         for (uint32_t act = KILL_FIRST; act <= STOP_KILL; act <<= 1) {
             if ((points[point].when & g->when & when) == 0 || (acts_at(point, g->acts) & act) == 0)
                 continue;
-            missed += !try_point(s, point, act, when);
             (*tried)++;
+            if (!try_point(s, point, act, when))
+                return false;
         }
     }
-    return missed;
+    return true;
 }
 
 static void every_point_of_a_group(void **state)
@@ -169,14 +172,14 @@ static void every_point_of_a_group(void **state)
     struct scene *s = *state;
     uint32_t not_mine = s->victim == DX_HOST ? DX_FAULT_OF_GUEST : DX_FAULT_OF_HOST;
     uint32_t tried = 0;
-    uint32_t missed = 0;
+    bool met = true;
     scene_begin_anew(s, false);
     scene_recover(s);
-    for (uint32_t point = 0; point < DX_FAULT_COUNT && missed == 0; point++)
+    for (uint32_t point = 0; point < DX_FAULT_COUNT && met; point++)
         if ((points[point].when & not_mine) == 0)
-            missed = try_point_in_all_ways(s, (enum dx_fault)point, &tried);
+            met = try_point_in_all_ways(s, (enum dx_fault)point, &tried);
     scene_print(s, tried);
-    assert_int_equal(missed, 0);
+    assert_true(met);
     assert_int_not_equal(tried, 0);
     assert_int_equal(atomic_load(&s->stage->wrong), 0);
 }
