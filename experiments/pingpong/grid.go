@@ -32,7 +32,7 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 	defer bar.Close()
 	for run := 1; run <= c.runs; run++ {
 		for _, one := range c.cells() {
-			what := fmt.Sprintf("%d callers", one.Threads)
+			what := result.Callers(one.Threads)
 			if one.RatePerS > 0 {
 				what += " at " + result.FormatRate(one.RatePerS)
 			}

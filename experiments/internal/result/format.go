@@ -46,9 +46,9 @@ func round3(x float64) float64 {
 	return rounded
 }
 
-// formatShares writes how waits ended as percentages: spin/yield/park. What is rare but not never
+// FormatShares writes how waits ended as percentages: spin/yield/park. What is rare but not never
 // shows as "<1", and what is usual but not always as ">99".
-func formatShares(w *WaitCounts) string {
+func FormatShares(w *WaitCounts) string {
 	if w == nil {
 		return "-"
 	}

@@ -60,14 +60,15 @@ func writeGroup(text *bytes.Buffer, group []Summary) {
 	}
 	aligned.Flush() // a bytes.Buffer takes everything
 	for _, s := range group {
-		for _, note := range notes(s) {
-			fmt.Fprintf(text, "  %s: %s\n", callers(s.Threads), note)
+		for _, note := range s.Notes() {
+			fmt.Fprintf(text, "  %s: %s\n", Callers(s.Threads), note)
 		}
 	}
 	text.WriteByte('\n')
 }
 
-func callers(n int) string {
+// Callers writes a number of callers.
+func Callers(n int) string {
 	if n == 1 {
 		return "1 caller"
 	}
@@ -99,18 +100,19 @@ func row(s Summary) string {
 	p50, p90, p99, p999, longest := s.Latency()
 	cells := []string{
 		fmt.Sprint(s.Threads), mega(s.OpsPerS.Median), mega(s.OpsPerS.Min), mega(s.OpsPerS.Max),
-		median(p50, FormatNs), median(p90, FormatNs), median(p99, FormatNs),
-		median(p999, FormatNs), median(Range{Median: longest.Max, Known: longest.Known}, FormatNs),
-		median(s.Fairness, twoDecimals), median(s.CPUSPerMop, FormatSig3),
-		median(s.FloorRatio, FormatSig3), median(s.BareRatio, FormatSig3),
-		formatShares(s.Waits.Host), formatShares(s.Waits.Guest), content(s),
+		p50.Format(FormatNs), p90.Format(FormatNs), p99.Format(FormatNs),
+		p999.Format(FormatNs), Range{Median: longest.Max, Known: longest.Known}.Format(FormatNs),
+		s.Fairness.Format(twoDecimals), s.CPUSPerMop.Format(FormatSig3),
+		s.FloorRatio.Format(FormatSig3), s.BareRatio.Format(FormatSig3),
+		FormatShares(s.Waits.Host), FormatShares(s.Waits.Guest), content(s),
 	}
 	return strings.Join(cells, "\t") + "\t\n"
 }
 
 func twoDecimals(x float64) string { return fmt.Sprintf("%.2f", x) }
 
-func median(r Range, format func(float64) string) string {
+// Format writes the median, or a dash if it is not known.
+func (r Range) Format(format func(float64) string) string {
 	if !r.Known {
 		return "-"
 	}
@@ -129,8 +131,8 @@ func content(s Summary) string {
 	}
 }
 
-// notes lists what a reader of the line must know.
-func notes(s Summary) []string {
+// Notes lists what a reader of its figures must know.
+func (s Summary) Notes() []string {
 	var list []string
 	if s.VerifyFailures > 0 {
 		list = append(list, fmt.Sprintf("FAILED: the content of %d calls was wrong, the figures mean nothing", s.VerifyFailures))
