@@ -7,7 +7,7 @@
 # In the order of their start. What runs tests keeps to one lane, what only reads the sources to
 # another, so that no two tests compete for the CPUs; the last ones have the machine to themselves.
 lane_tests='gcc clang asan tsan gotest install'
-lane_sources='tidy shellcheck gofmt clang-format cppcheck govet clang-tidy'
+lane_sources='tidy shellcheck gofmt clang-format cppcheck govet model clang-tidy'
 lane_last='pingpong soak leftovers'
 read -ra step_order <<<"$lane_tests $lane_sources $lane_last"
 
@@ -24,6 +24,7 @@ declare -A step_text=(
     [clang-format]='clang-format on every C file'
     [cppcheck]='cppcheck on every C file'
     [govet]='go vet ./...'
+    [model]='the slot protocol in Promela, searched by spin; every mutation of it is found'
     [clang-tidy]='clang-tidy on every C file'
     [pingpong]='a short verified run of experiments/pingpong, and what it writes'
     [soak]='200 kills, stops and closes under verified calls of experiments/soak'
@@ -35,7 +36,7 @@ declare -A step_tools=(
     [gotest]='cc go' [install]='cc cmake make pkg-config'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go' [clang-tidy]='clang-tidy cmocka inih' [pingpong]='cc go'
-    [soak]='cc go' [leftovers]=''
+    [model]='spin cc' [soak]='cc go' [leftovers]=''
 )
 
 tools_of() { # step...
@@ -175,6 +176,8 @@ cppcheck_with() { # severities file...
 }
 
 step_govet() { go vet ./...; }
+
+step_model() { libdx/model/check.sh; }
 
 step_clang-tidy() {
     local files
