@@ -95,6 +95,8 @@ static dx_status try_attach(struct dx_channel *c, const struct dx_url *url)
         status = check_host(c);
     if (status != DX_OK && !waits_at_rendezvous(c, status))
         dx_region_close(&c->region);
+    else if (status != DX_OK)
+        dx_region_unlock(c->region.fd, DX_LOCK_GUEST); /* whoever waits holds nothing */
     return status;
 }
 

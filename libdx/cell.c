@@ -35,10 +35,11 @@ static void post(struct dx_cell *cell)
     _Atomic uint32_t *value = value_of(cell);
     /* Relaxed: the exchange decides. */
     uint32_t seen = dx_load_relaxed(value);
-    do {
-        if (seen >= (uint32_t)SEM_VALUE_MAX)
-            return; /* more posts than anybody can sleep through */
-    } while (!dx_cas_seqcst(value, &seen, seen + 1)); /* R10 -> A10: wakes; the ring says it */
+    /* Of more posts than that the last one does not count: somebody wrote them while others slept.
+     */
+    while (seen < (uint32_t)SEM_VALUE_MAX &&
+           !dx_cas_seqcst(value, &seen, seen + 1)) /* R10 -> A10: wakes; the ring says it */
+        ;
     (void)futex(value, FUTEX_WAKE, 1, NULL);
 }
 
@@ -75,9 +76,10 @@ static void wait_sem(struct dx_cell *cell, int64_t timeout_ns)
     (void)take(cell);
 }
 
-static void await_post(struct dx_cell *cell)
+static void await_post(struct dx_cell *cell, const _Atomic uint32_t *ended)
 {
-    while (!take(cell))
+    /* Relaxed: only its value counts; the release is repeated. */
+    while (!take(cell) && dx_load_relaxed(ended) == 0)
         sleep_for_post(cell, NULL);
 }
 
@@ -103,8 +105,9 @@ static void wait_sem(struct dx_cell *cell, int64_t timeout_ns)
     (void)sem_timedwait(&cell->sem, &until);
 }
 
-static void await_post(struct dx_cell *cell)
+static void await_post(struct dx_cell *cell, const _Atomic uint32_t *ended)
 {
+    (void)ended; /* the post says so */
     while (sem_wait(&cell->sem) != 0 && errno == EINTR)
         ;
 }
@@ -176,15 +179,16 @@ bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wa
     return rung(cell, armed);
 }
 
-void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen)
+void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen,
+                        const _Atomic uint32_t *ended)
 {
     if (kind == DX_PARK_SEM) {
-        await_post(cell);
+        await_post(cell, ended);
         return;
     }
     uint32_t rings;
-    /* A10 <- R10: what the ring announces. */
-    while ((rings = dx_load_acquire(&cell->rings)) == *seen)
+    /* A10 <- R10: what the ring announces. Relaxed: of `ended` only the value counts. */
+    while ((rings = dx_load_acquire(&cell->rings)) == *seen && dx_load_relaxed(ended) == 0)
         (void)futex(&cell->rings, FUTEX_WAIT, *seen, NULL);
     *seen = rings;
 }

@@ -41,10 +41,13 @@ bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wa
                   int64_t timeout_ns);
 
 /* For a thread that does nothing but wait for rings of this cell, announced by somebody else:
- * blocks until there has been a ring since the one that left *seen, and updates it. */
-void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen);
+ * blocks until there has been a ring since the one that left *seen, and updates it; or until it
+ * is released with *ended set. */
+void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen,
+                        const _Atomic uint32_t *ended);
 
-/* Ends a dx_cell_await_ring of ours. */
+/* Ends a dx_cell_await_ring of ours; *ended must be set before. Again and again until it has: the
+ * other side can take back what wakes it, just before it falls asleep. */
 void dx_cell_release(struct dx_cell *cell, enum dx_park kind);
 
 /* Ends the announcement. */

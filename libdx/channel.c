@@ -164,7 +164,8 @@ void dx_stop(struct dx_channel *c)
 {
     /* S1 <-> S2: before the look at our own sleepers, as a caller's word is. */
     dx_store_seqcst(&c->stopping, 1u);
-    dx_session_ring_all(c, c->side);
+    if (!c->observer) /* which has no sleepers, and may not write */
+        dx_session_ring_all(c, c->side);
 }
 
 dx_status dx_close(struct dx_channel *c)

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Far more than any server lets in; each costs a descriptor. */
+#define PEERS_MAX 1024u
+
 void dx_doorbells_init(struct dx_doorbells *d)
 {
     memset(d, 0, sizeof *d);
@@ -46,7 +49,7 @@ bool dx_doorbells_join(struct dx_doorbells *d, int64_t id, int fd)
     bool known = false;
     bool kept = false;
     (void)pthread_mutex_lock(&d->lock);
-    if (id >= 0 && id < (int64_t)DX_IVSHMEM_IDS) {
+    if (id >= 0 && id < (int64_t)DX_IVSHMEM_IDS && d->count < PEERS_MAX) {
         uint32_t number = (uint32_t)id;
         known = find(d, number) != NULL;
         if (!known && grow(d)) {

@@ -33,7 +33,7 @@ enum dx_relax {
 enum dx_park {
     DX_PARK_NEVER = 0,    /* spin for ever; deadlines still hold */
     DX_PARK_FUTEX = 1,    /* a futex in the region: processes under one kernel */
-    DX_PARK_SEM = 2,      /* sem_timedwait (on the monotonic clock where libc can) */
+    DX_PARK_SEM = 2,      /* a semaphore in the region, timed on the monotonic clock */
     DX_PARK_POLL = 3,     /* sleep poll_ns, look, repeat: needs nothing from the other side */
     DX_PARK_DOORBELL = 4, /* an eventfd: only where there is a rendezvous (unix:) */
 };

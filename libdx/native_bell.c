@@ -13,9 +13,12 @@
 #include "atomic.h"
 #include "cell.h"
 #include "channel.h"
+#include "clock.h"
 #include "dx_native.h"
 #include "error.h"
 #include "link.h"
+
+#define RELEASE_AGAIN_NS 1000000
 
 struct dx_native_bell {
     struct dx_cell *cell;
@@ -30,7 +33,7 @@ static void *run(void *user)
 {
     struct dx_native_bell *bell = user;
     for (;;) {
-        dx_cell_await_ring(bell->cell, bell->kind, &bell->seen);
+        dx_cell_await_ring(bell->cell, bell->kind, &bell->seen, &bell->closing);
         /* Relaxed: dx_cell_release comes behind the store. */
         if (dx_load_relaxed(&bell->closing) != 0)
             return NULL;
@@ -84,8 +87,12 @@ void dx_native_bell_close(struct dx_native_bell *bell)
         return;
     /* Relaxed: dx_cell_release publishes it. */
     dx_store_relaxed(&bell->closing, 1u);
-    dx_cell_release(bell->cell, bell->kind);
-    (void)pthread_join(bell->thread, NULL);
+    struct timespec soon;
+    do {
+        dx_cell_release(bell->cell, bell->kind);
+        (void)clock_gettime(CLOCK_REALTIME, &soon);
+        soon = dx_clock_timespec(dx_clock_from_timespec(soon) + RELEASE_AGAIN_NS);
+    } while (pthread_timedjoin_np(bell->thread, NULL, &soon) != 0);
     (void)close(bell->fd);
     free(bell);
 }

@@ -75,7 +75,9 @@ static inline uint32_t dx_waiter_first_looks(const struct dx_waiter *waiter)
     if (dx_unlikely(waiter->wait.adapt == DX_ADAPT_LOAD) && dx_waiter_crowded(waiter))
         return 1;
     uint32_t every = waiter->wait.yield_every;
-    return every != 0 && every < waiter->limit ? every : waiter->limit;
+    if (every == 0 || every > DX_CHECK_LOOKS)
+        every = DX_CHECK_LOOKS; /* then the deadline is due */
+    return every < waiter->limit ? every : waiter->limit;
 }
 
 static inline void dx_waiter_relax(const struct dx_waiter *waiter)

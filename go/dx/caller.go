@@ -167,8 +167,8 @@ func (c *Caller) Call(ctx context.Context, kind uint32, request, response []byte
 }
 
 // Request returns where the next request is to be built for CallInPlace: all of
-// the slot's room. It is nil for as long as a call that was given up may still
-// be reading there.
+// the slot's room. It is nil for as long as a handler may still be reading there:
+// of a call that was given up, or of one that a dead process made on this slot.
 func (c *Caller) Request() []byte {
 	if c.closed {
 		return nil
@@ -177,11 +177,23 @@ func (c *Caller) Request() []byte {
 		if c.raw.Request() == nil {
 			return nil
 		}
-	} else if c.abandoned &&
-		atomic.LoadUint64(c.serverWord) != word(c.epoch, serverAcknowledged, c.sequence) {
-		return nil
+	} else if !c.ready {
+		// Where no server has ever been, nobody reads.
+		w := atomic.LoadUint64(c.serverWord)
+		if w != c.readyWord() && (w != 0 || c.abandoned) {
+			return nil
+		}
 	}
 	return c.request
+}
+
+// readyWord is the server's word with which it has let go of everything that was
+// sent on our slot.
+func (c *Caller) readyWord() uint64 {
+	if c.abandoned {
+		return word(c.epoch, serverAcknowledged, c.sequence)
+	}
+	return word(c.epoch, serverReady, 0)
 }
 
 // CallInPlace sends the first n bytes of Request. Reply.Data lies in the region:
@@ -332,10 +344,7 @@ func (c *Caller) failed(err error) error {
 // getReady waits until a request may be sent: the first time for the server's
 // greeting, and after a call that was given up for the server to let go of it.
 func (c *Caller) getReady(ctx context.Context) error {
-	awaited := word(c.epoch, serverReady, 0)
-	if c.abandoned {
-		awaited = word(c.epoch, serverAcknowledged, c.sequence)
-	}
+	awaited := c.readyWord()
 	if c.waiter.spin(c.serverWord, awaited, 1) == 0 {
 		c.ringServer()
 		if err := c.await(ctx, awaited, 0); err != nil {

@@ -140,8 +140,11 @@ func (s *server) round() bool {
 func (s *server) roundFrom(i, used uint32) {
 	for ; i < used; i = s.changed(i+1, used) {
 		slot := s.first + i*s.step
-		// A2 <- R2: as Scan saw it, or newer.
-		s.takeUp(slot, atomic.LoadUint64((*uint64)(s.callerField(slot, libdx.CallerWord))))
+		// A2 <- R2: as Scan saw it, or newer; a peer may also have taken it back.
+		w := atomic.LoadUint64((*uint64)(s.callerField(slot, libdx.CallerWord)))
+		if w != s.seen[slot-s.base] {
+			s.takeUp(slot, w)
+		}
 		if len(s.answered) == answerBatch {
 			s.ringAnswered()
 		}

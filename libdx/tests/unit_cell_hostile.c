@@ -4,11 +4,14 @@
 #include <pthread.h>
 
 #include "cell.h"
+#include "channel.h"
 #include "dice.h"
+#include "dx_native.h"
 #include "test.h"
 
 #define NAP_NS (20 * MS)
 #define NAPS 3000
+#define BELLS 300
 #define SHORT_NAP_NS 50000
 
 static const enum dx_park kinds[] = {DX_PARK_FUTEX, DX_PARK_SEM};
@@ -68,6 +71,7 @@ static void posts_that_nobody_made_end_one_sleep_and_no_more(void **state)
 
 struct attack {
     struct dx_cell cell;
+    struct dx_cell *at; /* or somebody else's */
     _Atomic bool enough;
 };
 
@@ -114,12 +118,49 @@ static void a_semaphore_that_changes_under_a_sleeper_does_not_end_it(void **stat
     assert_exited(test_in_child(sleep_under_attack, NULL));
 }
 
+/* Takes back every ring and every post, as fast as it can. */
+static void *take_back(void *user)
+{
+    struct attack *a = user;
+    while (!atomic_load(&a->enough)) {
+        dx_store_relaxed(&a->at->rings, 0u);
+        dx_store_relaxed((_Atomic uint32_t *)(void *)a->at->room, 0u);
+    }
+    return NULL;
+}
+
+static void a_bell_closes_although_its_rings_are_taken_back(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < KINDS; k++) {
+        struct dx_wait wait;
+        struct dx_channel *channel;
+        pthread_t thread;
+        assert_status(dx_wait_preset("balanced", &wait), DX_OK);
+        wait.park = kinds[k];
+        const struct dx_config config = {.wait = &wait};
+        assert_status(dx_create("memfd:", &config, &channel), DX_OK);
+        struct attack a = {.at = &channel->cells[0]};
+        assert_int_equal(pthread_create(&thread, NULL, take_back, &a), 0);
+        for (int i = 0; i < BELLS; i++) {
+            struct dx_native_bell *bell;
+            int fd;
+            assert_status(dx_native_bell_open(channel, 0, &bell, &fd), DX_OK);
+            dx_native_bell_close(bell);
+        }
+        atomic_store(&a.enough, true);
+        (void)pthread_join(thread, NULL);
+        assert_status(dx_close(channel), DX_OK);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_that_no_ringer_leaves_are_no_ring),
         cmocka_unit_test(posts_that_nobody_made_end_one_sleep_and_no_more),
         cmocka_unit_test(a_semaphore_that_changes_under_a_sleeper_does_not_end_it),
+        cmocka_unit_test(a_bell_closes_although_its_rings_are_taken_back),
     };
     test_begin(25);
     return cmocka_run_group_tests(tests, NULL, NULL);
