@@ -10,6 +10,24 @@ import (
 	"time"
 )
 
+// hesitant keeps the first request until it is released, and serves host after
+// host. It returns what its handler reads, the release, and the end.
+func hesitant(guest *Channel) (entered chan []byte, release chan struct{}, ended chan error) {
+	entered, release, ended = make(chan []byte, 1), make(chan struct{}), make(chan error, 1)
+	handler := HandlerFunc(func(q *Request, response []byte) (int, int32) {
+		select {
+		case entered <- q.Data:
+			<-release
+		default:
+		}
+		return copy(response, q.Data), 0
+	})
+	go func() {
+		ended <- guest.ServeWith(context.Background(), handler, ServeOptions{ThroughRestart: true})
+	}()
+	return entered, release, ended
+}
+
 // A file that was there before its host stays when it closes, so that the next
 // host finds what the last one left: as after a death.
 func TestNewHostIsNotGivenARequestThatAHandlerStillReads(t *testing.T) {
@@ -18,29 +36,16 @@ func TestNewHostIsNotGivenARequestThatAHandlerStillReads(t *testing.T) {
 		if err := os.WriteFile(file, make([]byte, 1<<16), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		url := "file:" + file
 		config := Config{RequestBytes: 8, ResponseBytes: 8, Options: Options{Path: path}}
-		host, err := Create(url, config)
+		host, err := Create("file:"+file, config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		guest, err := Attach(testContext(t), url, Options{Path: path})
+		guest, err := Attach(testContext(t), "file:"+file, Options{Path: path})
 		if err != nil {
 			t.Fatal(err)
 		}
-		entered, release := make(chan []byte, 1), make(chan struct{})
-		ended := make(chan error, 1)
-		go func() {
-			ended <- guest.ServeWith(context.Background(), HandlerFunc(
-				func(q *Request, response []byte) (int, int32) {
-					select {
-					case entered <- q.Data:
-						<-release
-					default:
-					}
-					return copy(response, q.Data), 0
-				}), ServeOptions{ThroughRestart: true})
-		}()
+		entered, release, ended := hesitant(guest)
 		caller := newCallerOf(t, host)
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		_, err = caller.Call(ctx, TypeUser, []byte("mine"), make([]byte, 8))
@@ -53,7 +58,7 @@ func TestNewHostIsNotGivenARequestThatAHandlerStillReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		entered <- nil // later calls do not wait
-		next, err := Create(url, config)
+		next, err := Create("file:"+file, config)
 		if err != nil {
 			t.Fatal(err)
 		}
