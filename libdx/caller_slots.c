@@ -47,6 +47,8 @@ static uint32_t take_slot(struct dx_channel *channel)
     }
     DX_FAULT(SLOT_TAKEN);
     (void)pthread_mutex_unlock(&channel->lock);
+    /* S1 <-> S2: the slots used before the look at the server's cell. */
+    dx_fence_store_load();
     return index;
 }
 

@@ -213,6 +213,14 @@ void dx_cell_disarm(struct dx_cell *cell, uint32_t armed)
         forget_posts(cell);
 }
 
+void dx_cell_wake(struct dx_cell *cell, uint32_t armed)
+{
+    if (DX_CELL_KIND(armed) == DX_PARK_SEM)
+        post(cell);
+    else if (DX_CELL_KIND(armed) == DX_PARK_FUTEX)
+        (void)futex(&cell->rings, FUTEX_WAKE, 1, NULL);
+}
+
 bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed)
 {
     uint32_t expected = DX_CELL_RINGS(armed);
@@ -222,10 +230,7 @@ bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed)
     if (!dx_cas_seqcst(&cell->rings, &expected, expected + DX_CELL_STEP))
         return false; /* somebody else rings */
     DX_FAULT(RING_CLAIMED);
-    if (DX_CELL_KIND(armed) == DX_PARK_SEM)
-        post(cell);
-    else if (DX_CELL_KIND(armed) != DX_PARK_DOORBELL)
-        (void)futex(&cell->rings, FUTEX_WAKE, 1, NULL);
+    dx_cell_wake(cell, armed);
     DX_FAULT(RING_DONE);
     return true;
 }

@@ -57,6 +57,9 @@ void dx_cell_disarm(struct dx_cell *cell, uint32_t armed);
  * asked for a doorbell is to be rung by it then. */
 bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed);
 
+/* The system call of a ring alone, for a cell that was rung. */
+void dx_cell_wake(struct dx_cell *cell, uint32_t armed);
+
 /* Wakes the sleeper of a cell of ours that was rung by doorbell; false if it was not. */
 bool dx_cell_dispatch(struct dx_cell *cell);
 

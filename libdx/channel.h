@@ -96,6 +96,10 @@ static inline bool dx_channel_ring(struct dx_channel *c, uint32_t cell)
     return dx_unlikely(armed & DX_CELL_ARMED) && dx_channel_ring_armed(c, cell, armed);
 }
 
+/* channel_ring.c: as dx_channel_ring, and wakes the sleeper also if it was rung already: whoever
+ * rang may have died before the system call that wakes. */
+void dx_channel_wake(struct dx_channel *channel, uint32_t cell);
+
 /* channel_ring.c: our eventfd was rung: wakes those of our sleepers whose cells were. True if there
  * was one. */
 bool dx_channel_dispatch(struct dx_channel *channel);

@@ -3,16 +3,32 @@
 #include "channel.h"
 #include "link.h"
 
+/* Rings the doorbell of a sleeper that asked for it. */
+static void ring_door(struct dx_channel *c, uint32_t cell, uint32_t armed)
+{
+    if (DX_CELL_KIND(armed) != DX_PARK_DOORBELL || c->region.link == NULL)
+        return;
+    /* Relaxed: a peer's door is there since before it could sleep (R4); a lie rings another. */
+    uint32_t door = dx_load_relaxed(&c->peers[dx_cell_side(&c->geometry, cell)].door);
+    dx_link_ring(c->region.link, door);
+}
+
 bool dx_channel_ring_armed(struct dx_channel *c, uint32_t cell, uint32_t armed)
 {
     if (!dx_cell_ring_armed(&c->cells[cell], armed))
         return false;
-    if (DX_CELL_KIND(armed) == DX_PARK_DOORBELL && c->region.link != NULL) {
-        /* Relaxed: a peer's door is there since before it could sleep (R4); a lie rings another. */
-        uint32_t door = dx_load_relaxed(&c->peers[dx_cell_side(&c->geometry, cell)].door);
-        dx_link_ring(c->region.link, door);
-    }
+    ring_door(c, cell, armed);
     return true;
+}
+
+void dx_channel_wake(struct dx_channel *c, uint32_t cell)
+{
+    /* S1 <-> S2, S3 <-> S4: as in dx_channel_ring. */
+    uint32_t armed = dx_load_seqcst(&c->cells[cell].armed);
+    if ((armed & DX_CELL_ARMED) == 0 || dx_channel_ring_armed(c, cell, armed))
+        return;
+    dx_cell_wake(&c->cells[cell], armed);
+    ring_door(c, cell, armed);
 }
 
 bool dx_channel_dispatch(struct dx_channel *c)

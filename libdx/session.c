@@ -41,9 +41,8 @@ static void begin_slots(struct dx_channel *c)
     uint32_t first = dx_first_slot(&c->geometry, c->side);
     for (uint32_t slot = first; slot < first + dx_slot_count(&c->geometry, c->side); slot++) {
         struct dx_caller_line *line = &c->caller_lines[slot];
-        /* Relaxed: the word behind them publishes them. */
-        dx_store_relaxed(&line->request_bytes, 0u);
-        dx_store_relaxed(&line->type, 0u);
+        /* Length and type stay: a server may just be taking up the last life's request. Relaxed:
+         * the word behind it publishes it. */
         dx_store_relaxed(&line->parked, 0u);
         dx_cell_init(&c->cells[slot]);
         reset_counters(&c->counters[slot]);
@@ -126,7 +125,7 @@ void dx_session_ring_all(struct dx_channel *c, enum dx_side side)
 {
     uint32_t first = dx_first_slot(&c->geometry, side);
     for (uint32_t slot = first; slot < first + dx_slot_count(&c->geometry, side); slot++)
-        (void)dx_channel_ring(c, slot);
+        dx_channel_wake(c, slot);
     for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++)
-        (void)dx_channel_ring(c, dx_cell_of_worker(c->geometry.slots, side, w));
+        dx_channel_wake(c, dx_cell_of_worker(c->geometry.slots, side, w));
 }
