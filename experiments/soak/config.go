@@ -66,7 +66,8 @@ waits. Faults come in eras: in each, one side's processes die and the other's
 live through it, which is where leaks are looked for; behind each, both die.
 
 It prints a report and leaves report.json, report.txt, events.jsonl (a line a
-fault) and stderr.txt (what the processes said) in -out. Ctrl-C ends it and
+fault) and stderr.txt (what the processes said) in -out, and hang.txt (where
+every thread was) if something hung. Ctrl-C ends it and
 keeps the report so far.
 Exit code: 0 all right, 1 something was wrong (wrong answers, calls handled
 twice, leaks, no recovery, a goal not reached), 2 wrong flags or a machine that
@@ -98,7 +99,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.transport, "transport", defaultTransport, "shm, file, unix")
 	fs.StringVar(&c.waitName, "wait", "balanced", "wait strategy: a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
 	fs.BoolVar(&c.standby, "standby", true, "keep the next process of each side started and waiting")
-	fs.DurationVar(&c.hang, "hang", 10*time.Second, "how long without a call is a hang, and without a recovery none")
+	fs.DurationVar(&c.hang, "hang", 30*time.Second, "how long without a call is a hang; recoveries and ends have as long")
 	fs.Uint64Var(&c.seed, "seed", 0, "of the faults; 0: chosen and printed")
 	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/soak-TIME")

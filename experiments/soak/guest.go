@@ -38,7 +38,9 @@ func (r *role) guest() error {
 				return err
 			}
 		}
-		if err != nil && r.ctx.Err() == nil && !r.ledger.IsScribbling() {
+		// A host that is there and does not get to greet us is waited for like one that is not.
+		silent := g == nil && errors.Is(err, dx.ErrTimeout)
+		if err != nil && !silent && r.ctx.Err() == nil && !r.ledger.IsScribbling() {
 			r.say("error", err)
 			<-r.ctx.Done()
 			return nil
@@ -76,10 +78,16 @@ func (r *role) attach() (guestSide, error) {
 			return nil, err
 		}
 		guest, err := cload.AttachSoak(r.ctx, r.URL, &wait)
-		return &cGuest{guest, r}, err
+		if err != nil {
+			return nil, err
+		}
+		return &cGuest{guest, r}, nil
 	}
 	ch, err := dx.Attach(r.ctx, r.URL, dx.Options{Wait: &r.Wait})
-	return &goGuest{role: r, ch: ch, buffer: make([]byte, r.Payload)}, err
+	if err != nil {
+		return nil, err
+	}
+	return &goGuest{role: r, ch: ch, buffer: make([]byte, r.Payload)}, nil
 }
 
 type cGuest struct {

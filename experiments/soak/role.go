@@ -95,6 +95,9 @@ func newRole() (*role, error) {
 	if r.Procs > 0 {
 		runtime.GOMAXPROCS(r.Procs)
 	}
+	// The runtime opens the descriptors of its poller with the first timer: now, where they are no
+	// leak.
+	pause()
 	var err error
 	if r.ledger, err = ledger.Open(os.NewFile(ledgerFD, "ledger"), r.Callers); err != nil {
 		return nil, err

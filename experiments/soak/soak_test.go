@@ -45,6 +45,11 @@ func soakOnce(t *testing.T, c config) (code int, r report) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{hangFile, "stderr.txt"} {
+		if said, err := os.ReadFile(filepath.Join(c.out, name)); err == nil && len(said) > 0 {
+			t.Logf("%s:\n%s", name, said)
+		}
+	}
 	if readable, err := os.ReadFile(filepath.Join(c.out, "report.txt")); err != nil ||
 		!strings.Contains(string(readable), "verdict "+r.Verdict) {
 		t.Errorf("report.txt: %v\n%s", err, readable)
@@ -78,7 +83,7 @@ func TestShortSoakSurvivesEveryKindOfFault(t *testing.T) {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			// The seed has every kind of fault in it, and a process that lives through enough.
 			c := testConfig(t, append(args, "-kills", "16", "-faults", "50", "-era", "9",
-				"-scribble", "-seed", "1")...)
+				"-scribble", "-seed", "1", "-hang", "2m")...)
 			code, r := soakOnce(t, c)
 			if code != 0 || r.Verdict != "all right" || len(r.Failures) != 0 {
 				t.Fatalf("exit code %d, %s: %q", code, r.Verdict, r.Failures)
@@ -109,7 +114,7 @@ func TestShortSoakSurvivesEveryKindOfFault(t *testing.T) {
 func TestNothingIsLeftBehind(t *testing.T) {
 	before := leftovers(t)
 	for _, transport := range []string{"shm", "unix", "file"} {
-		c := testConfig(t, "-transport", transport, "-kills", "3", "-faults", "50")
+		c := testConfig(t, "-transport", transport, "-kills", "3", "-faults", "50", "-hang", "2m")
 		if code, r := soakOnce(t, c); code != 0 {
 			t.Errorf("%s: exit code %d: %q", transport, code, r.Failures)
 		}

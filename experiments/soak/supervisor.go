@@ -22,7 +22,6 @@ import (
 const (
 	lookEvery  = 500 * time.Microsecond // at a recovery
 	watchEvery = 20 * time.Millisecond  // between faults
-	endWithin  = 5 * time.Second        // a process that was told to end
 	oneAtATime = 1
 )
 
@@ -212,6 +211,7 @@ func (s *soak) await(ctx context.Context, what string, ready func() bool) error 
 		}
 		if time.Since(began) > s.hang {
 			s.fail("%s: not within %v%s", what, s.hang, s.standings())
+			s.explainHang()
 			return errFailed
 		}
 	}
@@ -308,13 +308,9 @@ func (s *soak) terminate(p *process) error {
 func (s *soak) awaitEnd(p *process) error {
 	select {
 	case <-p.done:
-	case <-time.After(endWithin):
-		p.signal(syscall.SIGQUIT) // then it says where it hangs
-		select {
-		case <-p.done:
-		case <-time.After(endWithin):
-		}
-		s.fail("%v did not end within %v of SIGTERM", p, endWithin)
+	case <-time.After(s.hang):
+		s.fail("%v did not end within %v of SIGTERM", p, s.hang)
+		s.explainHang()
 		return errFailed
 	}
 	if err := p.view().exit; err != nil {

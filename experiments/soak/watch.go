@@ -121,6 +121,7 @@ func (s *soak) watch() error {
 			*p = callerProgress{done, time.Now()}
 		} else if time.Since(p.at) > s.hang {
 			s.fail("hang: caller %d has had no answer for %v%s", i, s.hang, s.standings())
+			s.explainHang()
 			return errFailed
 		}
 	}
@@ -174,6 +175,7 @@ func (s *soak) lookForDeath() error {
 		v := p.view()
 		if v.failure != "" {
 			s.fail("%v gave up: %s", p, v.failure)
+			s.explainHang()
 			return errFailed
 		}
 		if v.state == ended && !p.doomed {
