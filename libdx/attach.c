@@ -72,7 +72,9 @@ static dx_status lock_as_guest(struct dx_channel *c)
 
 static bool may_change(dx_status status)
 {
-    return status == DX_ERR_NO_PEER || status == DX_ERR_STALE || status == DX_ERR_GUEST_EXISTS;
+    /* DX_ERR_TIMEOUT: whoever serves the rendezvous may be stopped, and go on. */
+    return status == DX_ERR_NO_PEER || status == DX_ERR_STALE || status == DX_ERR_GUEST_EXISTS ||
+           status == DX_ERR_TIMEOUT;
 }
 
 /* Whoever waits at a rendezvous stays connected, because there it is told of what changes. */

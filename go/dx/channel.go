@@ -126,7 +126,7 @@ func attemptTime(ctx context.Context) time.Duration {
 func mayChange(err error) bool {
 	e, ok := err.(*Error)
 	return ok && (e.Status == libdx.ErrNoPeer || e.Status == libdx.ErrStale ||
-		e.Status == libdx.ErrGuestExists)
+		e.Status == libdx.ErrGuestExists || e.Status == libdx.ErrTimeout)
 }
 
 func newChannel(options Options) (*Channel, error) {

@@ -200,6 +200,22 @@ static void a_host_that_closes_is_no_dead_one(void **state)
     assert_false(exists(s->path));
 }
 
+/* Its rendezvous says nothing meanwhile, for longer than a server may take to greet. */
+static void a_guest_waits_for_a_host_that_is_stopped(void **state)
+{
+    struct scene *s = set_scene(state, "stopped");
+    struct dx_channel *channel;
+    start_child(s, 0, "host");
+    assert_int_equal(kill(s->children[0].pid, SIGSTOP), 0);
+    assert_status(dx_attach(s->url, NULL, 0, &channel), DX_ERR_TIMEOUT);
+    s->children[1] = child_start("guest", s->url, s->tally_fd);
+    assert_false(can_read(s->children[1].reports, 1500));
+    assert_int_equal(kill(s->children[0].pid, SIGCONT), 0);
+    assert_int_equal(child_hear(&s->children[1]), 'a');
+    child_tell(&s->children[0], 'c');
+    assert_int_equal(child_hear(&s->children[0]), 'k');
+}
+
 static void a_living_hosts_name_is_its_own(void **state)
 {
     struct scene *s = set_host_scene(state, "living", NULL, MS);
@@ -299,6 +315,7 @@ int main(int argc, char **argv)
         scened(a_guest_that_waits_takes_over_from_a_dead_one),
         scened(a_dead_hosts_guest_is_told_and_meets_the_next),
         scened(a_host_that_closes_is_no_dead_one),
+        scened(a_guest_waits_for_a_host_that_is_stopped),
         scened(a_living_hosts_name_is_its_own),
         scened(sides_that_park_at_the_doorbell_wake_each_other),
         scened(doorbells_need_a_rendezvous),
