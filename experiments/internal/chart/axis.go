@@ -110,14 +110,16 @@ func sans(points float64) font.Font {
 	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: vg.Points(points)}
 }
 
-// setFonts gives every text of a plot its place in the order of importance.
-func setFonts(p *plot.Plot, legend *plot.Legend) {
-	p.Title.TextStyle.Font = sans(14)
-	p.Title.Padding = vg.Points(10)
-	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Label.TextStyle.Font = sans(11)
-		axis.Label.Padding = vg.Points(4)
-		axis.Tick.Label.Font = sans(10)
+// setFonts gives every text of a page its place in the order of importance.
+func setFonts(panels []*plot.Plot, legend *plot.Legend) {
+	for _, p := range panels {
+		p.Title.TextStyle.Font = sans(14)
+		p.Title.Padding = vg.Points(10)
+		for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+			axis.Label.TextStyle.Font = sans(11)
+			axis.Label.Padding = vg.Points(4)
+			axis.Tick.Label.Font = sans(10)
+		}
 	}
 	legend.TextStyle = legendStyle()
 	legend.Top, legend.Left = true, true

@@ -5,6 +5,7 @@ package chart
 
 import (
 	"fmt"
+	"image/color"
 	"math"
 	"slices"
 
@@ -31,7 +32,8 @@ type Series struct {
 }
 
 // OpsVsThreads draws round trips a second over the number of callers: a line through the medians,
-// a bar from the smallest to the largest run at each, dashed lines for references, the legend below
+// a bar from the smallest to the largest run at each, and between those a band unless too many would
+// lie over each other, dashed lines for references, the legend below
 // the chart, and under it the footer in small type. The axis of callers is logarithmic if they
 // differ by more than a factor of 8. A path that is empty leaves out that format. Each file appears
 // complete or not at all.
@@ -47,10 +49,19 @@ func OpsVsThreads(series []Series, footer string, pngPath, svgPath string) error
 	setThreadsAxis(p, threads)
 	p.Add(grid())
 	legend := plot.NewLegend()
+	reach := "bars"
+	if data := len(series) - countReferences(series); data <= bandsMax {
+		if err := addBands(p, series, unit); err != nil {
+			return err
+		}
+		reach = "bands and bars"
+	}
 	if err := addLines(p, &legend, series, unit); err != nil {
 		return err
 	}
-	return page{plot: p, legend: legend, names: names(series), footer: footer}.save(pngPath, svgPath)
+	return page{panels: []*plot.Plot{p}, legend: legend, names: names(series), footer: footer,
+		note: "Points are medians; " + reach + " reach from the slowest to the fastest run.",
+	}.save(pngPath, svgPath)
 }
 
 // check returns the numbers of callers that were measured, ascending.
@@ -147,6 +158,43 @@ type ranges struct {
 	plotter.YErrors
 }
 
+// bandsMax is how many bands can lie over each other and be told apart.
+const bandsMax = 6
+
+func countReferences(series []Series) (count int) {
+	for _, s := range series {
+		if s.Reference {
+			count++
+		}
+	}
+	return count
+}
+
+// addBands draws the bands first, so that no line is dulled by one.
+func addBands(p *plot.Plot, series []Series, unit float64) error {
+	number := 0
+	for _, s := range series {
+		if s.Reference {
+			continue
+		}
+		var upper, lower plotter.XYs
+		for _, point := range ascending(s.Points) {
+			upper = append(upper, plotter.XY{X: float64(point.Threads), Y: point.Max / unit})
+			lower = append(lower, plotter.XY{X: float64(point.Threads), Y: point.Min / unit})
+		}
+		slices.Reverse(lower)
+		band, err := plotter.NewPolygon(append(upper, lower...))
+		if err != nil {
+			return fmt.Errorf("chart: series %q: %w", s.Name, err)
+		}
+		style, _ := dataStyle(number)
+		band.Color, band.LineStyle.Width = faint(style.Color), 0
+		p.Add(band)
+		number++
+	}
+	return nil
+}
+
 func addData(p *plot.Plot, legend *plot.Legend, s Series, number int, unit float64) error {
 	var r ranges
 	for _, point := range ascending(s.Points) {
@@ -169,6 +217,12 @@ func addData(p *plot.Plot, legend *plot.Legend, s Series, number int, unit float
 	p.Add(bars, line, dots)
 	legend.Add(shorten(s.Name), line, dots)
 	return nil
+}
+
+// faint is a colour that lets others through.
+func faint(c color.Color) color.Color {
+	r, g, b, _ := c.RGBA()
+	return color.NRGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), 40}
 }
 
 // across extends a reference to both edges of the chart at the height of its outermost points.

@@ -33,21 +33,21 @@ const (
 // faster.
 var dpi = 144
 
-// howToRead stands above the footer of every chart.
-const howToRead = "Points are medians; bars reach from the slowest to the fastest run."
-
-// page is a plot, its legend below, and the footer under both.
+// page is one or more plots side by side, their legend below, and under both a note on how to read
+// them and the footer.
 type page struct {
-	plot   *plot.Plot
+	title  string // where the panels have none
+	panels []*plot.Plot
 	legend plot.Legend
 	names  []string
+	note   string
 	footer string
 }
 
 // save draws all formats before it writes the first, so that a failure leaves no odd pair.
 func (g page) save(pngPath, svgPath string) error {
-	setFonts(g.plot, &g.legend)
-	lines := append([]string{howToRead}, wrap(g.footer, footerStyle(), pageWidth-2*margin)...)
+	setFonts(g.panels, &g.legend)
+	lines := append(wrap(g.note, footerStyle(), pageWidth-2*margin), wrap(g.footer, footerStyle(), pageWidth-2*margin)...)
 	legendHeight := heightOf(g.legend, g.names) + margin
 	footerHeight := footerStyle().Rectangle("x").Size().Y * 1.5 * vg.Length(len(lines))
 	height := plotHeight + legendHeight + footerHeight + 2*margin
@@ -69,10 +69,19 @@ func (g page) save(pngPath, svgPath string) error {
 }
 
 func (g page) draw(c draw.Canvas, legendHeight, footerHeight vg.Length, lines []string) {
-	c.SetColor(g.plot.BackgroundColor)
+	c.SetColor(g.panels[0].BackgroundColor)
 	c.Fill(c.Rectangle.Path())
 	inner := draw.Crop(c, margin, -margin, margin, -margin)
-	g.plot.Draw(draw.Crop(inner, 0, 0, legendHeight+footerHeight, 0))
+	width := (inner.Max.X - inner.Min.X) / vg.Length(len(g.panels))
+	for i, p := range g.panels {
+		left, right := width*vg.Length(i), width*vg.Length(len(g.panels)-1-i)
+		p.Draw(draw.Crop(inner, left, -right, legendHeight+footerHeight, 0))
+	}
+	if g.title != "" {
+		style := g.panels[0].Title.TextStyle
+		style.XAlign, style.YAlign = draw.XCenter, draw.YTop
+		c.FillText(style, vg.Point{X: inner.Center().X, Y: inner.Max.Y}, g.title)
+	}
 	below := inner.Min.Y + footerHeight
 	legend := inner
 	legend.Min.Y, legend.Max.Y = below, below+legendHeight-margin/2

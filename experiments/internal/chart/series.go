@@ -15,15 +15,24 @@ import (
 // runs measured them. Summaries without a rate, with one that was asked for, or with content that was
 // wrong are left out.
 func SeriesOf(summaries []result.Summary) []Series {
+	var names []string
+	for _, s := range summaries {
+		names = append(names, s.Title())
+	}
+	return SeriesNamed(summaries, names)
+}
+
+// SeriesNamed is SeriesOf with the name of the line for each summary.
+func SeriesNamed(summaries []result.Summary, names []string) []Series {
 	var series []Series
 	place := map[string]int{}
 	var floor rates
 	bare := map[int]rates{}
-	for _, s := range summaries {
+	for i, s := range summaries {
 		if !s.OpsPerS.Known || s.RatePerS > 0 || s.VerifyFailures > 0 {
 			continue
 		}
-		name := s.Title()
+		name := names[i]
 		if _, found := place[name]; !found {
 			place[name] = len(series)
 			series = append(series, Series{Name: name})

@@ -25,7 +25,8 @@ type Key struct {
 	RatePerS     float64 // of an open loop; 0 in a closed one
 }
 
-func keyOf(c Cell) Key {
+// KeyOf returns what a cell has in common with its other runs.
+func KeyOf(c Cell) Key {
 	return Key{c.Experiment, c.Transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate()}
 }
 
@@ -85,7 +86,7 @@ type Summary struct {
 func Summarise(cells []Cell) []Summary {
 	groups := map[Key][]Cell{}
 	for _, c := range cells {
-		groups[keyOf(c)] = append(groups[keyOf(c)], c)
+		groups[KeyOf(c)] = append(groups[KeyOf(c)], c)
 	}
 	summaries := make([]Summary, 0, len(groups))
 	for key, group := range groups {
