@@ -56,7 +56,11 @@ memory that survives every kill.
   go run ./experiments/soak                      one minute, as it comes
   go run ./experiments/soak -kills 2000 -calls 100000000
   go run ./experiments/soak -host c -guest mixed -transport file -faults 10
-  go run -asan ./experiments/soak -scribble -duration 30m -host c -guest mixed
+  go run -asan ./experiments/soak -kinds none -scribble -duration 30m -host c -guest mixed
+
+(with CGO_CFLAGS='-g -O1 -fsanitize=undefined' and CGO_LDFLAGS=-fsanitize=undefined
+in the environment, UBSan watches the C side as well; whatever a process prints
+on standard error, such as a sanitizer's report, is a failure)
 
 -kills and -calls are goals: it ends when all that were given are reached, and
 -duration, if given, is then the longest time to reach them. Recovery is
@@ -67,8 +71,7 @@ live through it, which is where leaks are looked for; behind each, both die.
 
 It prints a report and leaves report.json, report.txt, events.jsonl (a line a
 fault) and stderr.txt (what the processes said) in -out, and hang.txt (where
-every thread was) if something hung. Ctrl-C ends it and
-keeps the report so far.
+every thread was) if something hung. Ctrl-C ends it and keeps the report so far.
 Exit code: 0 all right, 1 something was wrong (wrong answers, calls handled
 twice, leaks, no recovery, a goal not reached), 2 wrong flags or a machine that
 cannot do it, 130 interrupted.
@@ -90,7 +93,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.Uint64Var(&c.calls, "calls", 0, "goal: so many verified calls; 0: no goal")
 	fs.Float64Var(&c.faults, "faults", 5, "faults a second, at random times; 0: none; each waits for the recovery before")
 	kinds := fs.String("kinds", "kill,stop,close", "which faults: any of kill, stop, close, or none")
-	fs.BoolVar(&c.scribble, "scribble", false, "also write garbage into the region; needs a name or a descriptor, so not with memfd")
+	fs.BoolVar(&c.scribble, "scribble", false, "also let a third process write garbage all over the region")
 	fs.IntVar(&c.era, "era", 50, "faults that the other side lives through before both die")
 	fs.IntVar(&c.callers, "callers", 4, "callers, each with a slot")
 	fs.IntVar(&c.payload, "payload", 64, "bytes of the largest request and response")

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -39,6 +40,7 @@ type report struct {
 
 type reportConfig struct {
 	Transport, Host, Guest, Wait, Pinning string
+	Sanitizers                            string // that the program was built with
 	Callers, PayloadBytes, Era            int
 	FaultsPerSecond                       float64
 	Kinds                                 []string
@@ -136,6 +138,27 @@ func (r *report) count(f *fault) {
 	}
 }
 
+// sanitizers says what looks over this program's shoulder, "none" if nothing does.
+func sanitizers() string {
+	var found []string
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return env.Unknown
+	}
+	for _, setting := range info.Settings {
+		switch {
+		case (setting.Key == "-asan" || setting.Key == "-race") && setting.Value == "true":
+			found = append(found, setting.Key[1:])
+		case setting.Key == "CGO_CFLAGS" && strings.Contains(setting.Value, "-fsanitize="):
+			found = append(found, setting.Value)
+		}
+	}
+	if len(found) == 0 {
+		return "none"
+	}
+	return strings.Join(found, ", ")
+}
+
 // summarise sums faults up; "kill" is those of every victim.
 func (r *report) summarise() {
 	r.Faults = nil
@@ -209,7 +232,7 @@ func (s *soak) complete(verdict string) {
 		pinning = s.cpus.String()
 	}
 	r.Command = reportConfig{Transport: s.transport, Host: s.host, Guest: s.guest, Wait: s.waitName,
-		Pinning: pinning, Callers: s.callers, PayloadBytes: s.payload, Era: s.era,
+		Pinning: pinning, Sanitizers: sanitizers(), Callers: s.callers, PayloadBytes: s.payload, Era: s.era,
 		FaultsPerSecond: s.faults, Kinds: s.kinds, Scribble: s.scribble, Standby: s.standby, Seed: s.seed}
 	r.summarise()
 }
@@ -236,6 +259,9 @@ func (r *report) print(out io.Writer) {
 	c := r.Command
 	fmt.Fprintf(out, "soak: %.1f s on %s, host %s, guest %s, %d callers of up to %d B, wait %s, seed %d\n",
 		float64(r.ElapsedNs)/1e9, c.Transport, c.Host, c.Guest, c.Callers, c.PayloadBytes, c.Wait, c.Seed)
+	if c.Sanitizers != "none" {
+		fmt.Fprintf(out, "built with sanitizers: %s\n", c.Sanitizers)
+	}
 	fmt.Fprintf(out, "\ncalls   %d verified, %d wrong, %d handled twice, %d damaged requests\n",
 		r.Calls.Verified, r.Calls.Wrong, r.Calls.HandledTwice, r.Calls.BadRequests)
 	for _, kind := range slices.Sorted(maps.Keys(r.Calls.Failed)) {
