@@ -5,6 +5,7 @@ package grid
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"dx/experiments/internal/exchange"
@@ -88,4 +89,22 @@ func (r *reader) impossible(err error, combination []string) error {
 		err = fmt.Errorf("%w (with %s)", err, strings.Join(combination, ", "))
 	}
 	return r.fail(blamed, err)
+}
+
+// Parameters returns what makes the cell, by the keys of the file, as text; those
+// of the whole file are left out.
+func (c Cell) Parameters() map[string]string {
+	list := map[string]string{}
+	wait := reflect.ValueOf(c.Config.Wait)
+	for i := range wait.NumField() {
+		list[wait.Type().Field(i).Tag.Get("toml")] = fmt.Sprint(wait.Field(i))
+	}
+	for name, value := range map[string]any{
+		"threads": c.Config.Threads, "payload": c.Config.Payload, "host": c.Config.Host, "guest": c.Config.Guest,
+		"path": c.Config.Path, "transport": c.Config.Transport, "rate": c.Config.RatePerS, "pace": c.Config.Pace,
+		"pin": c.Config.Pin, "procs": c.Config.Procs, "lock_os_thread": c.Config.LockOSThread, "verify": c.Config.Verify,
+	} {
+		list[name] = fmt.Sprint(value)
+	}
+	return list
 }

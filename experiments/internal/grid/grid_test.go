@@ -178,6 +178,18 @@ lock_os_thread = true
 	}
 }
 
+func TestParametersAreAllThatMakesACell(t *testing.T) {
+	params := load(t, "park = \"sem\"\nrate = 500").Cells[0].Parameters()
+	for _, key := range Keys() {
+		if _, there := params[key]; !there && key != "preset" { // which is all of its parameters
+			t.Errorf("%s is missing", key)
+		}
+	}
+	if params["park"] != "sem" || params["rate"] != "500" || params["spin_max"] != "10000" {
+		t.Errorf("%v", params)
+	}
+}
+
 func TestKeysNameEverythingThatMatters(t *testing.T) {
 	base := load(t, "threads = 8").Cells[0].Key
 	if again := load(t, "# other words\ntitle = \"x\"\nrepeats = 9\nthreads = 8").Cells[0].Key; again != base {
