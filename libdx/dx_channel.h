@@ -61,7 +61,8 @@ DX_API dx_status dx_create(const char *url, const struct dx_config *config,
  * region to appear, its host to live and a previous guest to be gone, looking once a millisecond.
  * wait may be NULL (dx_wait_default); it is copied. On failure *out is NULL.
  * DX_ERR_NO_PEER (nothing there), _STALE (a dead host's), _GUEST_EXISTS, _NOT_DX, _VERSION,
- * _GEOMETRY, _SHORT, _PERMISSION, _URL, _INVALID, _SYSTEM.
+ * _GEOMETRY, _SHORT, _PERMISSION, _URL, _INVALID, _SYSTEM; at a rendezvous also _TIMEOUT (whoever
+ * serves it says nothing, for which it is given a second) and _CORRUPT (it speaks something else).
  */
 DX_API dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
                            struct dx_channel **out);

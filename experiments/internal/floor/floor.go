@@ -42,7 +42,7 @@ type Result struct {
 // only, so the lines travel as they would between two processes that map one file.
 //
 // It blocks for about d and leaves no thread behind. If another program keeps one of the CPUs busy
-// the figure grows, and after d and a second more without any answer it is an error. Nothing of the
+// the figure grows, and after d and five seconds more without any answer it is an error. Nothing of the
 // calling thread is changed. Two calls at a time are allowed but disturb each other.
 func Measure(cpuA, cpuB int, bytes int, d time.Duration) (Result, error) {
 	if cpuA == cpuB {
@@ -86,7 +86,7 @@ func explain(failure C.enum_floor_failure, cpuA, cpuB int, errno syscall.Errno) 
 	case C.FLOOR_PIN_B:
 		return pinError(cpuB, errno)
 	case C.FLOOR_STARVED:
-		return fmt.Errorf("floor: no answer between CPU %d and CPU %d for a second: another program keeps one of them busy", cpuA, cpuB)
+		return fmt.Errorf("floor: no answer between CPU %d and CPU %d for five seconds: another program keeps one of them busy", cpuA, cpuB)
 	case C.FLOOR_MEMORY:
 		return fmt.Errorf("floor: cannot allocate the buffers: %w", errno)
 	default:

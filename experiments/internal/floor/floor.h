@@ -25,7 +25,7 @@ enum floor_failure {
     FLOOR_STARVED = 5, /* a CPU did not run its thread for FLOOR_GRACE_NS beyond the end */
 };
 
-#define FLOOR_GRACE_NS 1000000000ll
+#define FLOOR_GRACE_NS 5000000000ll
 
 /*
  * Passes a cache line between a thread on cpu_a and one on cpu_b for duration_ns, with `bytes`
