@@ -20,7 +20,7 @@ import (
 // TestMain draws coarsely, unless somebody wants to look at the pictures.
 func TestMain(m *testing.M) {
 	if os.Getenv("CHART_DIR") == "" {
-		dpi = 72
+		DPI = 40
 	}
 	os.Exit(m.Run())
 }

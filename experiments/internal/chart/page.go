@@ -29,9 +29,9 @@ const (
 	plotWidth = pageWidth - 2*margin - 60
 )
 
-// dpi of the PNG is twice what a screen shows, for sharp text. A variable, so that tests can draw
+// DPI of the PNG is twice what a screen shows, for sharp text. A variable, so that tests can draw
 // faster.
-var dpi = 144
+var DPI = 144
 
 // page is one or more plots side by side, their legend below, and under both a note on how to read
 // them and the footer.
@@ -52,7 +52,7 @@ func (g page) save(pngPath, svgPath string) error {
 	footerHeight := footerStyle().Rectangle("x").Size().Y * 1.5 * vg.Length(len(lines))
 	height := plotHeight + legendHeight + footerHeight + 2*margin
 
-	png := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(dpi))}
+	png := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(DPI))}
 	svg := vgsvg.New(pageWidth, height)
 	for _, canvas := range []vg.CanvasSizer{png, svg} {
 		g.draw(draw.New(canvas), legendHeight, footerHeight, lines)
