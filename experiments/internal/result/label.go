@@ -2,15 +2,14 @@
 
 package result
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Labels names each summary by what not all of them have in common, callers and rate aside; if that
-// is nothing, by its title.
+// is nothing, by its title. A language, path, transport or payload that nearly all have is not
+// mentioned with those.
 func Labels(summaries []Summary) []string {
-	aspects := []func(Key) string{
+	parts := make([][]string, len(summaries))
+	for number, aspect := range []func(Key) string{
 		func(k Key) string { return k.Experiment },
 		func(k Key) string { return k.Variant },
 		func(k Key) string { return "host " + k.Host },
@@ -18,15 +17,15 @@ func Labels(summaries []Summary) []string {
 		func(k Key) string { return "path " + k.Path },
 		func(k Key) string { return "transport " + k.Transport },
 		func(k Key) string { return FormatBytes(k.PayloadBytes) },
-	}
-	parts := make([][]string, len(summaries))
-	for _, aspect := range aspects {
-		same := func(s Summary) bool { return aspect(s.Key) == aspect(summaries[0].Key) }
-		if len(summaries) == 0 || !slices.ContainsFunc(summaries, func(s Summary) bool { return !same(s) }) {
-			continue
+	} {
+		count := map[string]int{}
+		for _, s := range summaries {
+			count[aspect(s.Key)]++
 		}
 		for i, s := range summaries {
-			if text := aspect(s.Key); text != "" {
+			text := aspect(s.Key)
+			isName := number < 2
+			if len(count) > 1 && text != "" && (isName || count[text]*4 < len(summaries)*3) {
 				parts[i] = append(parts[i], text)
 			}
 		}

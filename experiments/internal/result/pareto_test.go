@@ -36,10 +36,11 @@ func TestFrontHasWhatNothingElseBeats(t *testing.T) {
 
 func TestLabelsNameWhatDiffers(t *testing.T) {
 	a := Summary{Key: Key{Experiment: "x", Host: "go", Guest: "go", Path: "native", Transport: "memfd", PayloadBytes: 64, Threads: 1}}
-	b, c, d := a, a, a
+	b, c, d, e := a, a, a, a
 	b.Threads, b.RatePerS = 8, 5
 	c.Host, c.Variant = "c", "burst 4"
 	d.PayloadBytes = 0
+	e.Experiment, e.Path = "y", "cgo"
 	for _, test := range []struct {
 		list []Summary
 		want string
@@ -47,6 +48,7 @@ func TestLabelsNameWhatDiffers(t *testing.T) {
 		{nil, "[]"},
 		{[]Summary{a, b}, `["x: host go, guest go, path native, transport memfd, 64 B" "x: host go, guest go, path native, transport memfd, 64 B"]`},
 		{[]Summary{a, c}, `["host go" "burst 4, host c"]`},
+		{[]Summary{a, a, a, e}, `["x" "x" "x" "y, path cgo"]`},
 		{[]Summary{a, c, d}, `["host go, 64 B" "burst 4, host c, 64 B" "host go, 0 B"]`},
 	} {
 		if got := fmt.Sprintf("%q", Labels(test.list)); got != test.want {
