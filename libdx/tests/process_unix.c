@@ -297,8 +297,10 @@ static void a_storm_of_doorbells_does_no_harm(void **state)
     s->storming = true;
     while (atomic_load(&s->storm_rings) < 1000)
         (void)sched_yield();
-    call_well(s, 2000);
-    assert_true(atomic_load(&s->storm_rings) > 2000);
+    /* However the machine shares its CPUs out between the storm and the calls. */
+    do
+        call_well(s, 500);
+    while (atomic_load(&s->storm_rings) < 10000);
     (void)close(deaf);
 }
 
