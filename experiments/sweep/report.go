@@ -59,6 +59,8 @@ func writeReport(w io.Writer, c config, cells []result.Cell) error {
 	for _, file := range c.files {
 		r.section(file)
 	}
+	r.differs()
+	r.choose()
 	_, err := w.Write(r.text.Bytes())
 	return err
 }
