@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"dx/experiments/internal/child"
+	"dx/internal/child"
 	"dx/experiments/internal/ledger"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"dx/experiments/internal/child"
+	"dx/internal/child"
 )
 
 // guestProcess is the guest: this program again, started by us and ended by us.
