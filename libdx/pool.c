@@ -38,6 +38,7 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
     };
     dx_waiter_init(&s->waiter, &c->wait, &c->cost, &s->worker->counters);
     s->waiter.liveness_ns = c->liveness_ns;
+    s->waiter.idle_ns = DX_IDLE_SLEEP_NS;
     if ((options->flags & DX_SERVE_COPY) != 0) {
         size_t room = c->geometry.request_capacity;
         s->copy = malloc(room != 0 ? room : 1);

@@ -25,6 +25,7 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
     waiter->counters = counters;
     waiter->spin_max_ns = w->spin_max * cost->look_ps / 1000;
     waiter->liveness_ns = DX_LIVENESS_NS;
+    waiter->idle_ns = 0;
     /* Relaxed: a gauge for observers, as all counters. */
     dx_store_relaxed(&counters->spin_limit, waiter->limit);
 }
@@ -85,6 +86,7 @@ struct progress {
     int64_t deadline_ns; /* 0: the clock has not been read yet */
     int64_t checked_ns;
     int64_t slept_ns;
+    int64_t sleep_ns; /* longest next sleep; 0: none was begun yet */
     enum dx_phase phase;
 };
 
@@ -150,11 +152,16 @@ static bool spin(struct dx_waiter *waiter, const struct dx_source *source, struc
     return news;
 }
 
-static int64_t sleep_limit(const struct dx_waiter *waiter, const struct progress *p, int64_t now)
+/* How long the next sleep may be at most: one that brought nothing makes the next one longer. */
+static int64_t sleep_limit(const struct dx_waiter *waiter, struct progress *p, int64_t now)
 {
     int64_t limit = waiter->wait.park_timeout_ns;
-    if (waiter->liveness_ns < limit)
-        limit = waiter->liveness_ns;
+    if (p->sleep_ns == 0)
+        p->sleep_ns = waiter->liveness_ns;
+    else if (p->sleep_ns < waiter->idle_ns)
+        p->sleep_ns = 2 * p->sleep_ns < waiter->idle_ns ? 2 * p->sleep_ns : waiter->idle_ns;
+    if (p->sleep_ns < limit)
+        limit = p->sleep_ns;
     return p->deadline_ns - now < limit ? p->deadline_ns - now : limit;
 }
 

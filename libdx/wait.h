@@ -22,6 +22,10 @@
 #define DX_LIVENESS_NS 20000000ll
 #define DX_LIVENESS_LINK_NS 5000000ll /* where looking costs no system call */
 
+/* The same for a serving thread that has had nothing to do for that long: each sleep may be twice
+ * as long as the one before, up to this. Nobody waits for it to look. */
+#define DX_IDLE_SLEEP_NS 320000000ll
+
 /* Looks between two checks of the clock and the peer while spinning. */
 #define DX_CHECK_LOOKS 1024u
 
@@ -44,6 +48,7 @@ struct dx_waiter {
     struct dx_counters *counters;
     int64_t spin_max_ns; /* what spin_max looks take */
     int64_t liveness_ns; /* DX_LIVENESS_NS, but for tests */
+    int64_t idle_ns;     /* to which sleeps may lengthen; 0 for a caller's, who is in a call */
 };
 
 /* What is waited for. */

@@ -328,7 +328,7 @@ func (s *server) park() error {
 		return err
 	}
 	var slept time.Duration
-	for {
+	for limit := liveness; ; limit = min(2*limit, idleSleep) {
 		armed := s.ch.raw.Arm(s.cell)
 		// S2 <-> S1: Arm has a fence, so that this look misses nothing.
 		news := s.look()
@@ -341,8 +341,8 @@ func (s *server) park() error {
 		if !news && err == nil {
 			s.counters.Parks++
 			began := time.Now()
-			limit := s.ch.parker.sleepLimit()
-			rung := s.bell.wait(limit)
+			longest := min(limit, time.Duration(s.ch.wait.ParkTimeoutNs))
+			rung := s.bell.wait(longest)
 			asleep := time.Since(began)
 			slept += asleep
 			s.counters.ParkNs += uint64(asleep)
@@ -350,7 +350,7 @@ func (s *server) park() error {
 			if rung && !news {
 				s.counters.Spurious++
 			}
-			if !rung && news && asleep >= limit && s.ch.wait.Park != libdx.ParkPoll {
+			if !rung && news && asleep >= longest && s.ch.wait.Park != libdx.ParkPoll {
 				s.counters.Rescued++
 			}
 		}

@@ -27,10 +27,13 @@ const (
 	ParkFutex Park = 1
 	ParkSem   Park = 2
 	ParkPoll  Park = 3
+	// ParkDoorbell is for unix: only.
+	ParkDoorbell Park = 4
 
 	AdaptOff  Adapt = 0
 	AdaptStep Adapt = 1
 	AdaptCost Adapt = 2
+	AdaptLoad Adapt = 3
 )
 
 var (
@@ -51,7 +54,7 @@ type Wait struct {
 	Burst         uint32 `toml:"burst" json:"burst"`                     // calls; 0: no forced yield
 	Relax         Relax  `toml:"relax" json:"relax"`                     // none, pause
 	Park          Park   `toml:"park" json:"park"`                       // never, futex, sem, poll, doorbell
-	Adapt         Adapt  `toml:"adapt" json:"adapt"`                     // off, step, cost
+	Adapt         Adapt  `toml:"adapt" json:"adapt"`                     // off, step, cost, load
 	ParkTimeoutNs int64  `toml:"park_timeout_ns" json:"park_timeout_ns"` // longest single sleep
 	PollNs        int64  `toml:"poll_ns" json:"poll_ns"`                 // sleep between looks
 }

@@ -17,6 +17,8 @@ const (
 	liveness = 20 * time.Millisecond
 	// livenessRendezvous is the same where whoever leaves is seen to leave.
 	livenessRendezvous = 5 * time.Millisecond
+	// idleSleep is the longest sleep of a server with nothing to do: wait.h says why.
+	idleSleep = 320 * time.Millisecond
 	// clockEvery is the number of yields between two looks at the clock.
 	clockEvery = 4
 	// kernelEvery is the number of yields of which one goes to the kernel: the

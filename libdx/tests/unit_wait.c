@@ -194,6 +194,23 @@ static void a_ring_without_news_asks_whether_waiting_is_worth_while(void **state
     assert_int_not_equal(checks, 0);
 }
 
+/* A channel that is idle costs next to nothing: 20 + 40 + 80 + 160 + 320 ms, and 320 ms each. */
+static void an_idle_server_hardly_wakes_and_a_caller_goes_on_looking(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        struct dx_wait wait = park_only(kinds[k]);
+        struct news n;
+        news_init(&n, &wait);
+        n.waiter.idle_ns = DX_IDLE_SLEEP_NS;
+        assert_status(news_wait(&n, 1200 * MS), DX_ERR_TIMEOUT);
+        assert_in_range(n.counters.parks, 2, 8);
+        news_init(&n, &wait);
+        assert_status(news_wait(&n, 1200 * MS), DX_ERR_TIMEOUT);
+        assert_in_range(n.counters.parks, 9, 62);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +223,7 @@ int main(void)
         cmocka_unit_test(a_ring_ends_a_park_and_is_not_called_a_rescue),
         cmocka_unit_test(a_stale_post_that_meets_news_is_not_called_a_rescue),
         cmocka_unit_test(a_ring_without_news_asks_whether_waiting_is_worth_while),
+        cmocka_unit_test(an_idle_server_hardly_wakes_and_a_caller_goes_on_looking),
     };
     test_begin(25);
     return cmocka_run_group_tests(tests, NULL, NULL);
