@@ -6,8 +6,8 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -16,6 +16,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/floor"
 	"dx/experiments/internal/progress"
@@ -32,7 +33,8 @@ It prints the round trip between two CPUs (a bare cache line, and loops that
 copy bytes in and out on both sides) and the bandwidth of copying, reading and
 writing by buffer size, each as the median of -runs with minimum and maximum,
 and leaves baseline.json in -out. MB is 10^6 bytes, KiB 1024.
-Exit code: 0 all right, 1 a measurement failed, 2 wrong flags.
+Exit code: 0 all right, 1 a measurement failed, 2 wrong flags,
+130 interrupted.
 
 Flags:
 `
@@ -55,26 +57,19 @@ type options struct {
 }
 
 func main() {
-	o, err := parse(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
-	if err == nil {
-		err = result.PrepareDir(o.out)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "baseline:", err)
-		os.Exit(2)
-	}
-	if err := run(o, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "baseline:", err)
-		os.Exit(1)
-	}
+	command.Main("baseline", parse, func(ctx context.Context, o options) int {
+		if err := result.PrepareDir(o.out); err != nil {
+			fmt.Fprintln(os.Stderr, "baseline: -out:", err)
+			return command.Usage
+		}
+		return command.Code(ctx, "baseline", run(ctx, o, os.Stdout), "nothing is kept of unfinished runs")
+	})
 }
 
-func parse(args []string) (options, error) {
+func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("baseline", flag.ContinueOnError)
+	fs.SetOutput(stderr)
 	fs.Usage = func() {
 		fmt.Fprint(fs.Output(), usage)
 		fs.PrintDefaults()
@@ -119,12 +114,15 @@ func figures(o options) []*figure {
 
 // run measures everything in turn, run by run, so that a drift of the machine
 // meets all alike.
-func run(o options, w io.Writer) error {
+func run(ctx context.Context, o options, w io.Writer) error {
 	all := figures(o)
 	bar := progress.New("baseline", o.runs*len(all))
 	defer bar.Close()
 	for range o.runs {
 		for _, f := range all {
+			if ctx.Err() != nil {
+				return nil
+			}
 			bar.Describe(fmt.Sprintf("%s, %s", f.What, result.FormatBytes(f.Bytes)))
 			value, err := f.measure()
 			if err != nil {

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,12 +13,12 @@ import (
 )
 
 func TestEveryFigureIsMeasuredAndKept(t *testing.T) {
-	o, err := parse([]string{"-runs", "2", "-duration", "1ms", "-out", t.TempDir()})
+	o, err := parse([]string{"-runs", "2", "-duration", "1ms", "-out", t.TempDir()}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := run(o, &out); err != nil {
+	if err := run(context.Background(), o, &out); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(o.out, "baseline.json"))
@@ -44,7 +46,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 	for args, want := range map[string]string{
 		"-cpus 0": "-cpus", "-runs 0": "-runs 0", "-duration 1ns": "-duration 1ns", "more": "more",
 	} {
-		if _, err := parse(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := parse(strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", args, err)
 		}
 	}

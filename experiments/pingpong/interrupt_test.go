@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/proctest"
 	"dx/experiments/internal/result"
 )
@@ -46,7 +47,7 @@ func TestInterruptKeepsResultsAndLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var exit *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != command.Interrupted {
 		t.Errorf("exit: %v", err)
 	}
 	proctest.Gone(t, guest)
@@ -83,7 +84,7 @@ func TestUnwritableOutIsSaidBeforeAnythingIsMeasured(t *testing.T) {
 	cmd := exec.Command(proctest.Build(t), "-threads", "1", "-out", file+"/results")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitUsage || !strings.Contains(string(out), file) {
+	if !errors.As(err, &exit) || exit.ExitCode() != command.Usage || !strings.Contains(string(out), file) {
 		t.Errorf("%v: %s", err, out)
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "mine" {

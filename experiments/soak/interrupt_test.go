@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/proctest"
 )
 
@@ -47,7 +48,7 @@ func TestInterruptKeepsTheReportAndLeavesNothing(t *testing.T) {
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
-		if code := exitCode(cmd.Wait()); code != exitInterrupted {
+		if code := exitCode(cmd.Wait()); code != command.Interrupted {
 			t.Errorf("exit code %d", code)
 		}
 		for _, child := range children {
@@ -72,7 +73,7 @@ func TestProcessThatEndsByItselfIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if code := exitCode(cmd.Wait()); code != exitFailed {
+	if code := exitCode(cmd.Wait()); code != command.Failed {
 		t.Errorf("exit code %d", code)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "report.txt"))
@@ -87,7 +88,7 @@ func TestUnwritableOutIsSaidAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(proctest.Build(t), "-out", file+"/results").CombinedOutput()
-	if exitCode(err) != exitUsage || !strings.Contains(string(out), file) {
+	if exitCode(err) != command.Usage || !strings.Contains(string(out), file) {
 		t.Errorf("%v: %s", err, out)
 	}
 }

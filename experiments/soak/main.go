@@ -7,43 +7,27 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
-)
-
-// Exit codes.
-const (
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130
 )
 
 func main() {
 	if isRole() {
 		os.Exit(roleMain())
 	}
-	c, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
-	if err == nil {
-		err = result.PrepareDir(c.out)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "soak:", err)
-		os.Exit(exitUsage)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(soakAndReport(ctx, c, os.Stdout, os.Stderr))
+	command.Main("soak", parse, func(ctx context.Context, c config) int {
+		if err := result.PrepareDir(c.out); err != nil {
+			fmt.Fprintln(os.Stderr, "soak:", err)
+			return command.Usage
+		}
+		return soakAndReport(ctx, c, os.Stdout, os.Stderr)
+	})
 }
 
 // soakAndReport does all of it and returns the exit code.
@@ -53,7 +37,7 @@ func soakAndReport(ctx context.Context, c config, out, errs io.Writer) int {
 	s, err := newSoak(c)
 	if err != nil {
 		fmt.Fprintln(errs, "soak:", err)
-		return exitUsage
+		return command.Usage
 	}
 	s.report.Environment = environment
 	s.bar = progress.New("soak", 100)
@@ -66,7 +50,7 @@ func soakAndReport(ctx context.Context, c config, out, errs io.Writer) int {
 	err = errors.Join(s.close(), s.write(out))
 	if err != nil {
 		fmt.Fprintln(errs, "soak:", err)
-		return exitFailed
+		return command.Failed
 	}
 	return code
 }
@@ -77,11 +61,11 @@ func (s *soak) judgement(ctx context.Context, err error) (verdict string, code i
 	switch {
 	case err != nil && ctx.Err() == nil && !errors.Is(err, errFailed):
 		s.fail("%v", err)
-		return "could not go on", exitUsage
+		return "could not go on", command.Usage
 	case len(s.report.Failures) > 0:
-		return "something was wrong", exitFailed
+		return "something was wrong", command.Failed
 	case ctx.Err() != nil:
-		return "interrupted", exitInterrupted
+		return "interrupted", command.Interrupted
 	}
 	return "all right", 0
 }

@@ -17,6 +17,7 @@ import (
 
 	"dx/experiments/internal/affinity"
 	"dx/experiments/internal/cload"
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/ledger"
 	"dx/go/dx"
 )
@@ -68,7 +69,7 @@ func roleMain() int {
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "soak: %v\n", err)
-		return exitFailed
+		return command.Failed
 	}
 	return 0
 }

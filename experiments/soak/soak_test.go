@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"dx/experiments/internal/cload"
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/ledger"
 	"dx/go/dx"
 )
@@ -144,7 +145,7 @@ func TestWrongAnswerIsFound(t *testing.T) {
 	c := testConfig(t, "-faults", "0", "-duration", "20s")
 	c.wrongAt = 1000
 	code, r := soakOnce(t, c)
-	if code != exitFailed || r.Calls.Wrong != 1 || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "wrong answer") {
+	if code != command.Failed || r.Calls.Wrong != 1 || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "wrong answer") {
 		t.Errorf("exit code %d, %d wrong: %q", code, r.Calls.Wrong, r.Failures)
 	}
 }
@@ -153,7 +154,7 @@ func TestHangIsFound(t *testing.T) {
 	c := testConfig(t, "-faults", "0", "-duration", "20s", "-hang", "1s", "-standby=false")
 	c.hangAt = 100000
 	code, r := soakOnce(t, c)
-	if code != exitFailed || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "hang: caller ") {
+	if code != command.Failed || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "hang: caller ") {
 		t.Errorf("exit code %d: %q", code, r.Failures)
 	}
 }
@@ -163,14 +164,14 @@ func TestMissingRecoveryIsFound(t *testing.T) {
 	c := testConfig(t, "-faults", "50", "-kinds", "stop", "-duration", "20s", "-hang", "1s", "-standby=false")
 	c.hangAt = 20000
 	code, r := soakOnce(t, c)
-	if code != exitFailed || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "not within 1s") {
+	if code != command.Failed || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "not within 1s") {
 		t.Errorf("exit code %d: %q", code, r.Failures)
 	}
 }
 
 func TestGoalThatIsNotReachedIsSaid(t *testing.T) {
 	c := testConfig(t, "-faults", "1", "-kills", "100000", "-duration", "200ms")
-	if code, r := soakOnce(t, c); code != exitFailed || len(r.Failures) != 1 ||
+	if code, r := soakOnce(t, c); code != command.Failed || len(r.Failures) != 1 ||
 		!strings.Contains(r.Failures[0], "goal not reached") {
 		t.Errorf("exit code %d: %q", code, r.Failures)
 	}

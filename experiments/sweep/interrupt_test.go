@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/proctest"
 	"dx/experiments/internal/result"
 )
@@ -25,7 +26,7 @@ func TestProgramGoesOnAfterInterruptAndKill(t *testing.T) {
 	cmd := proctest.Start(t, program, "(0 of 8)", args...)
 	_ = cmd.Process.Signal(os.Interrupt)
 	var exit *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != command.Interrupted {
 		t.Errorf("exit: %v", err)
 	}
 	cmd = proctest.Start(t, program, "(0 of", args...)

@@ -6,43 +6,18 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
 )
 
-// Exit codes.
-const (
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130
-)
-
-func main() {
-	if exchange.IsGuest() {
-		os.Exit(exchange.GuestMain())
-	}
-	c, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "sweep:", err)
-		os.Exit(exitUsage)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(act(ctx, c))
-}
+func main() { command.Main("sweep", parse, act) }
 
 func act(ctx context.Context, c config) int {
 	var err error
@@ -58,7 +33,7 @@ func act(ctx context.Context, c config) int {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sweep:", err)
-		return exitFailed
+		return command.Failed
 	}
 	return 0
 }
@@ -81,7 +56,7 @@ func measureAll(ctx context.Context, c config, measure measureFunc) int {
 	log, have, err := openLog(c.log)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sweep: -log:", err)
-		return exitUsage
+		return command.Usage
 	}
 	s := sweep{config: c, env: env.Capture(".", c.log), out: log, measure: measure}
 	all := c.jobs()
@@ -93,22 +68,13 @@ func measureAll(ctx context.Context, c config, measure measureFunc) int {
 	if closeErr := log.Close(); err == nil {
 		err = closeErr
 	}
-	interrupted := ctx.Err() != nil
 	if summaryErr := s.printSummary(); err == nil {
 		err = summaryErr
 	}
-	switch {
-	case interrupted:
-		fmt.Fprintf(os.Stderr, "sweep: interrupted; the same command goes on from what is in %s\n", c.log)
-		return exitInterrupted
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "sweep:", err)
-		return exitFailed
-	case s.failed > 0:
-		fmt.Fprintf(os.Stderr, "sweep: %d runs failed\n", s.failed)
-		return exitFailed
+	if err == nil && s.failed > 0 {
+		err = fmt.Errorf("%d runs failed", s.failed)
 	}
-	return 0
+	return command.Code(ctx, "sweep", err, "the same command goes on from what is in "+c.log)
 }
 
 // printSummary prints what the log now has of these files and this commit.

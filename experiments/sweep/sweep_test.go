@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/result"
 )
@@ -117,7 +118,7 @@ func TestInterruptedSweepGoesOnWithoutLossOrRepetition(t *testing.T) {
 				return nil
 			}}
 			code := measureAll(ctx, c, f.measure)
-			if wrong := code != exitInterrupted; strings.HasPrefix(end, "cancel") && wrong {
+			if wrong := code != command.Interrupted; strings.HasPrefix(end, "cancel") && wrong {
 				t.Errorf("exit code %d", code)
 			}
 			if end == "torn line" {
@@ -227,7 +228,7 @@ func TestFailedRunsAreToldAndMadeAgain(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log.jsonl")
 	c := mustParse(t, append(grids(t), "-log", log)...)
 	f := &fake{at: 3, then: func() error { return errors.New("no answer") }}
-	if code := measureAll(context.Background(), c, f.measure); code != exitFailed || f.runs != 22 || len(counted(t, log)) != 21 {
+	if code := measureAll(context.Background(), c, f.measure); code != command.Failed || f.runs != 22 || len(counted(t, log)) != 21 {
 		t.Errorf("exit code %d after %d runs", code, f.runs)
 	}
 	again := &fake{}
@@ -242,7 +243,7 @@ func TestFailedRunsAreToldAndMadeAgain(t *testing.T) {
 		runs++
 		return result.Cell{}, errors.New("nothing works")
 	})
-	if code != exitFailed || runs != failuresMax {
+	if code != command.Failed || runs != failuresMax {
 		t.Errorf("exit code %d after %d runs", code, runs)
 	}
 }
@@ -252,7 +253,7 @@ func TestWrongAnswersMakeTheSweepFail(t *testing.T) {
 	code := measureAll(context.Background(), c, func(context.Context, exchange.Config) (result.Cell, error) {
 		return result.Cell{Ops: 5, VerifyFailures: 1}, nil
 	})
-	if code != exitFailed || len(counted(t, c.log)) != 8 {
+	if code != command.Failed || len(counted(t, c.log)) != 8 {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -5,49 +5,28 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
 )
 
-// Exit codes.
-const (
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130
-)
-
 func main() {
-	if exchange.IsGuest() {
-		os.Exit(exchange.GuestMain())
-	}
-	c, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "tune:", err)
-		os.Exit(exitUsage)
-	}
-	if err := result.PrepareDir(c.out); err != nil {
-		fmt.Fprintln(os.Stderr, "tune: -out:", err)
-		os.Exit(exitUsage)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(tune(ctx, c, exchange.Measure, os.Stdout))
+	command.Main("tune", parse, func(ctx context.Context, c config) int {
+		if err := result.PrepareDir(c.out); err != nil {
+			fmt.Fprintln(os.Stderr, "tune: -out:", err)
+			return command.Usage
+		}
+		return tune(ctx, c, exchange.Measure, os.Stdout)
+	})
 }
 
 // tuning is one invocation.
@@ -65,7 +44,7 @@ type tuning struct {
 func tune(ctx context.Context, c config, measure func(context.Context, exchange.Config) (result.Cell, error), out io.Writer) int {
 	fail := func(err error) int {
 		fmt.Fprintln(os.Stderr, "tune:", err)
-		return exitFailed
+		return command.Failed
 	}
 	t := &tuning{config: c, env: env.Capture(".", c.out), exchange: measure}
 	var err error
@@ -93,7 +72,7 @@ func tune(ctx context.Context, c config, measure func(context.Context, exchange.
 	}
 	switch {
 	case t.interrupted:
-		return exitInterrupted
+		return command.Interrupted
 	case t.search.failures > 0:
 		return fail(fmt.Errorf("%d runs failed", t.search.failures))
 	}

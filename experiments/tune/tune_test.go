@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/proctest"
 	"dx/experiments/internal/result"
@@ -113,7 +114,7 @@ func TestProgramWritesWhatProgramsLoad(t *testing.T) {
 	cmd := proctest.Start(t, program, "warming up", "-budget", "1h", "-threads", "1", "-out", dir)
 	_ = cmd.Process.Signal(os.Interrupt)
 	var exit *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != command.Interrupted {
 		t.Errorf("exit: %v", err)
 	}
 	if wait, err := dx.LoadWait(filepath.Join(dir, "tune.toml")); err != nil || wait != exchange.Default().Wait {

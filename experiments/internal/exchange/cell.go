@@ -5,7 +5,6 @@ package exchange
 import (
 	"context"
 	"errors"
-	"time"
 
 	"dx/experiments/internal/result"
 )
@@ -14,18 +13,24 @@ import (
 // lacks what only the caller knows: the experiment's name, the number of the run
 // and the commit. One goroutine at a time may call it, since it moves the whole
 // process to the host's CPUs and back.
-func Measure(ctx context.Context, c Config) (cell result.Cell, err error) {
+func Measure(ctx context.Context, c Config) (result.Cell, error) {
+	return withPeers(ctx, c, (*measurement).run)
+}
+
+// withPeers starts host and guest, lets measure use them and ends both.
+func withPeers[T any](ctx context.Context, c Config,
+	measure func(*measurement, context.Context) (T, error)) (out T, err error) {
 	if err := c.Check(); err != nil {
-		return cell, err
+		return out, err
 	}
 	cpus, err := chooseCPUs(c)
 	if err != nil {
-		return cell, err
+		return out, err
 	}
 	defer cpus.restore()
 	host, err := openHost(c)
 	if err != nil {
-		return cell, err
+		return out, err
 	}
 	guest, err := startGuest(ctx, c, host, cpus)
 	defer func() {
@@ -40,16 +45,13 @@ func Measure(ctx context.Context, c Config) (cell result.Cell, err error) {
 		}
 	}()
 	if err != nil {
-		return cell, err
+		return out, err
 	}
 	unwatch := context.AfterFunc(ctx, host.stop)
 	defer unwatch()
 	if err := host.open(c.Payload, c.Verify); err != nil {
-		return cell, err
+		return out, err
 	}
-	began := time.Now().UTC()
 	m := measurement{c: c, host: host, guest: guest, cpus: cpus}
-	cell, err = m.run(ctx)
-	cell.Time = began
-	return cell, err
+	return measure(&m, ctx)
 }

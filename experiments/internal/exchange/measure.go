@@ -32,6 +32,7 @@ type measurement struct {
 	guest *guestProcess
 	cpus  placement
 
+	began          time.Time     // of the run
 	begun          time.Duration // of the schedule of an open loop
 	calls          []uint64
 	elapsed        time.Duration
@@ -69,9 +70,7 @@ func (m *meanRTT) value() *float64 {
 // latency of every call; or, in an open loop, all of it at once.
 func (m *measurement) run(ctx context.Context) (result.Cell, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(m.c, m.cpus.Host)))
-	m.calls = make([]uint64, m.c.Threads)
-	m.latency, m.intended, m.late = stat.NewLatency(), stat.NewLatency(), stat.NewLatency()
-	if _, err := m.host.slice(m.warmup()); err != nil {
+	if err := m.begin(); err != nil {
 		return result.Cell{}, err
 	}
 	hostBefore, guestBefore := m.host.stats(dx.HostCallers), m.host.stats(dx.GuestServers)
@@ -97,6 +96,15 @@ func (m *measurement) run(ctx context.Context) (result.Cell, error) {
 		return result.Cell{}, fmt.Errorf("%d round trips could not be kept: take a shorter -duration", m.dropped)
 	}
 	return m.cell(waits), nil
+}
+
+// begin warms up.
+func (m *measurement) begin() error {
+	m.began = time.Now().UTC()
+	m.calls = make([]uint64, m.c.Threads)
+	m.latency, m.intended, m.late = stat.NewLatency(), stat.NewLatency(), stat.NewLatency()
+	_, err := m.host.slice(m.warmup())
+	return err
 }
 
 // open says that calls start by a schedule.
@@ -210,12 +218,17 @@ func (m *measurement) count(s slice) {
 
 // cpuTime is what both sides have used.
 func (m *measurement) cpuTime() (time.Duration, error) {
+	host, guest, err := m.cpuTimes()
+	return host + guest, err
+}
+
+func (m *measurement) cpuTimes() (host, guest time.Duration, err error) {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	guest, err := m.guest.cpuTime()
-	return time.Duration(t.Nano()) + guest, err
+	guest, err = m.guest.cpuTime()
+	return time.Duration(t.Nano()), guest, err
 }
 
 func counted(before, after dx.Stats) *result.WaitCounts {
@@ -235,7 +248,7 @@ func counted(before, after dx.Stats) *result.WaitCounts {
 
 func (m *measurement) cell(waits result.Waits) result.Cell {
 	cell := result.Cell{
-		Threads: m.c.Threads, PayloadBytes: m.c.Payload,
+		Time: m.began, Threads: m.c.Threads, PayloadBytes: m.c.Payload,
 		Host: m.c.Host, Guest: m.c.Guest, Path: m.c.Path, Transport: m.c.Transport,
 		ElapsedNs: int64(m.elapsed), FloorRTTNs: m.floorNs.value(), BareRTTNs: m.bareNs.value(),
 		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.Verify,

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"dx/experiments/internal/result"
+	"dx/go/dx"
+)
+
+// RoundTrips is Measure for what takes long and costs little: every call is timed,
+// until there are so many samples or c.Duration has passed, and the cost is that
+// of these very calls.
+func RoundTrips(ctx context.Context, c Config, samples uint64) (result.Cell, error) {
+	return withPeers(ctx, c, func(m *measurement, ctx context.Context) (result.Cell, error) {
+		return m.roundTrips(ctx, samples)
+	})
+}
+
+func (m *measurement) roundTrips(ctx context.Context, samples uint64) (result.Cell, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(m.c, m.cpus.Host)))
+	if err := m.begin(); err != nil {
+		return result.Cell{}, err
+	}
+	hostBefore, guestBefore := m.host.stats(dx.HostCallers), m.host.stats(dx.GuestServers)
+	if err := m.floors(); err != nil {
+		return result.Cell{}, err
+	}
+	for m.elapsed < m.c.Duration && m.latency.Count() < samples {
+		of := stretch{d: min(sliceTime, m.c.Duration-m.elapsed), timed: true}
+		if m.open() {
+			of = stretch{d: of.d, open: newSchedule(m.c, m.begun, of.d)}
+			m.begun += of.d
+		}
+		if err := m.costed(of); err != nil {
+			return result.Cell{}, err
+		}
+		if ctx.Err() != nil {
+			return result.Cell{}, ctx.Err()
+		}
+	}
+	cell := m.cell(result.Waits{
+		Host:  counted(hostBefore, m.host.stats(dx.HostCallers)),
+		Guest: counted(guestBefore, m.host.stats(dx.GuestServers)),
+	})
+	if m.dropped > 0 {
+		return cell, fmt.Errorf("%d round trips could not be kept", m.dropped)
+	}
+	return cell, nil
+}
+
+// Idleness is what a channel costs on which nobody calls.
+type Idleness struct {
+	ElapsedNs  int64  `json:"elapsed_ns"`
+	HostCPUNs  int64  `json:"host_cpu_ns"` // of the whole process
+	GuestCPUNs int64  `json:"guest_cpu_ns"`
+	GuestParks uint64 `json:"guest_parks"` // sleeps that its server began
+}
+
+// Idle makes calls for a moment, so that both sides are where they are after
+// calls, and then none for c.Duration.
+func Idle(ctx context.Context, c Config) (Idleness, error) {
+	return withPeers(ctx, c, (*measurement).idle)
+}
+
+func (m *measurement) idle(ctx context.Context) (Idleness, error) {
+	var out Idleness
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(m.c, m.cpus.Host)))
+	if err := m.begin(); err != nil {
+		return out, err
+	}
+	// The sleeps become as long as they will be.
+	if err := pause(ctx, time.Second); err != nil {
+		return out, err
+	}
+	parks := m.host.stats(dx.GuestServers).Parks
+	host, guest, err := m.cpuTimes()
+	if err != nil {
+		return out, err
+	}
+	began := time.Now()
+	if err := pause(ctx, m.c.Duration); err != nil {
+		return out, err
+	}
+	hostAfter, guestAfter, err := m.cpuTimes()
+	out.ElapsedNs = int64(time.Since(began))
+	out.HostCPUNs, out.GuestCPUNs = int64(hostAfter-host), int64(guestAfter-guest)
+	out.GuestParks = m.host.stats(dx.GuestServers).Parks - parks
+	return out, err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

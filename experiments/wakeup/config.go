@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/floor"
+	"dx/go/dx"
+)
+
+// config is what one invocation measures.
+type config struct {
+	runs    int
+	samples int
+	longest time.Duration
+	polls   []time.Duration
+	sides   []string
+	rate    float64
+	idle    time.Duration
+	repeats int // of the idle part
+	out     string
+}
+
+const usage = `wakeup measures how long it takes to wake the other side when both sleep at once.
+
+  go run ./experiments/wakeup
+  go run ./experiments/wakeup -sides c -polls 50us -runs 9 -idle 0
+  go run ./experiments/wakeup -rate 1000 -samples 2000 -idle 0
+  go run ./experiments/wakeup -runs 0 -idle 10s -idle-runs 3
+
+Every wait parks without a look before it (spin_max = 0), by futex, semaphore,
+doorbell (an eventfd; transport unix) and timed poll; both sides in C, and both in
+Go. One way cannot be timed honestly with two clocks, so that what is timed is the
+round trip of a call: two wake-ups. Beside it stand round trips of two bare
+processes in C that wake each other by futex, eventfd and pipe and do nothing else.
+The next call starts when the one before is answered; with -rate calls start by a
+schedule instead, so that both sides have slept for a while when one does.
+
+Then it lets channels lie idle side by side, each with processes of its own, and
+reads the CPU clocks of both sides: a second for the sleeps to lengthen, then -idle.
+
+It prints two tables and leaves result.jsonl, idle.jsonl, table.txt and
+environment.json in -out. Ctrl-C keeps what was measured.
+Exit code: 0 all right, 1 failed calls or a failed run, 2 wrong flags or a machine
+that cannot do it, 130 interrupted.
+
+Flags:
+`
+
+func parse(args []string, stderr io.Writer) (config, error) {
+	var c config
+	fs := flag.NewFlagSet("wakeup", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		fs.PrintDefaults()
+	}
+	fs.IntVar(&c.runs, "runs", 5, "runs of each round trip, interleaved; 0 leaves them out")
+	fs.IntVar(&c.samples, "samples", 12000, "round trips of a run, unless -longest is over first")
+	fs.DurationVar(&c.longest, "longest", 5*time.Second, "of one run of one kind")
+	polls := fs.String("polls", "50us,200us", "poll intervals (poll_ns): a list")
+	sides := fs.String("sides", "c,go", "languages of both sides: a list of c, go")
+	fs.Float64Var(&c.rate, "rate", 0, "calls a second of a schedule; 0: each when the one before is answered")
+	fs.DurationVar(&c.idle, "idle", 10*time.Second, "how long channels lie idle; 0 leaves that out")
+	fs.IntVar(&c.repeats, "idle-runs", 3, "runs of the idle part")
+	fs.StringVar(&c.out, "out", "", "folder of the results; default out/wakeup-TIME")
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	if fs.NArg() > 0 {
+		return c, fmt.Errorf("argument %q is not a flag; see -h", fs.Arg(0))
+	}
+	for _, text := range strings.Split(*polls, ",") {
+		d, err := time.ParseDuration(strings.TrimSpace(text))
+		if err != nil || d < time.Microsecond || d > time.Second {
+			return c, fmt.Errorf("-polls %q: %q is no time from 1us to 1s", *polls, text)
+		}
+		c.polls = append(c.polls, d)
+	}
+	c.sides = strings.Split(*sides, ",")
+	if c.out == "" {
+		c.out = "out/wakeup-" + time.Now().Format("20060102-150405")
+	}
+	return c, c.check()
+}
+
+func (c config) check() error {
+	for _, side := range c.sides {
+		if !slices.Contains([]string{"c", "go"}, side) {
+			return fmt.Errorf("-sides: %q is none of: c, go", side)
+		}
+	}
+	switch {
+	case c.runs < 0 || c.runs > 1000:
+		return fmt.Errorf("-runs %d: 0 to 1000", c.runs)
+	case c.samples < 1 || c.samples > floor.MaxTrips:
+		return fmt.Errorf("-samples %d: 1 to %d", c.samples, floor.MaxTrips)
+	case c.longest < exchange.DurationMin || c.longest > time.Minute:
+		return fmt.Errorf("-longest %v: 10ms to 1m", c.longest)
+	case !(c.rate >= 0 && c.rate <= 1e5):
+		return fmt.Errorf("-rate %g: 0 to 100000 calls a second", c.rate)
+	case c.idle != 0 && (c.idle < exchange.DurationMin || c.idle > time.Hour):
+		return fmt.Errorf("-idle %v: 0, or 10ms to 1h", c.idle)
+	case c.repeats < 1 || c.repeats > 1000:
+		return fmt.Errorf("-idle-runs %d: 1 to 1000", c.repeats)
+	case c.runs == 0 && c.idle == 0:
+		return fmt.Errorf("-runs 0 and -idle 0: nothing to measure")
+	}
+	return exchange.CheckMachine()
+}
+
+// A pair is one channel: how both of its sides sleep, and what they are written in.
+type pair struct {
+	Name   string
+	Config exchange.Config
+}
+
+// pairs lists the channels.
+func (c config) pairs() (all []pair) {
+	add := func(name, transport string, park dx.Park, poll time.Duration) {
+		for _, side := range c.sides {
+			e := exchange.Default()
+			e.Wait = parkAtOnce(park, poll)
+			e.Host, e.Guest, e.Transport, e.Payload = side, side, transport, 0
+			all = append(all, pair{name, e})
+		}
+	}
+	add("futex", "memfd", dx.ParkFutex, 0)
+	add("semaphore", "memfd", dx.ParkSem, 0)
+	add("futex", "unix", dx.ParkFutex, 0)
+	add("doorbell", "unix", dx.ParkDoorbell, 0)
+	for _, poll := range c.polls {
+		add("poll "+poll.String(), "memfd", dx.ParkPoll, poll)
+	}
+	return all
+}
+
+// parkAtOnce is a strategy without a single look between question and sleep.
+func parkAtOnce(park dx.Park, poll time.Duration) dx.Wait {
+	w, err := dx.Preset("balanced")
+	if err != nil {
+		panic(err) // cannot be: the library has it
+	}
+	w.SpinMin, w.SpinMax, w.SpinStart, w.SpinInc, w.SpinDec = 0, 0, 0, 0, 0
+	w.YieldEvery, w.Burst = 0, 0
+	w.Adapt, w.Park = dx.AdaptOff, park
+	if poll != 0 {
+		w.PollNs = int64(poll)
+	}
+	return w
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"dx/experiments/internal/child"
+	"dx/experiments/internal/env"
+	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/progress"
+)
+
+// idleEnv makes this program the host of a channel that lies idle: it holds an
+// exchange.Config.
+const idleEnv = "DX_WAKEUP_IDLE"
+
+func isIdlePair() bool { return os.Getenv(idleEnv) != "" && !exchange.IsGuest() }
+
+// idlePairMain lets one channel lie idle and says what that cost.
+func idlePairMain() int {
+	var c exchange.Config
+	err := json.Unmarshal([]byte(os.Getenv(idleEnv)), &c)
+	if err == nil {
+		var cost exchange.Idleness
+		if cost, err = exchange.Idle(context.Background(), c); err == nil {
+			err = json.NewEncoder(os.Stdout).Encode(cost)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "wakeup: idle:", err)
+		return 1
+	}
+	return 0
+}
+
+// idleRun is one line of idle.jsonl.
+type idleRun struct {
+	Name      string `json:"park"`
+	Side      string `json:"side"`
+	Transport string `json:"transport"`
+	Run       int    `json:"run"`
+	exchange.Idleness
+	EnvCommit string `json:"env_commit"`
+}
+
+// idleRuns is the number of steps of the idle part.
+func (c config) idleRuns() int {
+	if c.idle == 0 {
+		return 0
+	}
+	return c.repeats
+}
+
+// measureIdle lets all channels lie idle side by side, since none of them should
+// do anything that another could notice.
+func measureIdle(ctx context.Context, c config, e env.Environment, bar *progress.Bar) (all []idleRun, err error) {
+	log, err := os.OpenFile(filepath.Join(c.out, "idle.jsonl"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	for run := 1; run <= c.idleRuns(); run++ {
+		bar.Describe(fmt.Sprintf("idle, run %d of %d", run, c.repeats))
+		costs, err := idleSideBySide(ctx, c)
+		if ctx.Err() != nil {
+			return all, nil
+		}
+		if err != nil {
+			return all, err
+		}
+		for i, p := range c.pairs() {
+			one := idleRun{p.Name, p.Config.Host, p.Config.Transport, run, costs[i], e.Commit()}
+			line, err := json.Marshal(one)
+			if err == nil {
+				_, err = log.Write(append(line, '\n'))
+			}
+			if err != nil {
+				return all, err
+			}
+			all = append(all, one)
+		}
+		bar.Add(1)
+	}
+	return all, nil
+}
+
+func idleSideBySide(ctx context.Context, c config) ([]exchange.Idleness, error) {
+	pairs := c.pairs()
+	costs, errs := make([]exchange.Idleness, len(pairs)), make([]error, len(pairs))
+	var running sync.WaitGroup
+	for i, p := range pairs {
+		running.Go(func() {
+			if costs[i], errs[i] = idlePair(ctx, p, c); errs[i] != nil {
+				errs[i] = fmt.Errorf("%s, %s, %s: %w", p.Name, p.Config.Host, p.Config.Transport, errs[i])
+			}
+		})
+	}
+	running.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return costs, nil
+}
+
+// idlePair starts the processes of one channel, and ends them if the context does.
+func idlePair(ctx context.Context, p pair, c config) (cost exchange.Idleness, err error) {
+	dir, err := os.MkdirTemp("", "dx-wakeup-")
+	if err != nil {
+		return cost, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	p.Config.Dir, p.Config.Duration, p.Config.Pin = dir, c.idle, "none"
+	text, err := json.Marshal(p.Config)
+	if err != nil {
+		return cost, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return cost, err
+	}
+	var out bytes.Buffer
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), idleEnv+"="+string(text))
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	exited, err := child.Start(cmd)
+	if err != nil {
+		return cost, err
+	}
+	select {
+	case err = <-exited:
+	case <-ctx.Done():
+		_ = cmd.Process.Kill() // its guest dies with it
+		<-exited
+		return cost, ctx.Err()
+	}
+	if err != nil {
+		return cost, err
+	}
+	return cost, json.Unmarshal(out.Bytes(), &cost)
+}

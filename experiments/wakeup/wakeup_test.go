@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"dx/experiments/internal/command"
+	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/result"
+)
+
+// TestMain lets the test program be the processes that it starts.
+func TestMain(m *testing.M) {
+	switch {
+	case exchange.IsGuest():
+		os.Exit(exchange.GuestMain())
+	case isIdlePair():
+		os.Exit(idlePairMain())
+	}
+	os.Exit(m.Run())
+}
+
+func testConfig(t *testing.T, args ...string) config {
+	t.Helper()
+	c, err := parse(append([]string{"-out", t.TempDir()}, args...), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestEveryWaitOfEveryKindSleeps(t *testing.T) {
+	c := testConfig(t, "-runs", "1", "-samples", "200", "-longest", "300ms", "-idle", "0")
+	if code := measureAll(context.Background(), c); code != command.OK {
+		t.Fatalf("code %d", code)
+	}
+	cells, torn, err := result.Read(filepath.Join(c.out, result.FileName))
+	if err != nil || torn {
+		t.Fatal(err, torn)
+	}
+	if len(cells) != 3+12 {
+		t.Fatalf("%d lines, want 3 bare ones and 12 of channels", len(cells))
+	}
+	for _, cell := range cells {
+		if cell.RTTSamples == 0 || cell.Errors != 0 || cell.CPUSPerMop == nil || *cell.CPUSPerMop <= 0 {
+			t.Errorf("%s, %s: %d samples, %d errors", cell.Variant, cell.Host, cell.RTTSamples, cell.Errors)
+		}
+		for side, waits := range map[string]*result.WaitCounts{"host": cell.Waits.Host, "guest": cell.Waits.Guest} {
+			if waits != nil && (waits.Spin != 0 || waits.Yield != 0 || waits.Park == 0) {
+				t.Errorf("%s, %s, %s: not all waits slept: %+v", cell.Variant, cell.Host, side, *waits)
+			}
+		}
+	}
+	table, err := os.ReadFile(filepath.Join(c.out, "table.txt"))
+	for _, want := range []string{"bare futex", "bare eventfd", "bare pipe", "semaphore", "doorbell", "poll 50µs"} {
+		if err != nil || !strings.Contains(string(table), want) {
+			t.Errorf("the table has no line %q (%v):\n%s", want, err, table)
+		}
+	}
+}
+
+// 320 ms a sleep are 6 in two seconds. A loaded machine makes fewer; what is
+// looked for is a server that wakes 50 times a second, or a thousand.
+func TestAnIdleServerHardlyWakes(t *testing.T) {
+	c := testConfig(t, "-runs", "0", "-idle", "2s", "-idle-runs", "1", "-polls", "50ms")
+	if code := measureAll(context.Background(), c); code != command.OK {
+		t.Fatalf("code %d", code)
+	}
+	costs, err := idleSideBySide(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range c.pairs() {
+		most := uint64(12)
+		if strings.HasPrefix(p.Name, "poll") {
+			most = 2*uint64(time.Second/(50*time.Millisecond)) + 4
+		}
+		if n := costs[i].GuestParks; n > most {
+			t.Errorf("%s, %s, %s: %d sleeps in 2 s, want at most %d", p.Name, p.Config.Host, p.Config.Transport, n, most)
+		}
+	}
+}
+
+func TestFlagsThatCannotBe(t *testing.T) {
+	for _, args := range []string{"-runs -1", "-samples 0", "-polls 1s,x", "-sides java", "-rate -1", "-idle 1ms",
+		"-runs 0 -idle 0", "stray", "-longest 1ns", "-idle-runs 0"} {
+		if _, err := parse(strings.Fields(args), &strings.Builder{}); err == nil {
+			t.Errorf("%s: no error", args)
+		}
+	}
+}
