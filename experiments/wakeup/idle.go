@@ -12,10 +12,10 @@ import (
 	"path/filepath"
 	"sync"
 
-	"dx/experiments/internal/child"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/progress"
+	"dx/internal/child"
 )
 
 // idleEnv makes this program the host of a channel that lies idle: it holds an
