@@ -38,7 +38,7 @@ func withPeers[T any](ctx context.Context, c Config,
 		host.stop()
 		closeErr := host.close()
 		if guest != nil {
-			closeErr = errors.Join(closeErr, guest.end())
+			closeErr = errors.Join(closeErr, guest.End())
 		}
 		if err == nil {
 			err = closeErr

@@ -3,7 +3,6 @@
 package exchange
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,10 +17,7 @@ import (
 )
 
 // guestProcess is the guest: this program again, started by us and ended by us.
-type guestProcess struct {
-	cmd    *exec.Cmd
-	exited <-chan error
-}
+type guestProcess struct{ *child.Process }
 
 // startGuest starts the guest and waits until it says that it is ready.
 func startGuest(ctx context.Context, c Config, host load, cpus placement) (*guestProcess, error) {
@@ -53,49 +49,22 @@ func startGuest(ctx context.Context, c Config, host load, cpus placement) (*gues
 	}
 	cmd.Env = append(os.Environ(), guestEnv+"="+string(text))
 	cmd.Stderr = os.Stderr
-	return launch(ctx, cmd)
-}
-
-func launch(ctx context.Context, cmd *exec.Cmd) (*guestProcess, error) {
-	out, err := cmd.StdoutPipe()
+	p, err := child.StartReady(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
-	p := &guestProcess{cmd: cmd}
-	if p.exited, err = child.Start(cmd); err != nil {
-		return nil, fmt.Errorf("cannot start the guest: %w", err)
-	}
-	ready := make(chan error, 1)
-	go func() {
-		line, err := bufio.NewReader(out).ReadString('\n')
-		if err == nil && line != "ready\n" {
-			err = fmt.Errorf("it said %q instead of ready", line)
-		}
-		ready <- err
-	}()
-	select {
-	case err = <-ready:
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-time.After(15 * time.Second):
-		err = fmt.Errorf("not ready after 15 s")
-	}
-	if err != nil {
-		_ = cmd.Process.Kill()
-		return nil, fmt.Errorf("guest: %w (it ended: %v)", err, <-p.exited)
-	}
-	return p, nil
+	return &guestProcess{p}, nil
 }
 
 // pause stops the guest and returns when it has stopped, so that the floor is
 // measured on CPUs that nobody else wants.
 func (p *guestProcess) pause() error {
-	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := p.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("guest: %w", err)
 	}
 	// WNOWAIT leaves an exit to be seen by Wait.
 	for {
-		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil,
+		err := unix.Waitid(unix.P_PID, p.Cmd.Process.Pid, nil,
 			unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
 		if err != unix.EINTR {
 			return err
@@ -103,33 +72,17 @@ func (p *guestProcess) pause() error {
 	}
 }
 
-func (p *guestProcess) resume() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
+func (p *guestProcess) resume() error { return p.Cmd.Process.Signal(syscall.SIGCONT) }
 
 // cpuTime is what the guest has used until now.
 func (p *guestProcess) cpuTime() (time.Duration, error) {
 	// The clock of another process, as clock_getcpuclockid makes it.
-	clock := int32(^p.cmd.Process.Pid<<3 | 2)
+	clock := int32(^p.Cmd.Process.Pid<<3 | 2)
 	var t unix.Timespec
 	if err := unix.ClockGettime(clock, &t); err != nil {
 		return 0, fmt.Errorf("CPU time of the guest: %w", err)
 	}
 	return time.Duration(t.Nano()), nil
-}
-
-// end waits for the guest, whose host is gone, and kills it if it does not go.
-func (p *guestProcess) end() error {
-	_ = p.resume() // in case it is stopped
-	select {
-	case err := <-p.exited:
-		if err != nil {
-			return fmt.Errorf("guest: %w", err)
-		}
-		return nil
-	case <-time.After(3 * time.Second):
-		_ = p.cmd.Process.Kill()
-		<-p.exited
-		return fmt.Errorf("guest: still there 3 s after its host had gone; killed")
-	}
 }
 
 // procs is GOMAXPROCS for a side.

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package child
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// Bounds of a child's start and end.
+const (
+	startMax = 15 * time.Second
+	endMax   = 3 * time.Second
+)
+
+// A Process is a child that has said that it is ready.
+type Process struct {
+	Cmd    *exec.Cmd
+	exited <-chan error
+}
+
+// StartReady starts cmd and waits until it writes the line "ready" to its standard
+// output, for at most 15 s. A child that does not is killed.
+func StartReady(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{Cmd: cmd}
+	if p.exited, err = Start(cmd); err != nil {
+		return nil, fmt.Errorf("cannot start the guest: %w", err)
+	}
+	ready := make(chan error, 1)
+	go func() {
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err == nil && line != "ready\n" {
+			err = fmt.Errorf("it said %q instead of ready", line)
+		}
+		ready <- err
+	}()
+	select {
+	case err = <-ready:
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-time.After(startMax):
+		err = fmt.Errorf("not ready after %v", startMax)
+	}
+	if err != nil {
+		_ = cmd.Process.Kill()
+		return nil, fmt.Errorf("guest: %w (it ended: %v)", err, <-p.exited)
+	}
+	return p, nil
+}
+
+// End waits for a child that has been told to go, and kills it after 3 s.
+func (p *Process) End() error {
+	_ = p.Cmd.Process.Signal(syscall.SIGCONT) // in case it is stopped
+	select {
+	case err := <-p.exited:
+		if err != nil {
+			return fmt.Errorf("guest: %w", err)
+		}
+		return nil
+	case <-time.After(endMax):
+		_ = p.Cmd.Process.Kill()
+		<-p.exited
+		return fmt.Errorf("guest: still there %v after its host had gone; killed", endMax)
+	}
+}
