@@ -88,6 +88,13 @@ static void move(enum floor_traffic kind, char *to, const char *from, size_t byt
     *out = (struct floor_moved){passes * bytes, loads, elapsed_ns};
 }
 
+void floor_move(enum floor_traffic kind, char *to, const char *from, size_t bytes,
+                int64_t duration_ns, struct floor_moved *out)
+{
+    move(kind, to, from, bytes, WARM_UP_NS, out);
+    move(kind, to, from, bytes, duration_ns, out);
+}
+
 int floor_bandwidth(enum floor_traffic kind, size_t bytes, int64_t duration_ns,
                     struct floor_moved *out)
 {
@@ -97,8 +104,7 @@ int floor_bandwidth(enum floor_traffic kind, size_t bytes, int64_t duration_ns,
     if (!error) {
         memset(from, 0x5a, room); /* both in memory of their own: an untouched page is the */
         memset(to, 0xa5, room);   /* kernel's one page of zeros, which stays in cache */
-        move(kind, to, from, bytes, WARM_UP_NS, out);
-        move(kind, to, from, bytes, duration_ns, out);
+        floor_move(kind, to, from, bytes, duration_ns, out);
     }
     free(from);
     free(to);

@@ -44,14 +44,8 @@ func (t Traffic) BytesPerSecond() float64 { return stat.Rate(t.Bytes, t.Elapsed.
 // and at least once, on the calling thread. Source and destination are separate and faulted in
 // before. It blocks for about d; two calls at a time disturb each other.
 func Bandwidth(kind Kind, bytes int, d time.Duration) (Traffic, error) {
-	if kind < KindCopy || kind > KindWrite {
-		return Traffic{}, fmt.Errorf("floor: kind %d: no such kind of traffic", kind)
-	}
-	if bytes <= 0 || bytes > MaxBandwidthBytes {
-		return Traffic{}, fmt.Errorf("floor: buffer of %d bytes: must be 1 to %d", bytes, MaxBandwidthBytes)
-	}
-	if d <= 0 {
-		return Traffic{}, fmt.Errorf("floor: duration %v: must be more than 0", d)
+	if err := check(kind, bytes, MaxBandwidthBytes, d); err != nil {
+		return Traffic{}, err
 	}
 	var out C.struct_floor_moved
 	if errno := C.floor_bandwidth(C.enum_floor_traffic(kind), C.size_t(bytes), C.int64_t(d), &out); errno != 0 {
@@ -76,4 +70,16 @@ func Read(bytes int, d time.Duration) (bytesPerSecond float64, err error) {
 func Write(bytes int, d time.Duration) (bytesPerSecond float64, err error) {
 	t, err := Bandwidth(KindWrite, bytes, d)
 	return t.BytesPerSecond(), err
+}
+
+func check(kind Kind, bytes, most int, d time.Duration) error {
+	switch {
+	case kind < KindCopy || kind > KindWrite:
+		return fmt.Errorf("floor: kind %d: no such kind of traffic", kind)
+	case bytes <= 0 || bytes > most:
+		return fmt.Errorf("floor: buffer of %d bytes: must be 1 to %d", bytes, most)
+	case d <= 0:
+		return fmt.Errorf("floor: duration %v: must be more than 0", d)
+	}
+	return nil
 }

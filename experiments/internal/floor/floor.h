@@ -49,6 +49,11 @@ struct floor_moved {
 int floor_bandwidth(enum floor_traffic kind, size_t bytes, int64_t duration_ns,
                     struct floor_moved *out);
 
+/* The same between two buffers of the caller's of at least `bytes`, faulted in and aligned to 16.
+ */
+void floor_move(enum floor_traffic kind, char *to, const char *from, size_t bytes,
+                int64_t duration_ns, struct floor_moved *out);
+
 int64_t floor_now_ns(void);
 
 #endif
