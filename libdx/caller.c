@@ -70,6 +70,8 @@ static uint64_t ready_word(const struct dx_caller *c)
  * that was given up for the server to let go of it. */
 static dx_status get_ready(struct dx_caller *c, int64_t *timeout_ns)
 {
+    if (c->stream.open)
+        return dx_fail(DX_ERR_BUSY, "a stream is open on this caller: end or cancel it first");
     c->awaited = ready_word(c);
     if (!look(c)) {
         ring_server(c);
@@ -102,7 +104,7 @@ static void abandon(struct dx_caller *c)
     DX_FAULT(ABANDON_RUNG);
 }
 
-static dx_status result_status(uint32_t result)
+dx_status dx_result_status(uint32_t result)
 {
     switch (result) {
     case DX_RESULT_TOO_LARGE:
@@ -129,7 +131,7 @@ static inline dx_status take_answer(struct dx_caller *c, size_t request_bytes)
     int32_t status = dx_load_relaxed(&c->server->status);
     uint32_t result = dx_load_relaxed(&c->server->result);
     if (dx_unlikely(result != DX_RESULT_OK || bytes > c->channel->geometry.response_capacity))
-        return failed(c, result == DX_RESULT_OK ? DX_ERR_CORRUPT : result_status(result));
+        return failed(c, result == DX_RESULT_OK ? DX_ERR_CORRUPT : dx_result_status(result));
     c->reply.data = dx_response_at(c->channel, c->slot);
     c->reply.bytes = bytes;
     c->reply.status = status;
@@ -247,6 +249,8 @@ dx_status dx_call(struct dx_caller *c, uint32_t type, const void *request, size_
 
 void *dx_caller_request(struct dx_caller *c)
 {
+    if (c->stream.open)
+        return NULL;
     /* Where no server has ever been, nobody reads. */
     if (!c->ready) {
         uint64_t word = dx_caller_observe(c->server);
@@ -259,4 +263,54 @@ void *dx_caller_request(struct dx_caller *c)
 struct dx_reply dx_caller_reply(const struct dx_caller *c)
 {
     return c->reply;
+}
+
+dx_status dx_caller_admit(struct dx_caller *c, uint32_t type, int64_t timeout_ns)
+{
+    return admit(c, type, 0, &timeout_ns);
+}
+
+void dx_caller_send(struct dx_caller *c)
+{
+    c->sequence++;
+    dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_SENDING, c->sequence));
+    ring_server(c);
+    c->awaited = dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, c->sequence);
+}
+
+void dx_caller_ring(struct dx_caller *c)
+{
+    ring_server(c);
+}
+
+/* As `parked`, with the caller at hand: a stream's wait looks at the stream. */
+static dx_status stream_check(void *user)
+{
+    return dx_channel_check(((const struct dx_stream *)user)->caller->channel);
+}
+
+static void stream_parked(void *user, bool on)
+{
+    parked(((struct dx_stream *)user)->caller, on);
+}
+
+dx_status dx_caller_wait(struct dx_caller *c, bool (*stream_look)(void *user), uint32_t looks,
+                         int64_t timeout_ns)
+{
+    const struct dx_source source = {.look = stream_look,
+                                     .check = stream_check,
+                                     .parked = stream_parked,
+                                     .user = &c->stream,
+                                     .cell = &c->channel->cells[c->slot]};
+    return dx_wait_on(&c->waiter, &source, looks, timeout_ns);
+}
+
+void dx_caller_abandon(struct dx_caller *c)
+{
+    abandon(c);
+}
+
+dx_status dx_caller_failed(struct dx_caller *c, dx_status status)
+{
+    return failed(c, status);
 }

@@ -5,6 +5,7 @@
 
 #include "channel.h"
 #include "dx_caller.h"
+#include "stream.h"
 
 struct dx_caller {
     struct dx_caller_line *line;
@@ -21,6 +22,31 @@ struct dx_caller {
     struct dx_waiter waiter;
     struct dx_reply reply;
     struct dx_channel *channel;
+    struct dx_stream stream; /* while it is open nothing else is sent on the slot */
 };
+
+/* caller.c, for streams: the steps of a call. */
+
+/* May a stream be opened now? Waits for the slot as a call does. */
+dx_status dx_caller_admit(struct dx_caller *caller, uint32_t type, int64_t timeout_ns);
+
+/* Publishes the request whose fields are written; the answer is in caller->awaited. */
+void dx_caller_send(struct dx_caller *caller);
+
+/* Rings the thread that serves our slot, if it sleeps; behind a fence. */
+void dx_caller_ring(struct dx_caller *caller);
+
+/* Waits for what `look` finds in the caller's stream, after `looks` looks that found nothing. */
+dx_status dx_caller_wait(struct dx_caller *caller, bool (*look)(void *stream), uint32_t looks,
+                         int64_t timeout_ns);
+
+/* Gives up the request that is under way. */
+void dx_caller_abandon(struct dx_caller *caller);
+
+/* Counts a failure and returns it. */
+dx_status dx_caller_failed(struct dx_caller *caller, dx_status status);
+
+/* What a result that is not DX_RESULT_OK means. */
+dx_status dx_result_status(uint32_t result);
 
 #endif

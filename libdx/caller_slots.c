@@ -113,6 +113,8 @@ void dx_caller_close(struct dx_caller *c)
     if (c == NULL)
         return;
     struct dx_channel *channel = c->channel;
+    if (c->stream.open)
+        dx_stream_cancel(&c->stream);
     if (!c->book.abandoned)
         dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_COMPLETED, c->sequence));
     DX_FAULT(SLOT_COMPLETED);

@@ -25,6 +25,7 @@
 #include "dx_serve.h"
 #include "dx_stats.h"
 #include "dx_status.h"
+#include "dx_stream.h"
 #include "dx_wait.h"
 
 #endif

@@ -39,6 +39,10 @@ struct dx_response {
 typedef int32_t (*dx_handler)(void *user, const struct dx_request *request,
                               struct dx_response *response);
 
+/* A handler of streams: see dx_stream.h. */
+struct dx_stream;
+typedef int32_t (*dx_stream_handler)(void *user, struct dx_stream *stream);
+
 enum dx_serve_flag {
     DX_SERVE_COPY = 1,            /* hand each handler a private copy of the request */
     DX_SERVE_THROUGH_RESTART = 2, /* go on when the other side dies: a new one takes over */
@@ -47,6 +51,8 @@ enum dx_serve_flag {
 struct dx_serve_options {
     uint32_t threads; /* 0 or 1: the calling thread; up to DX_SERVE_THREADS_MAX */
     uint32_t flags;   /* enum dx_serve_flag */
+    /* NULL: streams are refused (DX_ERR_TYPE). `user` is dx_serve's. */
+    dx_stream_handler stream;
 };
 
 /*

@@ -37,6 +37,7 @@ typedef enum dx_status {
     DX_ERR_TYPE = -23,              /* a message type that users may not send, or unknown */
     DX_ERR_CANCELLED = -24,         /* given up before the server had begun it */
     DX_ERR_CORRUPT = -25,           /* the other side wrote what cannot be */
+    DX_ERR_ENDED = -26,             /* the other side has ended the stream and reads no more */
 } dx_status;
 
 /* Returns a static sentence for a status; never NULL. Any thread, never blocks. */

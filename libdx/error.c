@@ -76,6 +76,7 @@ const char *dx_status_string(dx_status status)
         "a message type that is not allowed or not known",
         "given up before the server began it",
         "the other side wrote what cannot be",
+        "the other side has ended the stream and reads no more",
     };
     const int count = (int)(sizeof strings / sizeof *strings);
     if ((int)status > 0 || (int)status <= -count)

@@ -26,7 +26,7 @@
 /* In place of the magic while a host rebuilds a region that a dead one left. */
 #define DX_MAGIC_REBUILDING 0x305f454e48435844ull /* "DXCHNE_0" */
 #define DX_VERSION_MAJOR 1u
-#define DX_VERSION_MINOR 0u
+#define DX_VERSION_MINOR 1u
 #define DX_VERSION ((DX_VERSION_MAJOR << 16) | DX_VERSION_MINOR)
 #define DX_PEERS 31u /* the host and up to 30 guests; this version uses one guest */
 #define DX_HEADER_BYTES 4096u
@@ -85,7 +85,11 @@ struct dx_caller_line {
     _Atomic uint32_t request_bytes;
     _Atomic uint32_t type;
     _Atomic uint32_t parked; /* 0, or 1 + the cell to ring when the response is there */
-    uint32_t padding[11];
+    /* Of streams only: see stream.h. */
+    _Atomic uint32_t response_ring;
+    _Atomic uint64_t sent;  /* of the request */
+    _Atomic uint64_t taken; /* of the response */
+    uint32_t padding[6];
 };
 
 /* Written by the thread that serves this slot. */
@@ -95,7 +99,10 @@ struct dx_server_line {
     _Atomic int32_t status;  /* the handler's */
     _Atomic uint32_t result; /* enum dx_result */
     _Atomic uint32_t cell;   /* 1 + the cell to ring when a request is there, 0: nobody serves */
-    uint32_t padding[10];
+    /* Of streams only. */
+    _Atomic uint64_t taken; /* of the request */
+    _Atomic uint64_t sent;  /* of the response */
+    uint32_t padding[6];
 };
 
 /* What the server's library says of a call. */
@@ -106,6 +113,7 @@ enum dx_result {
     DX_RESULT_CANCELLED = 3,
     DX_RESULT_TYPE = 4,
     DX_RESULT_REQUEST_TOO_LARGE = 5,
+    DX_RESULT_CORRUPT = 6, /* a stream whose caller published what cannot be */
 };
 
 /* Sole writer: the caller of the slot, or the worker. Names as in struct dx_stats. The first line
@@ -159,7 +167,12 @@ _Static_assert(128 + DX_PEERS * sizeof(struct dx_peer_lines) == 4096, "header is
 _Static_assert(sizeof(struct dx_caller_line) == DX_LINE, "caller line");
 _Static_assert(sizeof(struct dx_server_line) == DX_LINE, "server line");
 _Static_assert(offsetof(struct dx_caller_line, parked) == 16, "caller line");
+_Static_assert(offsetof(struct dx_caller_line, response_ring) == 20, "caller line");
+_Static_assert(offsetof(struct dx_caller_line, sent) == 24, "caller line");
+_Static_assert(offsetof(struct dx_caller_line, taken) == 32, "caller line");
 _Static_assert(offsetof(struct dx_server_line, cell) == 20, "server line");
+_Static_assert(offsetof(struct dx_server_line, taken) == 24, "server line");
+_Static_assert(offsetof(struct dx_server_line, sent) == 32, "server line");
 _Static_assert(sizeof(struct dx_counters) == 2 * DX_LINE, "counters");
 _Static_assert(sizeof(struct dx_worker) == 3 * DX_LINE, "worker");
 _Static_assert(sizeof(struct dx_cell) == DX_LINE, "cell");

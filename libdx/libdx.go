@@ -55,6 +55,7 @@ const (
 	ErrType             Status = C.DX_ERR_TYPE
 	ErrCancelled        Status = C.DX_ERR_CANCELLED
 	ErrCorrupt          Status = C.DX_ERR_CORRUPT
+	ErrEnded            Status = C.DX_ERR_ENDED
 )
 
 // Offsets of dx_native.h, in bytes.

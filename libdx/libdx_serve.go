@@ -19,7 +19,7 @@ static int32_t to_go(void *user, const struct dx_request *q, struct dx_response 
 static dx_status serve(struct dx_channel *channel, uintptr_t handle, uint32_t threads,
                        uint32_t flags)
 {
-    struct dx_serve_options options = {threads, flags};
+    struct dx_serve_options options = {.threads = threads, .flags = flags};
     return dx_serve(channel, to_go, (void *)handle, &options);
 }
 */

@@ -9,6 +9,12 @@
 #include "error.h"
 #include "serve.h"
 
+/* What is kept of each slot, shared out among the servers as the slots are. */
+struct dx_pool_slots {
+    uint64_t *seen;
+    struct dx_stream *streams; /* NULL if none are taken */
+};
+
 static void free_server(struct dx_server *s)
 {
     if (s != NULL) {
@@ -18,7 +24,8 @@ static void free_server(struct dx_server *s)
 }
 
 static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint32_t threads,
-                                     const struct dx_serve_options *options, uint64_t *seen)
+                                     const struct dx_serve_options *options,
+                                     const struct dx_pool_slots *slots)
 {
     struct dx_server *s = aligned_alloc(DX_LINE, (sizeof *s + DX_LINE - 1) / DX_LINE * DX_LINE);
     if (s == NULL)
@@ -32,7 +39,9 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
         .stride = threads,
         .base = base,
         .count = dx_slot_count(&c->geometry, callers),
-        .seen = seen,
+        .seen = slots->seen,
+        .stream = options->stream,
+        .streams = slots->streams,
         .worker = dx_channel_worker(c, c->side, index),
         .cell = dx_cell_of_worker(c->geometry.slots, c->side, index),
     };
@@ -89,14 +98,15 @@ static dx_status run_pool(struct dx_server **servers, uint32_t threads)
 }
 
 static dx_status serve_with(struct dx_channel *c, dx_handler handler, void *user,
-                            const struct dx_serve_options *options, uint64_t *seen)
+                            const struct dx_serve_options *options,
+                            const struct dx_pool_slots *slots)
 {
     uint32_t threads = options->threads != 0 ? options->threads : 1;
     struct dx_server *servers[DX_SERVE_THREADS_MAX] = {0};
     struct dx_pool pool = {.threads = threads};
     dx_status status = DX_OK;
     for (uint32_t i = 0; i < threads && status == DX_OK; i++) {
-        servers[i] = make_server(c, i, threads, options, seen);
+        servers[i] = make_server(c, i, threads, options, slots);
         if (servers[i] == NULL) {
             status =
                 dx_fail(DX_ERR_SYSTEM, "no memory for serving thread %u of %u", i + 1, threads);
@@ -134,10 +144,15 @@ dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
     /* A9 <- R9: what the last server of this process wrote. */
     if (dx_exchange_acqrel(&c->serving, 1u) != 0)
         return dx_fail(DX_ERR_BUSY, "dx_serve runs already on this channel");
-    uint64_t *seen = calloc(count, sizeof *seen);
-    dx_status status = seen != NULL ? serve_with(c, handler, user, o, seen)
-                                    : dx_fail(DX_ERR_SYSTEM, "no memory to serve %u slots", count);
-    free(seen);
+    struct dx_pool_slots slots = {
+        .seen = calloc(count, sizeof *slots.seen),
+        .streams = o->stream != NULL ? calloc(count, sizeof *slots.streams) : NULL,
+    };
+    dx_status status = slots.seen != NULL && (slots.streams != NULL || o->stream == NULL)
+                           ? serve_with(c, handler, user, o, &slots)
+                           : dx_fail(DX_ERR_SYSTEM, "no memory to serve %u slots", count);
+    free(slots.seen);
+    free(slots.streams);
     /* R9 -> A9: for the next server of this process. */
     (void)dx_exchange_acqrel(&c->serving, 0u);
     return status;

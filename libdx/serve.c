@@ -36,7 +36,7 @@ static void publish(struct dx_server *s, uint32_t slot, uint64_t word, uint32_t 
 }
 
 /* Rings those callers of the batch who sleep. */
-static void ring_answered(struct dx_server *s)
+void dx_server_ring_answered(struct dx_server *s)
 {
     /* S3 <-> S4: the answers before the looks. */
     dx_fence_store_load();
@@ -62,6 +62,19 @@ static void publish_result(struct dx_server *s, uint32_t slot, uint64_t word, en
     dx_store_relaxed(&line->result, (uint32_t)result);
     DX_FAULT(RESPONSE_WRITTEN);
     publish(s, slot, word, DX_SERVER_ACKNOWLEDGED);
+}
+
+void dx_server_answer(struct dx_server *s, uint32_t slot, uint64_t word, enum dx_result result,
+                      int32_t status)
+{
+    publish_result(s, slot, word, result, 0, status);
+}
+
+void dx_server_journal(struct dx_server *s, uint32_t slot, uint64_t word)
+{
+    /* R6 -> A6: said before the handler can have any effect. */
+    dx_store_release(&s->worker->serving, journal_entry(slot, word));
+    DX_FAULT(JOURNAL_WRITTEN);
 }
 
 static void refuse(struct dx_server *s, uint32_t slot, uint64_t word, enum dx_result result)
@@ -96,6 +109,8 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
         DX_FAULT(JOURNAL_WRITTEN);
         status = s->handler(s->user, &request, &response);
     } else if (request.type != DX_TYPE_PING) {
+        if (dx_server_stream_begin(s, slot, word, request.type, request.bytes))
+            return;
         refuse(s, slot, word, DX_RESULT_TYPE);
         return;
     }
@@ -117,6 +132,9 @@ static void take_up(struct dx_server *s, uint32_t slot, uint64_t word)
     uint64_t before = s->seen[slot - s->base];
     s->seen[slot - s->base] = word;
     DX_FAULT(WORD_TAKEN_UP);
+    /* What it says is looked at by the stream, and by us when that has ended. */
+    if (dx_unlikely(s->active != NULL) && dx_server_streams_on(s, slot))
+        return;
     switch (dx_word_state(word)) {
     case DX_CALLER_SENDING:
         serve_request(s, slot, word);
@@ -160,14 +178,16 @@ static bool serve_round(struct dx_server *s)
         any = true;
         take_up(s, slot, word);
         if (s->answered_count == DX_BATCH)
-            ring_answered(s);
+            dx_server_ring_answered(s);
     }
+    if (dx_unlikely(s->active != NULL))
+        any |= dx_server_stream_round(s);
     if (s->answered_count != 0)
-        ring_answered(s);
+        dx_server_ring_answered(s);
     return any;
 }
 
-static bool ended(const struct dx_server *s)
+bool dx_server_ended(const struct dx_server *s)
 {
     /* A11 <- R11: whoever ended rings us after it has said so. */
     return dx_load_acquire(&s->pool->ended) != 0;
@@ -176,14 +196,14 @@ static bool ended(const struct dx_server *s)
 static bool look(void *user)
 {
     const struct dx_server *s = user;
-    if (ended(s))
+    if (dx_server_ended(s))
         return true;
     uint32_t end = slots_used(s);
     for (uint32_t slot = s->first; slot < end; slot += s->stride) {
         if (dx_server_observe(&s->channel->caller_lines[slot]) != s->seen[slot - s->base])
             return true;
     }
-    return false;
+    return s->active != NULL && dx_server_stream_look(s);
 }
 
 static dx_status check(void *user)
@@ -227,7 +247,7 @@ static dx_status run(struct dx_server *s)
 {
     dx_status status = DX_OK;
     while (status == DX_OK) {
-        if (ended(s))
+        if (dx_server_ended(s))
             return DX_OK;
         /* Relaxed: dx_stop rings us after it has stored. */
         if (dx_load_relaxed(&s->channel->stopping) != 0)
@@ -243,6 +263,8 @@ dx_status dx_server_run(struct dx_server *s)
     dx_status status = run(s);
     if (status != DX_OK)
         dx_server_end_all(s);
+    if (s->active != NULL)
+        dx_server_stream_end(s, status != DX_OK ? status : DX_ERR_STOPPED);
     return status;
 }
 
@@ -260,8 +282,11 @@ void dx_server_begin(struct dx_server *s)
         bool done = known && dx_word_sequence(ours) == dx_word_sequence(word) &&
                     dx_word_state(ours) == DX_SERVER_ACKNOWLEDGED;
         s->seen[slot - s->base] = known && (done || !pending) ? word : 0;
-        /* An earlier server died in its handler: never run it twice. */
-        if (known && pending && !done && was_begun(c, slot, word)) {
+        /* An earlier server died in its handler: never run it twice. Of a stream its word says so,
+         * as many of them may have been going on. */
+        bool streamed = dx_word_state(ours) == DX_SERVER_PROCESSING &&
+                        dx_word_sequence(ours) == dx_word_sequence(word);
+        if (known && pending && !done && (streamed || was_begun(c, slot, word))) {
             s->seen[slot - s->base] = word;
             refuse(s, slot, word, DX_RESULT_LOST);
             DX_FAULT(TAKEOVER_LOST);
@@ -270,10 +295,10 @@ void dx_server_begin(struct dx_server *s)
         dx_store_relaxed(&line->cell, s->cell + 1);
         DX_FAULT(TAKEOVER_HALF);
         if (s->answered_count == DX_BATCH)
-            ring_answered(s);
+            dx_server_ring_answered(s);
     }
     /* S2 <-> S1: whom to ring, before the first round looks at every slot. */
-    ring_answered(s);
+    dx_server_ring_answered(s);
     DX_FAULT(TAKEOVER_DONE);
 }
 

@@ -7,6 +7,7 @@
 #include "channel.h"
 #include "dx_caller.h"
 #include "dx_serve.h"
+#include "stream.h"
 
 /* Answers after which their callers' parked flags are looked at, behind one common fence. */
 #define DX_BATCH 64u
@@ -21,13 +22,16 @@ struct dx_server {
     struct dx_channel *channel;
     dx_handler handler;
     void *user;
+    struct dx_stream *active; /* streams whose handler is to be entered again */
     uint32_t flags;
     uint32_t first;  /* our first slot */
     uint32_t stride; /* distance between ours */
     uint32_t base;   /* first slot of the calling side */
     uint32_t count;  /* slots of the calling side */
     uint64_t *seen;  /* per slot of the calling side: the caller's latest word that we took up */
-    void *copy;      /* DX_SERVE_COPY: room for one request; else NULL */
+    dx_stream_handler stream;  /* NULL: none are taken */
+    struct dx_stream *streams; /* one per slot of the calling side; NULL with `stream` */
+    void *copy;                /* DX_SERVE_COPY: room for one request; else NULL */
     struct dx_worker *worker;
     struct dx_pool *pool; /* all end together */
     uint32_t cell;
@@ -44,6 +48,29 @@ void dx_server_begin(struct dx_server *server);
 /* Serves until stopped or until the other side is gone; returns why, or DX_OK if another server
  * of the pool ended first. */
 dx_status dx_server_run(struct dx_server *server);
+
+/* serve.c, for streams: stores an answer and publishes it; rings whoever waits for one. */
+void dx_server_answer(struct dx_server *server, uint32_t slot, uint64_t word, enum dx_result result,
+                      int32_t status);
+void dx_server_ring_answered(struct dx_server *server);
+bool dx_server_ended(const struct dx_server *server);
+void dx_server_journal(struct dx_server *server, uint32_t slot, uint64_t word);
+
+/* stream_serve.c: takes up a request that says it is a stream; true if it is. */
+bool dx_server_stream_begin(struct dx_server *server, uint32_t slot, uint64_t word, uint32_t type,
+                            size_t request_ring);
+
+/* Is this slot's stream going on? Then its caller's word is the stream's to judge. */
+bool dx_server_streams_on(const struct dx_server *server, uint32_t slot);
+
+/* Enters the handlers of active streams that have news; true if there was one. */
+bool dx_server_stream_round(struct dx_server *server);
+
+/* Has an active stream news? */
+bool dx_server_stream_look(const struct dx_server *server);
+
+/* Ends all active streams: their handlers are entered a last time. */
+void dx_server_stream_end(struct dx_server *server, dx_status why);
 
 /* Ends all servers of the pool. Any thread. */
 void dx_server_end_all(struct dx_server *server);

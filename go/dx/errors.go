@@ -38,6 +38,7 @@ var (
 	ErrType             = &Error{Status: libdx.ErrType}
 	ErrCancelled        = &Error{Status: libdx.ErrCancelled}
 	ErrCorrupt          = &Error{Status: libdx.ErrCorrupt}
+	ErrEnded            = &Error{Status: libdx.ErrEnded}
 )
 
 // byStatus makes an error of a status without allocating: the calls that fail
@@ -48,7 +49,7 @@ var byStatus = func() map[libdx.Status]error {
 		ErrInvalid, ErrTimeout, ErrStopped, ErrPeerClosed, ErrPeerDead, ErrNoPeer, ErrLost,
 		ErrRequestTooLarge, ErrResponseTooLarge, ErrBufferTooSmall, ErrBusy, ErrHostExists,
 		ErrGuestExists, ErrNotDx, ErrVersion, ErrGeometry, ErrShort, ErrStale, ErrPermission,
-		ErrURL, ErrNoSlot, ErrSystem, ErrType, ErrCancelled, ErrCorrupt,
+		ErrURL, ErrNoSlot, ErrSystem, ErrType, ErrCancelled, ErrCorrupt, ErrEnded,
 	} {
 		m[e.Status] = e
 	}

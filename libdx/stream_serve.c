@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's half of a stream. Its slot's word says PROCESSING meanwhile: with that the caller
+ * knows that our progress words are of this stream, and a server that takes over knows that it had
+ * begun. While it goes on, only the stream looks at what the caller's word says.
+ */
+#include "clock.h"
+#include "serve.h"
+#include "slot.h"
+#include "stream.h"
+
+void dx_stream_server_refresh(struct dx_stream *s)
+{
+    struct dx_server *server = s->server;
+    uint64_t word = dx_server_observe(&server->channel->caller_lines[s->slot]);
+    if (dx_unlikely(word != s->word)) {
+        bool alive = dx_word_epoch(word) == dx_word_epoch(s->word);
+        s->failure = alive ? DX_ERR_CANCELLED : DX_ERR_PEER_DEAD;
+        return;
+    }
+    dx_stream_refresh_flows(s);
+    /* Relaxed: a stop that comes later finds us in the wait. */
+    if (s->failure == DX_OK &&
+        dx_unlikely(dx_load_relaxed(&server->channel->stopping) != 0 || dx_server_ended(server)))
+        s->failure = DX_ERR_STOPPED;
+}
+
+void dx_stream_server_ring(struct dx_stream *s)
+{
+    struct dx_server *server = s->server;
+    struct dx_channel *c = server->channel;
+    /* A7 <- R7: the cell was armed before we were sent there. Its number is input. */
+    uint32_t parked = dx_load_acquire(&c->caller_lines[s->slot].parked);
+    if (dx_unlikely(parked - 1 < c->geometry.cells) && dx_channel_ring(c, parked - 1))
+        dx_count(&server->waiter.counters->rings, 1u);
+}
+
+static dx_status check(void *user)
+{
+    return dx_channel_check(((const struct dx_stream *)user)->server->channel);
+}
+
+struct dx_waiter *dx_stream_server_waiter(struct dx_stream *s)
+{
+    return &s->server->waiter;
+}
+
+dx_status dx_stream_server_wait(struct dx_stream *s, uint32_t looks, int64_t timeout_ns)
+{
+    struct dx_server *server = s->server;
+    const struct dx_source source = {.look = dx_stream_look,
+                                     .check = check,
+                                     .parked = NULL, /* callers ring the serving thread's cell */
+                                     .user = s,
+                                     .cell = &server->channel->cells[server->cell]};
+    return dx_wait_on(&server->waiter, &source, looks, timeout_ns);
+}
+
+static enum dx_result result_of(dx_status failure)
+{
+    switch (failure) {
+    case DX_OK:
+        return DX_RESULT_OK;
+    case DX_ERR_CORRUPT:
+        return DX_RESULT_CORRUPT;
+    case DX_ERR_CANCELLED:
+        return DX_RESULT_CANCELLED;
+    default:
+        return DX_RESULT_LOST;
+    }
+}
+
+/* Answers with what the handler returned. */
+static void conclude(struct dx_server *server, struct dx_stream *s, int32_t status)
+{
+    struct dx_counters *counters = server->waiter.counters;
+    if (!s->out.ended) {
+        s->out.ended = true;
+        /* R12 -> A12: as dx_stream_finish; the answer rings. */
+        dx_store_release(s->out.ours, s->out.position | DX_STREAM_END);
+    }
+    s->open = false;
+    dx_server_answer(server, s->slot, s->word, result_of(s->failure), status);
+    /* What the caller's word has said since then is taken up like any other. */
+    server->seen[s->slot - server->base] = s->word;
+    dx_count(s->failure == DX_OK ? &counters->calls : &counters->errors, 1u);
+    dx_count(&counters->request_bytes, s->in.position);
+    dx_count(&counters->response_bytes, s->out.position);
+}
+
+/* Enters the handler; true if the stream goes on. */
+static bool enter(struct dx_server *server, struct dx_stream *s)
+{
+    /* It may block, and nobody whom we have answered is to wait for that. */
+    if (server->answered_count != 0)
+        dx_server_ring_answered(server);
+    int32_t status = server->stream(server->user, s);
+    int64_t events = (int64_t)status - INT32_MIN;
+    if (events >= DX_STREAM_READABLE && events <= (DX_STREAM_READABLE | DX_STREAM_WRITABLE)) {
+        s->events = (uint32_t)events;
+        s->wanted = 1;
+        if (s->failure == DX_OK)
+            return true;
+        status = 0;
+    }
+    conclude(server, s, status);
+    return false;
+}
+
+static void set_flows(struct dx_server *server, struct dx_stream *s, size_t request_ring,
+                      size_t response_ring)
+{
+    struct dx_channel *c = server->channel;
+    struct dx_caller_line *theirs = &c->caller_lines[s->slot];
+    struct dx_server_line *ours = &c->server_lines[s->slot];
+    s->in.base = dx_request_at(c, s->slot);
+    s->in.ring = request_ring;
+    s->in.ours = &ours->taken;
+    s->in.theirs = &theirs->sent;
+    s->out.base = dx_response_at(c, s->slot);
+    s->out.ring = response_ring;
+    s->out.ours = &ours->sent;
+    s->out.theirs = &theirs->taken;
+    /* Relaxed: the word publishes them. */
+    dx_store_relaxed(&ours->taken, 0u);
+    dx_store_relaxed(&ours->sent, 0u);
+}
+
+bool dx_server_stream_begin(struct dx_server *server, uint32_t slot, uint64_t word, uint32_t type,
+                            size_t request_ring)
+{
+    uint32_t of_user = type ^ DX_TYPE_STREAM;
+    if (server->stream == NULL || of_user - DX_TYPE_USER > DX_TYPE_MAX - DX_TYPE_USER)
+        return false;
+    struct dx_channel *c = server->channel;
+    /* Relaxed: the acquire of the caller's word ordered it. */
+    size_t response_ring = dx_load_relaxed(&c->caller_lines[slot].response_ring);
+    if (response_ring > c->geometry.response_capacity) {
+        dx_count(&server->waiter.counters->errors, 1u);
+        dx_server_answer(server, slot, word, DX_RESULT_CORRUPT, 0);
+        return true;
+    }
+    struct dx_stream *s = &server->streams[slot - server->base];
+    s->server = server;
+    s->slot = slot;
+    s->type = of_user;
+    s->word = word;
+    set_flows(server, s, request_ring, response_ring);
+    dx_stream_reset(s, 0);
+    dx_server_journal(server, slot, word);
+    /* The caller that sees it knows whose our progress words are. Nobody waits for it alone. */
+    dx_server_publish(&c->server_lines[slot],
+                      dx_word(dx_word_epoch(word), DX_SERVER_PROCESSING, dx_word_sequence(word)));
+    if (enter(server, s)) {
+        s->next = server->active;
+        server->active = s;
+    }
+    return true;
+}
+
+bool dx_server_streams_on(const struct dx_server *server, uint32_t slot)
+{
+    return server->streams[slot - server->base].open;
+}
+
+bool dx_server_stream_round(struct dx_server *server)
+{
+    bool any = false;
+    for (struct dx_stream **at = &server->active; *at != NULL;) {
+        struct dx_stream *s = *at;
+        bool news = dx_stream_look(s);
+        any |= news;
+        if (!news || enter(server, s))
+            at = &s->next;
+        else
+            *at = s->next;
+        if (server->answered_count == DX_BATCH)
+            dx_server_ring_answered(server);
+    }
+    return any;
+}
+
+bool dx_server_stream_look(const struct dx_server *server)
+{
+    for (struct dx_stream *s = server->active; s != NULL; s = s->next) {
+        if (dx_stream_look(s))
+            return true;
+    }
+    return false;
+}
+
+void dx_server_stream_end(struct dx_server *server, dx_status why)
+{
+    while (server->active != NULL) {
+        struct dx_stream *s = server->active;
+        server->active = s->next;
+        if (s->failure == DX_OK)
+            s->failure = why;
+        (void)enter(server, s); /* which ends it, as it has failed */
+    }
+    dx_server_ring_answered(server);
+}
