@@ -16,8 +16,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"dx/internal/child"
 	"dx/experiments/internal/ledger"
+	"dx/internal/child"
 )
 
 // state is how far a process has come.
