@@ -11,6 +11,7 @@ import (
 const (
 	consoleFD = 3
 	signalFD  = 4
+	initrdFD  = 5
 )
 
 // args composes the command line. c has its defaults and has been checked.
@@ -27,8 +28,8 @@ func (c Config) args() []string {
 	}
 	if c.Kernel != "" {
 		a = append(a, "-kernel", c.Kernel)
-		if c.Initrd != "" {
-			a = append(a, "-initrd", c.Initrd)
+		if initrd := c.initrd(); initrd != "" {
+			a = append(a, "-initrd", initrd)
 		}
 		if c.Append != "" {
 			a = append(a, "-append", c.Append)
@@ -45,6 +46,13 @@ func (c Config) args() []string {
 	a = append(a, c.network()...)
 	a = append(a, c.Region.args()...)
 	return append(a, c.Extra...)
+}
+
+func (c Config) initrd() string {
+	if c.Initrd == "" && c.InitrdFile != nil {
+		return fmt.Sprintf("/dev/fd/%d", initrdFD)
+	}
+	return c.Initrd
 }
 
 func (c Config) machineType() string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"os"
 	"strings"
 )
 
@@ -18,14 +19,17 @@ type Config struct {
 	MemoryMiB int    // of the guest; 0: 256
 	Kernel    string // vmlinux or bzImage; empty: from the first disk
 	Initrd    string
-	Append    string // the kernel's command line
-	Disks     []Disk // virtio-blk: vda, vdb, ...
-	Forwards  []Forward
-	Network   bool // a virtio network card with user networking, also without Forwards
-	Region    Region
-	IOMMU     bool      // an intel-iommu, which the guest's vfio needs
-	Pin       []int     // host CPUs of all of QEMU's threads; empty: any
-	Console   io.Writer // also gets what the guest says on ttyS0; it must not block for long
+	// InitrdFile is used if Initrd is empty: a file that may have no name. It stays the caller's, who
+	// may close it when Start has returned.
+	InitrdFile *os.File
+	Append     string // the kernel's command line
+	Disks      []Disk // virtio-blk: vda, vdb, ...
+	Forwards   []Forward
+	Network    bool // a virtio network card with user networking, also without Forwards
+	Region     Region
+	IOMMU      bool      // an intel-iommu, which the guest's vfio needs
+	Pin        []int     // host CPUs of all of QEMU's threads; empty: any
+	Console    io.Writer // also gets what the guest says on ttyS0; it must not block for long
 	// Extra is appended to QEMU's command line as it is.
 	Extra []string
 }

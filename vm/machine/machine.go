@@ -68,6 +68,9 @@ func Start(c Config) (*Machine, error) {
 		signal: signal, lines: make(chan string, 64), ended: make(chan struct{})}
 	m.cmd.Stderr = m.errors
 	m.cmd.ExtraFiles = []*os.File{itsConsole, itsSignal} // consoleFD, signalFD
+	if c.InitrdFile != nil {
+		m.cmd.ExtraFiles = append(m.cmd.ExtraFiles, c.InitrdFile) // initrdFD
+	}
 	exited, err := child.StartOn(m.cmd, c.Pin)
 	if err != nil {
 		_ = console.Close()

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package quick
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"dx/vm/machine"
+)
+
+// Config is what a guest consists of. The zero value is a guest without a region.
+type Config struct {
+	Accel     machine.Accel // empty: Accelerator chooses
+	CPUs      int           // 0: 2
+	MemoryMiB int           // 0: 384
+	Region    machine.Region
+	Pin       []int // host CPUs of QEMU's threads; empty: any
+	// Programs are further executables: the guest's path of each, and the host's. Self is there anyway.
+	Programs map[string]string
+	// Modules of the kernel to load, in this order; what they depend on is found.
+	Modules   []string
+	IOMMU     bool
+	Network   bool      // a virtio network card; needs the module virtio_net
+	KernelArg string    // added to the kernel's command line
+	Console   io.Writer // also gets what the kernel says
+	Extra     []string  // of QEMU's command line
+	// Say is told of what takes seconds; may be nil.
+	Say func(string)
+}
+
+// Guest is a booted guest. Its methods may be called from any goroutine.
+type Guest struct {
+	*machine.Machine
+	Accel  machine.Accel
+	Kernel Kernel
+	// BootTime went by from the start of QEMU until the guest's init said that it is ready.
+	BootTime time.Duration
+
+	mu       sync.Mutex
+	commands map[int]*Command
+	lastID   int
+	gone     bool
+}
+
+// Boot starts a guest and returns when its init takes orders.
+func Boot(ctx context.Context, c Config) (*Guest, error) {
+	g, err := boot(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("quick guest: %w", err)
+	}
+	return g, nil
+}
+
+func boot(ctx context.Context, c Config) (g *Guest, err error) {
+	g = &Guest{Accel: c.Accel, commands: map[int]*Command{}}
+	if g.Accel == "" {
+		if g.Accel, _, err = Accelerator(ctx, c.Say); err != nil {
+			return nil, err
+		}
+	}
+	if g.Kernel, err = FindKernel(ctx, c.Say); err != nil {
+		return nil, err
+	}
+	initramfs, err := c.initramfs(g.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = initramfs.Close() }()
+	if c.MemoryMiB == 0 {
+		c.MemoryMiB = 384
+	}
+	began := time.Now()
+	g.Machine, err = machine.Start(machine.Config{Name: "dx-quick", Accel: g.Accel, CPUs: c.CPUs,
+		MemoryMiB: c.MemoryMiB, Kernel: g.Kernel.Image, InitrdFile: initramfs, Append: c.kernelLine(),
+		Region: c.Region, IOMMU: c.IOMMU, Network: c.Network, Pin: c.Pin, Console: c.Console, Extra: c.Extra})
+	if err != nil {
+		return nil, err
+	}
+	if err := g.awaitReady(ctx); err != nil {
+		g.Kill()
+		return nil, err
+	}
+	g.BootTime = time.Since(began)
+	go g.listen()
+	return g, nil
+}
+
+// kernelLine leaves out what takes time in translated code. A panic ends QEMU, since the machine
+// does not start again.
+func (c Config) kernelLine() string {
+	words := []string{"console=ttyS0 quiet panic=-1 cryptomgr.notests random.trust_cpu=on rdinit=" + Self,
+		initEnv + "=1"}
+	if c.IOMMU {
+		words = append(words, "intel_iommu=on")
+	}
+	return strings.TrimSpace(strings.Join(append(words, c.KernelArg), " "))
+}
+
+func (c Config) initramfs(k Kernel) (*os.File, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	a := archive{}
+	if err := a.addProgram(Self, self); err != nil {
+		return nil, err
+	}
+	for guest, host := range c.Programs {
+		if err := a.addProgram(guest, host); err != nil {
+			return nil, err
+		}
+	}
+	modules, err := moduleFiles(k.Modules, c.Modules)
+	if err != nil {
+		return nil, err
+	}
+	for i, file := range modules {
+		a[fmt.Sprintf("%s/%03d.ko", modulesDir, i)] = file
+	}
+	return a.file()
+}
+
+// awaitReady reads the first line of the init.
+func (g *Guest) awaitReady(ctx context.Context) error {
+	ready, err := json.Marshal(news{Ready: true})
+	if err != nil {
+		return err
+	}
+	return g.Await(ctx, string(ready))
+}
+
+// listen hands news to the commands that they are of, until QEMU ends.
+func (g *Guest) listen() {
+	for line := range g.Lines() {
+		var n news
+		if json.Unmarshal([]byte(line), &n) != nil {
+			continue // a guest may write what it likes
+		}
+		g.mu.Lock()
+		c := g.commands[n.ID]
+		if n.Ended {
+			delete(g.commands, n.ID)
+		}
+		g.mu.Unlock()
+		if c != nil {
+			c.take(n)
+		}
+	}
+	<-g.Ended()
+	g.mu.Lock()
+	g.gone = true
+	left := g.commands
+	g.commands = nil
+	g.mu.Unlock()
+	for _, c := range left {
+		c.finish(fmt.Errorf("%w: %w", ErrGone, g.Err()))
+	}
+}
+
+// ErrGone means that the guest ended while its command ran, or before.
+var ErrGone = errors.New("the guest is gone")
+
+// Command is a program that runs in the guest.
+type Command struct {
+	guest          *Guest
+	id             int
+	stdout, stderr io.Writer
+	ended          chan struct{}
+	err            error
+}
+
+// Start starts a program in the guest: args[0] is its path there, env is added to an almost empty
+// environment. What it writes comes over the serial line, some 100 KB/s, and goes to stdout and
+// stderr, either of which may be nil; a Write that blocks stops all that the guest has to say.
+func (g *Guest) Start(args, env []string, stdout, stderr io.Writer) (*Command, error) {
+	c := &Command{guest: g, stdout: stdout, stderr: stderr, ended: make(chan struct{})}
+	g.mu.Lock()
+	gone := g.gone
+	if !gone {
+		g.lastID++
+		c.id = g.lastID
+		g.commands[c.id] = c
+	}
+	g.mu.Unlock()
+	if gone {
+		return nil, fmt.Errorf("%w: %w", ErrGone, g.Err())
+	}
+	// If the guest goes now, listen ends the command.
+	return c, g.order(order{ID: c.id, Run: args, Env: env})
+}
+
+func (g *Guest) order(o order) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	if err := g.Send(string(text)); err != nil {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return nil
+}
+
+func (c *Command) take(n news) {
+	if len(n.Out) > 0 && c.stdout != nil {
+		_, _ = c.stdout.Write(n.Out)
+	}
+	if len(n.Err) > 0 && c.stderr != nil {
+		_, _ = c.stderr.Write(n.Err)
+	}
+	switch {
+	case n.Ended && n.Fail != "":
+		c.finish(errors.New(n.Fail))
+	case n.Ended:
+		c.finish(nil)
+	}
+}
+
+func (c *Command) finish(err error) {
+	c.err = err
+	close(c.ended)
+}
+
+// Ended is closed when the program has ended and all that it wrote has been handed on.
+func (c *Command) Ended() <-chan struct{} { return c.ended }
+
+// Wait returns how the program ended: nil after exit code 0, ErrGone if the guest went first.
+func (c *Command) Wait() error {
+	<-c.ended
+	return c.err
+}
+
+// Signal sends the program a signal.
+func (c *Command) Signal(s syscall.Signal) error {
+	return c.guest.order(order{ID: c.id, Kill: int(s)})
+}
+
+// PowerOff lets the guest end itself, and kills it if it has not until ctx ends.
+func (g *Guest) PowerOff(ctx context.Context) error {
+	if err := g.order(order{Off: true}); err != nil {
+		g.Kill()
+		return err
+	}
+	return g.Wait(ctx)
+}
