@@ -19,6 +19,7 @@ import (
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/floor"
+	"dx/experiments/internal/membw"
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
@@ -30,9 +31,11 @@ const usage = `baseline measures what this machine costs without any protocol.
   go run ./experiments/baseline -cpus 0,1 -runs 9 -duration 50ms -out out/base
 
 It prints the round trip between two CPUs (a bare cache line, and loops that
-copy bytes in and out on both sides) and the bandwidth of copying, reading and
-writing by buffer size, each as the median of -runs with minimum and maximum,
-and leaves baseline.json in -out. MB is 10^6 bytes, KiB 1024.
+copy bytes in and out on both sides), the bandwidth of copying, reading and
+writing by buffer size, and the same at each level of the caches and in memory,
+each as the median of -runs with minimum and maximum, and leaves baseline.json
+in -out. A copied byte counts once. MB is 10^6 bytes, KiB 1024. Buffers for
+memory are twice the last cache where there is room: -buffer-max sets a limit.
 Exit code: 0 all right, 1 a measurement failed, 2 wrong flags,
 130 interrupted.
 
@@ -53,6 +56,7 @@ type options struct {
 	cpuA, cpuB int
 	runs       int
 	duration   time.Duration
+	bufferMax  int
 	out        string
 }
 
@@ -77,12 +81,16 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	cpus := fs.String("cpus", "0,1", "the two CPUs")
 	fs.IntVar(&o.runs, "runs", 5, "runs of each measurement, interleaved")
 	fs.DurationVar(&o.duration, "duration", 20*time.Millisecond, "of one run of one measurement")
+	fs.IntVar(&o.bufferMax, "buffer-max", 0, "bytes of the largest buffer at a level; default an eighth of the free memory, at most 1 GiB")
 	fs.StringVar(&o.out, "out", "", "folder of the result; default out/baseline-TIME")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
 	if n, err := fmt.Sscanf(*cpus, "%d,%d", &o.cpuA, &o.cpuB); n != 2 || err != nil {
 		return o, fmt.Errorf("-cpus %q: two numbers such as 0,1", *cpus)
+	}
+	if o.bufferMax < 0 {
+		return o, fmt.Errorf("-buffer-max %d: must not be negative", o.bufferMax)
 	}
 	if o.runs < 1 || o.duration < time.Millisecond || fs.NArg() > 0 {
 		return o, fmt.Errorf("-runs %d (at least 1), -duration %v (at least 1ms), no arguments: got %q",
@@ -120,8 +128,8 @@ func run(ctx context.Context, o options, w io.Writer) error {
 	defer bar.Close()
 	for range o.runs {
 		for _, f := range all {
-			if ctx.Err() != nil {
-				return nil
+			if err := ctx.Err(); err != nil {
+				return err
 			}
 			bar.Describe(fmt.Sprintf("%s, %s", f.What, result.FormatBytes(f.Bytes)))
 			value, err := f.measure()
@@ -133,14 +141,23 @@ func run(ctx context.Context, o options, w io.Writer) error {
 		}
 	}
 	bar.Close()
+	levels, err := atLevels(ctx, o)
+	if err != nil {
+		return err
+	}
 	if err := table(w, all); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	if err := levels.Table(w); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(struct {
 		Environment env.Environment `json:"environment"`
 		CPUs        [2]int          `json:"cpus"`
 		Figures     []*figure       `json:"figures"`
-	}{env.Capture("."), [2]int{o.cpuA, o.cpuB}, all}, "", "  ")
+		Levels      membw.Baseline  `json:"levels"`
+	}{env.Capture("."), [2]int{o.cpuA, o.cpuB}, all, levels}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -150,6 +167,25 @@ func run(ctx context.Context, o options, w io.Writer) error {
 	}
 	_, err = fmt.Fprintf(w, "\nresult: %s\n", path)
 	return err
+}
+
+// atLevels measures what each cache and the memory give.
+func atLevels(ctx context.Context, o options) (membw.Baseline, error) {
+	var bar *progress.Bar
+	b, err := membw.Measure(ctx, membw.Options{CPU: o.cpuA, Runs: o.runs, Duration: o.duration, BytesMax: o.bufferMax,
+		Step: func(done, total int, what string) {
+			if bar == nil {
+				bar = progress.New("baseline, levels", total)
+			}
+			bar.Describe(what)
+			if done > 0 {
+				bar.Add(1)
+			}
+		}})
+	if bar != nil {
+		bar.Close()
+	}
+	return b, err
 }
 
 func table(w io.Writer, all []*figure) error {

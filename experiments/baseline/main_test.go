@@ -5,15 +5,18 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dx/experiments/internal/membw"
 )
 
 func TestEveryFigureIsMeasuredAndKept(t *testing.T) {
-	o, err := parse([]string{"-runs", "2", "-duration", "1ms", "-out", t.TempDir()}, io.Discard)
+	o, err := parse([]string{"-runs", "2", "-duration", "1ms", "-buffer-max", "8388608", "-out", t.TempDir()}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +28,10 @@ func TestEveryFigureIsMeasuredAndKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var kept struct{ Figures []figure }
+	var kept struct {
+		Figures []figure
+		Levels  membw.Baseline
+	}
 	if err := json.Unmarshal(text, &kept); err != nil {
 		t.Fatal(err)
 	}
@@ -37,17 +43,36 @@ func TestEveryFigureIsMeasuredAndKept(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if !strings.Contains(out.String(), "round_trip") {
-		t.Errorf("table: %s", out.String())
+	for _, f := range kept.Levels {
+		if len(f.Runs) != 2 || !(f.Median() > 0) {
+			t.Errorf("%+v", f)
+		}
+	}
+	for _, want := range []string{"round_trip", membw.Memory} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s: %s", want, out.String())
+		}
 	}
 }
 
 func TestWrongFlagsAreNamed(t *testing.T) {
 	for args, want := range map[string]string{
-		"-cpus 0": "-cpus", "-runs 0": "-runs 0", "-duration 1ns": "-duration 1ns", "more": "more",
+		"-cpus 0": "-cpus", "-runs 0": "-runs 0", "-duration 1ns": "-duration 1ns", "-buffer-max -1": "-buffer-max", "more": "more",
 	} {
 		if _, err := parse(strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", args, err)
 		}
+	}
+}
+
+func TestInterruptedMeasurementLeavesNoResult(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	o := options{cpuA: 0, cpuB: 1, runs: 1, duration: 1, out: t.TempDir()}
+	if err := run(ctx, o, io.Discard); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if files, _ := os.ReadDir(o.out); len(files) > 0 {
+		t.Errorf("%v", files)
 	}
 }
