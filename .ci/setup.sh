@@ -8,7 +8,7 @@ declare -A packages=(
     [cc]='gcc libc6-dev' [gcc]='gcc libc6-dev' [clang]='clang libc6-dev' [cmake]=cmake
     [make]=ninja-build [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [pkg-config]=pkg-config
-    [spin]=spin [qemu-system-x86_64]=qemu-system-x86
+    [spin]=spin [openssl]=libssl-dev [qemu-system-x86_64]=qemu-system-x86
 )
 
 die() {
@@ -31,6 +31,7 @@ has() { # tool
         compiles "${CC:-gcc}" '#include <setjmp.h>' '#include <stdarg.h>' '#include <stddef.h>' \
             '#include <stdint.h>' '#include <cmocka.h>'
         ;;
+    openssl) compiles "${CC:-gcc}" '#include <openssl/evp.h>' ;;
     inih) compiles "${CC:-gcc}" '#include <ini.h>' ;;
     make) command -v ninja >/dev/null || command -v make >/dev/null ;;
     go) has_go ;;

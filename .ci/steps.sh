@@ -8,7 +8,7 @@
 # another, so that no two tests compete for the CPUs; the last ones have the machine to themselves.
 lane_tests='gcc clang asan tsan gotest install'
 lane_sources='tidy shellcheck gofmt clang-format cppcheck govet model clang-tidy'
-lane_last='pingpong soak leftovers'
+lane_last='pingpong frames soak leftovers'
 read -ra step_order <<<"$lane_tests $lane_sources $lane_last"
 
 declare -A step_text=(
@@ -27,16 +27,18 @@ declare -A step_text=(
     [model]='the slot protocol in Promela, searched by spin; every mutation of it is found'
     [clang-tidy]='clang-tidy on every C file'
     [pingpong]='a short verified run of experiments/pingpong, and what it writes'
+    [frames]='short verified frames, and spoilt ones that experiments/frames must find'
     [soak]='200 kills, stops and closes under verified calls of experiments/soak'
     [leftovers]='no shared memory and no process is left by the checks before'
 )
 declare -A step_tools=(
     [gcc]='gcc cmake make cmocka inih' [clang]='clang cmake make cmocka inih'
     [asan]='gcc cmake make cmocka inih' [tsan]='gcc cmake make cmocka inih'
-    [gotest]='cc go qemu-system-x86_64' [install]='cc cmake make pkg-config'
+    [gotest]='cc go openssl qemu-system-x86_64' [install]='cc cmake make pkg-config'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
-    [cppcheck]='cppcheck' [govet]='cc go' [clang-tidy]='clang-tidy cmocka inih' [pingpong]='cc go'
-    [model]='spin cc' [soak]='cc go' [leftovers]=''
+    [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
+    [pingpong]='cc go'
+    [model]='spin cc' [frames]='cc go openssl' [soak]='cc go' [leftovers]=''
 )
 
 tools_of() { # step...
@@ -210,6 +212,18 @@ step_pingpong() {
             return 1
         }
     done
+}
+
+step_frames() {
+    local out=$TMPDIR/frames code=0
+    timeout -k 5 60 go run ./experiments/frames -sizes 64KiB,1080p -frames 8 -runs 1 -out "$out"
+    # Every frame counts, and every one is right.
+    [ "$(grep -c '"experiment":"frames",.*"ok":true' "$out/result.jsonl")" = \
+        "$(grep -c '"experiment":"frames",' "$out/result.jsonl")" ]
+    [ "$(wc -l <"$out/latency_results.csv")" = 9 ]
+    timeout -k 5 60 go run ./experiments/frames -sizes 64KiB -frames 10 -runs 1 -fault flip \
+        -phases transfer -out "$out-spoilt" || code=$?
+    [ "$code" = 1 ] && grep -q '"ok":false' "$out-spoilt/result.jsonl"
 }
 
 step_soak() {

@@ -117,7 +117,19 @@ func (w *Writer) Write(c Cell) error {
 	} {
 		*x = known(*x)
 	}
-	line, err := json.Marshal(c)
+	if err := w.WriteLine(c); err != nil {
+		return err
+	}
+	if err := w.file.Sync(); err != nil {
+		return fmt.Errorf("result: %s: %w", w.Path(), reason(err))
+	}
+	return nil
+}
+
+// WriteLine appends a line that is no Cell. Unlike Write it does not wait for the disk: it is for
+// results of which there are hundreds a second.
+func (w *Writer) WriteLine(v any) error {
+	line, err := json.Marshal(v)
 	if err == nil {
 		err = w.append(append(line, '\n'))
 	}
@@ -129,9 +141,6 @@ func (w *Writer) Write(c Cell) error {
 
 func (w *Writer) append(text []byte) error {
 	n, err := w.file.Write(text)
-	if err == nil {
-		err = w.file.Sync()
-	}
 	if err != nil {
 		if n > 0 {
 			err = errors.Join(err, w.file.Truncate(w.size))

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/frame"
+	"dx/go/dx"
+)
+
+// config is what one invocation measures.
+type config struct {
+	sizes     []size
+	variants  []string
+	frames    int // of each run of each cell
+	runs      int
+	warmup    int
+	isolated  bool // the guest's phases one by one, beside the transfer
+	transport string
+	wait      dx.Wait
+	waitName  string
+	pinned    bool
+	fault     frame.Fault
+	faultEach int
+	timeout   time.Duration
+	out       string
+}
+
+const usage = `frames measures how large payloads cross shared memory, phase by phase.
+
+It starts the guest process itself. Every frame has content of its own with its
+sequence number inside, and is verified by SHA-256. Each phase has a timer of its
+own, on one side's clock; making frames, flushing caches and verifying lie outside
+every other phase. Beside each frame the same bytes are copied by one memcpy.
+
+  go run ./experiments/frames
+  go run ./experiments/frames -sizes 4K -variants zero_copy -frames 200
+  go run ./experiments/frames -sizes 4KiB..64MiB -variants copy,zero_copy
+  go run ./experiments/frames -sizes 4K -frames 20 -fault flip
+
+Variants:
+  copy        the host writes the frame into the region, then the guest copies it out
+  zero_copy   the frame is made in the region and read there: nothing is copied
+
+Phases (the names of result.jsonl):
+  generate_ns     host makes the frame; not part of anything else
+  host_write_ns   host's memory to region
+  notify_ns       an exchange that carries nothing, by itself: host to guest and back
+  copy_ns         guest copies the frame out of the region, caches as they are
+  read_ns         guest loads every byte in place, caches as they are
+  exchange_ns     from the announcement to the acknowledgement: holds copy_ns or read_ns
+  total_ns        from the first byte written to the acknowledgement
+  acknowledge_ns  an exchange after all that, in which the guest repeats the number
+  verify_ns       guest: SHA-256 by OpenSSL
+  memcpy_ns       host: the same bytes from private to private memory
+and with -phases all, each a pass of its own over the frame that lies there:
+  read_hot_ns     every byte, right after a pass that was not timed
+  read_cold_ns    every byte, flushed from all caches before
+  strided_ns      one load of 8 bytes in each line of 64, flushed before
+  copy_cold_ns    copy, source and destination flushed before
+  write_cold_ns   stores to the guest's own memory only, flushed before
+
+It prints tables and leaves result.jsonl, four CSV files, table.txt and
+environment.json in -out. MB is 10^6 bytes, MiB 2^20. Ctrl-C keeps what was measured.
+Exit code: 0 all right, 1 failed frames or a failed run, 2 wrong flags or a machine
+that cannot do it, 130 interrupted.
+
+Flags:
+`
+
+// Variants.
+const (
+	variantCopy     = "copy"
+	variantZeroCopy = "zero_copy"
+)
+
+var variantNames = []string{variantCopy, variantZeroCopy}
+
+var faults = map[string]frame.Fault{"none": frame.FaultNone, "flip": frame.FaultFlip,
+	"skip-write": frame.FaultSkipWrite, "skip-copy": frame.FaultSkipCopy}
+
+// parse reads the flags; its errors are for people.
+func parse(args []string, stderr io.Writer) (config, error) {
+	var c config
+	fs := flag.NewFlagSet("frames", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		fs.PrintDefaults()
+	}
+	sizes := fs.String("sizes", "1080p,1440p,4K", "list of 1080p, 1440p, 4K (24 bits a pixel), sizes such as 64KiB, and ranges such as 4KiB..64MiB (by factors of 4)")
+	variants := fs.String("variants", strings.Join(variantNames, ","), "list of ways to hand a frame over")
+	fs.IntVar(&c.frames, "frames", 20, "frames of each size and variant in each run")
+	fs.IntVar(&c.runs, "runs", 5, "runs, each with a new region and a new guest; all sizes and variants in turn")
+	fs.IntVar(&c.warmup, "warmup", 2, "frames before those that count, after the one of the first touch")
+	phases := fs.String("phases", "all", "all, or transfer: without the guest's passes one by one and the counters")
+	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket)")
+	fs.StringVar(&c.waitName, "wait", "spin", "wait strategy: spin (latency, but never sleeps), a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
+	pin := fs.String("pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
+	fault := fs.String("fault", "none", "spoil frames, which verification must find: flip (a bit), skip-write, skip-copy")
+	fs.IntVar(&c.faultEach, "fault-each", 5, "every so many frames, with -fault")
+	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "of one exchange")
+	fs.StringVar(&c.out, "out", "", "folder of the results; default out/frames-TIME")
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	if fs.NArg() > 0 {
+		return c, fmt.Errorf("argument %q is not a flag; see -h", fs.Arg(0))
+	}
+	var known bool
+	if c.fault, known = faults[*fault]; !known {
+		return c, fmt.Errorf("-fault %q is none of: none, flip, skip-write, skip-copy", *fault)
+	}
+	c.variants = strings.Split(*variants, ",")
+	c.isolated, c.pinned = *phases == "all", *pin == "auto"
+	for _, one := range []struct {
+		name, value string
+		allowed     []string
+	}{
+		{"phases", *phases, []string{"all", "transfer"}},
+		{"pin", *pin, []string{"auto", "none"}},
+		{"transport", c.transport, []string{"memfd", "shm", "file", "unix"}},
+	} {
+		if !slices.Contains(one.allowed, one.value) {
+			return c, fmt.Errorf("-%s %q is none of: %s", one.name, one.value, strings.Join(one.allowed, ", "))
+		}
+	}
+	return c.complete(*sizes)
+}
+
+// complete reads what needs more than a look, and checks the rest.
+func (c config) complete(sizes string) (config, error) {
+	var err error
+	if c.sizes, err = parseSizes(sizes); err != nil {
+		return c, fmt.Errorf("-sizes: %w", err)
+	}
+	if c.wait, err = parseWait(c.waitName); err != nil {
+		return c, fmt.Errorf("-wait: %w", err)
+	}
+	for _, v := range c.variants {
+		if !slices.Contains(variantNames, v) {
+			return c, fmt.Errorf("-variants: %q is none of: %s", v, strings.Join(variantNames, ", "))
+		}
+	}
+	for _, one := range []struct {
+		name           string
+		value, low, up int
+	}{{"frames", c.frames, 1, 1e6}, {"runs", c.runs, 1, 1e4}, {"warmup", c.warmup, 0, 1e4}, {"fault-each", c.faultEach, 1, 1e6}} {
+		if one.value < one.low || one.value > one.up {
+			return c, fmt.Errorf("-%s %d: %d to %d", one.name, one.value, one.low, one.up)
+		}
+	}
+	if c.timeout < time.Millisecond || c.timeout > time.Hour {
+		return c, fmt.Errorf("-timeout %v: 1ms to 1h", c.timeout)
+	}
+	if c.out == "" {
+		c.out = "out/frames-" + time.Now().Format("20060102-150405")
+	}
+	return c, exchange.CheckMachine()
+}
+
+// parseWait knows one strategy more than the library: a side that sleeps while the
+// other makes or verifies a frame, for tens of milliseconds, would add the time of
+// waking it to the next phase.
+func parseWait(name string) (dx.Wait, error) {
+	if name != "spin" {
+		return dx.LoadWait(name)
+	}
+	w, err := dx.Preset("latency")
+	if err == nil {
+		err = w.Park.UnmarshalText([]byte("never"))
+	}
+	return w, err
+}
+
+// cell is one combination that is measured.
+type cell struct {
+	size    size
+	variant string
+}
+
+func (c config) cells() (cells []cell) {
+	for _, s := range c.sizes {
+		for _, v := range c.variants {
+			cells = append(cells, cell{s, v})
+		}
+	}
+	return cells
+}
+
+func (c cell) String() string { return c.size.name + " " + c.variant }

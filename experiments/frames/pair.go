@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"dx/experiments/internal/affinity"
+	"dx/experiments/internal/counters"
+	"dx/experiments/internal/frame"
+	"dx/internal/child"
+)
+
+// pair is a host and its guest, with new memory for one cell. Its methods must be
+// called from the goroutine that opened it, which is tied to its thread.
+type pair struct {
+	c        config
+	cell     cell
+	host     *frame.Host
+	guest    *child.Process
+	set      *counters.Set
+	flush    string
+	before   memory
+	sequence uint64
+	unwatch  func() bool
+
+	// Filled by calls, here so that none allocates.
+	report   frame.Report
+	transfer frame.Transfer
+}
+
+// memory is the private memory of each side, frames included.
+type memory struct{ host, guest uint64 }
+
+func (c config) url() string {
+	switch c.transport {
+	case "shm":
+		return fmt.Sprintf("shm:dx-frames-%d", os.Getpid())
+	case "file":
+		return "file:" + filepath.Join(c.out, "region")
+	case "unix":
+		return "unix:" + filepath.Join(c.out, "rendezvous")
+	}
+	return "memfd:"
+}
+
+// openPair starts both sides. The sequence numbers of its frames begin above first.
+func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, first uint64) (*pair, error) {
+	wait, err := c.wait.Raw()
+	if err != nil {
+		return nil, err
+	}
+	p := &pair{c: c, cell: of, sequence: first}
+	if p.host, err = frame.Create(c.url(), of.size.bytes, &wait, c.timeout); err != nil {
+		return nil, err
+	}
+	runtime.LockOSThread()
+	p.set = counters.Open(counters.Thread)
+	p.unwatch = context.AfterFunc(ctx, p.host.Stop)
+	g := guestConfig{URL: c.url(), Wait: c.wait}
+	if c.pinned {
+		g.CPUs = halves.Guest
+	}
+	if p.guest, err = startGuest(ctx, g, p.host.FD()); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	if err := p.host.Prepare(of.size.bytes, &p.report); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare: %w", err), p.close())
+	}
+	p.flush = p.report.Flush
+	p.before = memory{frame.AnonymousBytes(), p.report.GuestAnonymousBytes}
+	return p, nil
+}
+
+// close ends the guest by closing its host.
+func (p *pair) close() error {
+	p.unwatch()
+	p.host.Stop()
+	err := p.host.Close()
+	if p.guest != nil {
+		err = errors.Join(err, p.guest.End())
+	}
+	p.set.Close()
+	runtime.UnlockOSThread()
+	return err
+}
+
+var errWrong = errors.New("the frame that arrived is not the one that was sent")
+
+// frame sends one frame and measures it; the record says how it ended. The error is
+// set only if there is no use in sending more.
+func (p *pair) frame(r *Record, fault frame.Fault) error {
+	p.sequence++
+	r.Sequence, r.Time = p.sequence, time.Now().UTC()
+	r.phases = noPhases
+	r.OK = true
+	err := p.steps(r, fault)
+	if err == nil && p.c.isolated {
+		err = p.isolated(r)
+	}
+	if err != nil {
+		r.fail(err)
+	}
+	if gone(err) {
+		return err
+	}
+	return nil
+}
+
+// steps hands the frame over and verifies it.
+func (p *pair) steps(r *Record, fault frame.Fault) error {
+	inPlace := p.cell.variant == variantZeroCopy
+	took, err := p.host.Make(p.sequence, inPlace, fault)
+	if err != nil {
+		return err
+	}
+	r.GenerateNs = ns(took)
+	// In turn before and after, so that neither has always the warmer caches.
+	if p.sequence%2 == 0 {
+		r.MemcpyNs = ns(p.host.MemcpyNs())
+	}
+	// The first exchange makes sure that the guest is awake and looking.
+	for range 2 {
+		if err := p.host.Phase(frame.Notify, &p.report); err != nil {
+			return err
+		}
+	}
+	r.NotifyNs = ns(p.report.RoundtripNs)
+	if err := p.hand(r, inPlace); err != nil {
+		return err
+	}
+	if err := p.host.Phase(frame.Notify, &p.report); err != nil {
+		return err
+	}
+	r.AcknowledgeNs = ns(p.report.RoundtripNs)
+	if err := p.verify(r, inPlace); err != nil {
+		return err
+	}
+	if p.sequence%2 == 1 {
+		r.MemcpyNs = ns(p.host.MemcpyNs())
+	}
+	return nil
+}
+
+// hand is the transfer itself.
+func (p *pair) hand(r *Record, inPlace bool) error {
+	t := &p.transfer
+	if inPlace {
+		if err := p.host.Read(t); err != nil {
+			return err
+		}
+		r.ReadNs = ns(t.GuestNs)
+	} else {
+		if err := p.host.Copy(t); err != nil {
+			return err
+		}
+		r.HostWriteNs, r.CopyNs = ns(t.WriteNs), ns(t.GuestNs)
+	}
+	r.ExchangeNs, r.TotalNs = ns(t.ExchangeNs), ns(t.TotalNs)
+	return nil
+}
+
+func (p *pair) verify(r *Record, inPlace bool) error {
+	phase := frame.VerifyCopy
+	if inPlace {
+		phase = frame.VerifyPlace
+	}
+	if err := p.host.Phase(phase, &p.report); err != nil {
+		return err
+	}
+	if !p.report.Right {
+		return errWrong
+	}
+	r.VerifyNs = ns(p.report.Ns)
+	return nil
+}
+
+// isolated has the guest pass over the frame, for one purpose at a time, and counts
+// events in passes of their own. What overwrites the guest's copy comes last.
+func (p *pair) isolated(r *Record) error {
+	for _, pass := range []struct {
+		phase frame.Phase
+		to    *ns
+		copy  bool // of the variant copy alone
+	}{
+		{frame.ReadHot, &r.ReadHotNs, false},
+		{frame.ReadCold, &r.ReadColdNs, false},
+		{frame.StridedCold, &r.StridedNs, false},
+		{frame.CopyCold, &r.CopyColdNs, true},
+		{frame.WriteCold, &r.WriteColdNs, true},
+	} {
+		if pass.copy && p.cell.variant == variantZeroCopy {
+			continue
+		}
+		if err := p.host.Phase(pass.phase, &p.report); err != nil {
+			return err
+		}
+		*pass.to = ns(p.report.Ns)
+		switch pass.phase {
+		case frame.ReadCold:
+			r.ReadBytes, r.ReadLoads = p.report.Bytes, p.report.Loads
+		case frame.StridedCold:
+			r.StridedBytes, r.StridedLoads = p.report.Bytes, p.report.Loads
+		}
+	}
+	if p.cell.variant == variantZeroCopy {
+		return nil
+	}
+	r.HostCounters, r.GuestCounters = new(counters.Values), new(counters.Values)
+	return p.host.Count(p.set, r.HostCounters, r.GuestCounters)
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"dx/experiments/internal/affinity"
+	"dx/experiments/internal/env"
+	"dx/experiments/internal/frame"
+	"dx/experiments/internal/progress"
+	"dx/experiments/internal/result"
+	"dx/libdx"
+)
+
+// log is what was measured.
+type log struct {
+	records    []Record
+	firstTouch []Record
+	memory     []memoryRecord
+}
+
+// memoryRecord says what a run of a cell cost in memory: a line of result.jsonl.
+type memoryRecord struct {
+	Experiment string `json:"experiment"` // frames_memory
+	Run        int    `json:"run"`
+	Frame      string `json:"frame"`
+	SizeBytes  int    `json:"size_bytes"`
+	Variant    string `json:"variant"`
+	// RegionBytes is the shared memory. The others are private memory that each side had gained from
+	// the first frame to the last, without the experiment's own buffers for frames.
+	RegionBytes uint64 `json:"region_bytes"`
+	HostGained  int64  `json:"host_gained_bytes"`
+	GuestGained int64  `json:"guest_gained_bytes"`
+}
+
+// runner measures all cells.
+type runner struct {
+	c        config
+	halves   affinity.Halves
+	commit   string
+	out      *result.Writer
+	bar      *progress.Bar
+	log      log
+	sequence uint64
+}
+
+// runAll runs all cells in turn, c.runs times, so that a drift of the machine meets
+// all of them alike.
+func runAll(ctx context.Context, c config, e env.Environment) (l log, err error) {
+	r := &runner{c: c, commit: e.Commit()}
+	if r.halves, err = affinity.Split(); err != nil {
+		return l, err
+	}
+	if c.pinned {
+		if err := affinity.Pin(r.halves.Host); err != nil {
+			return l, err
+		}
+		defer func() { _ = r.halves.Restore() }()
+	}
+	if r.out, err = result.OpenWriter(c.out); err != nil {
+		return l, err
+	}
+	r.bar = progress.New("frames", c.runs*c.frames*len(c.cells()))
+	defer func() {
+		r.bar.Close()
+		err = errors.Join(err, r.out.Close())
+	}()
+	var failures []error
+	for run := 1; run <= c.runs && ctx.Err() == nil; run++ {
+		for _, one := range c.cells() {
+			if ctx.Err() != nil {
+				break
+			}
+			r.bar.Describe(fmt.Sprintf("run %d of %d, %s", run, c.runs, one))
+			// A guest that is gone ends its cell, and no other one.
+			if err := r.cell(ctx, one, run); err != nil && ctx.Err() == nil {
+				failures = append(failures, fmt.Errorf("run %d, %s: %w", run, one, err))
+			}
+		}
+	}
+	return r.log, errors.Join(failures...)
+}
+
+// cell measures one run of one cell.
+func (r *runner) cell(ctx context.Context, of cell, run int) (err error) {
+	p, err := openPair(ctx, r.c, of, r.halves, r.sequence)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		r.sequence = p.sequence
+		err = errors.Join(err, p.close())
+	}()
+	template := r.template(p, run)
+	first := template
+	first.Experiment = experimentFirstTouch
+	if err := p.frame(&first, frame.FaultNone); err != nil {
+		return err
+	}
+	r.log.firstTouch = append(r.log.firstTouch, first)
+	if err := r.out.WriteLine(first); err != nil {
+		return err
+	}
+	for range r.c.warmup {
+		discarded := template
+		if err := p.frame(&discarded, frame.FaultNone); err != nil {
+			return err
+		}
+	}
+	for i := range r.c.frames {
+		record := template
+		fault := frame.FaultNone
+		if (i+1)%r.c.faultEach == 0 {
+			fault = r.c.fault
+		}
+		gone := p.frame(&record, fault)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := errors.Join(gone, r.keep(record)); err != nil {
+			return err
+		}
+	}
+	return r.memory(p, run)
+}
+
+// template is a record that has everything but what the frame brings.
+func (r *runner) template(p *pair, run int) Record {
+	pinning := "none"
+	if r.c.pinned {
+		pinning = r.halves.String()
+	}
+	s := p.cell.size
+	return Record{Experiment: experiment, Run: run, Frame: s.name, Width: s.width, Height: s.height,
+		SizeBytes: s.bytes, Variant: p.cell.variant, Direction: "host_to_guest", phases: noPhases,
+		Flush: p.flush, Transport: r.c.transport, Wait: r.c.waitName, Pinning: pinning,
+		EnvCommit: r.commit}
+}
+
+func (r *runner) keep(record Record) error {
+	record.Iteration = len(r.log.records) + 1
+	r.log.records = append(r.log.records, record)
+	r.bar.Add(1)
+	return r.out.WriteLine(record)
+}
+
+// memory asks both sides what they have gained.
+func (r *runner) memory(p *pair, run int) error {
+	if err := p.host.Phase(frame.Memory, &p.report); err != nil {
+		return err
+	}
+	now := memory{frame.AnonymousBytes(), p.report.GuestAnonymousBytes}
+	hostBuffers, guestBuffers := int64(p.cell.size.bytes), int64(0) // what memcpy fills; the copy
+	if p.cell.variant != variantZeroCopy {
+		guestBuffers = int64(p.cell.size.bytes)
+	}
+	m := memoryRecord{"frames_memory", run, p.cell.size.name, p.cell.size.bytes, p.cell.variant,
+		p.host.RegionBytes(), int64(now.host-p.before.host) - hostBuffers,
+		int64(now.guest-p.before.guest) - guestBuffers}
+	r.log.memory = append(r.log.memory, m)
+	return r.out.WriteLine(m)
+}
+
+// gone says that the channel has ended, and every further frame would fail as well.
+func gone(err error) bool {
+	failure, ok := errors.AsType[*libdx.Error](err)
+	if !ok {
+		return false
+	}
+	switch failure.Status {
+	case libdx.ErrPeerDead, libdx.ErrPeerClosed, libdx.ErrStopped:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package frame moves large frames between a host and a guest, phase by phase,
+// with all timed loops in C. It needs OpenSSL (libssl-dev), which verifies them.
+// It links against the C objects of dx/libdx, which it imports for that reason.
+package frame
+
+/*
+#cgo CFLAGS: -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror
+#cgo LDFLAGS: -lpthread -Wl,--unresolved-symbols=ignore-all -lcrypto
+#include <stdlib.h>
+#include "../../../libdx/dx.h"
+#include "host.h"
+#include "memory.h"
+*/
+import "C"
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"dx/experiments/internal/counters"
+	"dx/libdx"
+)
+
+// Sizes of frames are multiples of Step, up to BytesMax.
+const (
+	Step     = C.FRAME_STEP
+	BytesMax = C.FRAME_BYTES_MAX
+)
+
+// A Fault is what goes wrong on purpose.
+type Fault int
+
+// The faults.
+const (
+	FaultNone      Fault = C.FRAME_FAULT_NONE
+	FaultFlip      Fault = C.FRAME_FAULT_FLIP
+	FaultSkipWrite Fault = C.FRAME_FAULT_SKIP_WRITE
+	FaultSkipCopy  Fault = C.FRAME_FAULT_SKIP_COPY
+)
+
+// A Phase is what the guest does with a frame.
+type Phase int
+
+// The phases; frame.h says what each is.
+const (
+	Notify      Phase = C.FRAME_NOTIFY
+	ReadHot     Phase = C.FRAME_READ_HOT
+	ReadCold    Phase = C.FRAME_READ_COLD
+	StridedCold Phase = C.FRAME_STRIDED_COLD
+	CopyCold    Phase = C.FRAME_COPY_COLD
+	WriteCold   Phase = C.FRAME_WRITE_COLD
+	VerifyCopy  Phase = C.FRAME_VERIFY_COPY
+	VerifyPlace Phase = C.FRAME_VERIFY_PLACE
+	Memory      Phase = C.FRAME_MEMORY
+	count       Phase = C.FRAME_COUNT
+)
+
+// Transfer is struct frame_transfer.
+type Transfer struct {
+	WriteNs, ExchangeNs, TotalNs, GuestNs int64
+}
+
+// Report is struct frame_report, and the host's time of the exchange.
+type Report struct {
+	Ns, RoundtripNs     int64
+	Bytes, Loads        uint64
+	Right               bool
+	Flush               string
+	GuestAnonymousBytes uint64
+}
+
+// Errors of a frame that are none of the channel. Those of the channel are of
+// type *libdx.Error; the channel goes on after any of them but a peer that is
+// gone.
+var (
+	ErrRefused = errors.New("the guest could not do that")
+	ErrStrange = errors.New("the guest's answer is not about this frame, or it read other bytes")
+)
+
+// Host makes frames and hands them over. One goroutine at a time may use it, but
+// Stop may come from any.
+type Host struct {
+	h *C.struct_frame_host
+	// What calls bring, here because what C is given would else be allocated anew.
+	report    C.struct_frame_report
+	transfer  C.struct_frame_transfer
+	roundtrip C.int64_t
+}
+
+// failure is called on the thread that failed, since the error's text is there.
+func failure(status C.int) error {
+	switch status {
+	case C.DX_OK:
+		return nil
+	case C.FRAME_REFUSED:
+		return ErrRefused
+	case C.FRAME_STRANGE:
+		return ErrStrange
+	}
+	return &libdx.Error{Status: libdx.Status(status), Detail: C.GoString(C.dx_last_error())}
+}
+
+func waitPointer(w *libdx.Wait) *C.struct_dx_wait { return (*C.struct_dx_wait)(unsafe.Pointer(w)) }
+
+// Create creates a region for frames of at most that many bytes. A call that
+// takes longer than timeout fails.
+func Create(url string, bytes int, w *libdx.Wait, timeout time.Duration) (*Host, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	text := C.CString(url)
+	defer C.free(unsafe.Pointer(text))
+	h := &Host{}
+	status := C.frame_host_create(text, C.size_t(bytes), waitPointer(w), C.int64_t(timeout), &h.h)
+	if err := failure(status); err != nil {
+		return nil, fmt.Errorf("create %s: %w", url, err)
+	}
+	return h, nil
+}
+
+// FD is the region's descriptor.
+func (h *Host) FD() int { return int(C.frame_host_fd(h.h)) }
+
+// RegionBytes is the size of the region.
+func (h *Host) RegionBytes() uint64 { return uint64(C.frame_host_region_bytes(h.h)) }
+
+// Stop ends calls in flight, and fails all that come.
+func (h *Host) Stop() { C.frame_host_stop(h.h) }
+
+// Close ends the host and gives its memory back.
+func (h *Host) Close() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return failure(C.frame_host_close(h.h))
+}
+
+// Prepare gives both sides new memory for frames of that many bytes.
+func (h *Host) Prepare(bytes int, r *Report) error {
+	h.report = C.struct_frame_report{}
+	status := C.frame_host_prepare(h.h, C.size_t(bytes), &h.report)
+	r.take(&h.report, 0)
+	return failure(status)
+}
+
+// Make makes frame number sequence and its digest; ns is the generation alone.
+func (h *Host) Make(sequence uint64, inPlace bool, fault Fault) (ns int64, err error) {
+	place := C.int(0)
+	if inPlace {
+		place = 1
+	}
+	status := C.frame_host_make(h.h, C.uint64_t(sequence), place, C.enum_frame_fault(fault),
+		&h.roundtrip)
+	return int64(h.roundtrip), failure(status)
+}
+
+// Copy writes the frame into the region and has the guest copy it out.
+func (h *Host) Copy(t *Transfer) error {
+	status := C.frame_host_copy(h.h, &h.transfer)
+	t.take(&h.transfer)
+	return failure(status)
+}
+
+// Read has the guest read every byte of the frame where it was made.
+func (h *Host) Read(t *Transfer) error {
+	status := C.frame_host_read(h.h, &h.transfer)
+	t.take(&h.transfer)
+	return failure(status)
+}
+
+func (t *Transfer) take(c *C.struct_frame_transfer) {
+	*t = Transfer{int64(c.write_ns), int64(c.exchange_ns), int64(c.total_ns), int64(c.guest_ns)}
+}
+
+// Phase has the guest do one thing with the frame.
+func (h *Host) Phase(p Phase, r *Report) error {
+	h.report = C.struct_frame_report{}
+	status := C.frame_host_phase(h.h, C.enum_frame_type(p), &h.report, &h.roundtrip)
+	r.take(&h.report, int64(h.roundtrip))
+	return failure(status)
+}
+
+// Count counts events of both sides while the frame is written once more, by this
+// thread, and copied once more by the guest. No clock is read meanwhile.
+func (h *Host) Count(set *counters.Set, host, guest *counters.Values) error {
+	before := set.Sample()
+	C.frame_host_write_again(h.h)
+	*host = set.Since(before)
+	var r Report
+	if err := h.Phase(count, &r); err != nil {
+		return err
+	}
+	var bytes C.size_t
+	text := C.frame_host_text(h.h, &bytes)
+	return json.Unmarshal(C.GoBytes(unsafe.Pointer(text), C.int(bytes)), guest)
+}
+
+// MemcpyNs copies the frame once within the host's memory, and says how long that
+// took.
+func (h *Host) MemcpyNs() int64 { return int64(C.frame_host_memcpy(h.h)) }
+
+// AnonymousBytes is the private memory that this process occupies now.
+func AnonymousBytes() uint64 { return uint64(C.memory_anonymous_bytes()) }
+
+func (r *Report) take(c *C.struct_frame_report, roundtripNs int64) {
+	*r = Report{Ns: int64(c.ns), RoundtripNs: roundtripNs, Bytes: uint64(c.bytes),
+		Loads: uint64(c.loads), Right: c.right == 1, GuestAnonymousBytes: uint64(c.anonymous_bytes)}
+	switch c.flush {
+	case C.FRAME_FLUSH_CLFLUSHOPT:
+		r.Flush = "clflushopt"
+	case C.FRAME_FLUSH_CLFLUSH:
+		r.Flush = "clflush"
+	case C.FRAME_FLUSH_CIVAC:
+		r.Flush = "dc civac"
+	default:
+		r.Flush = "evicted"
+	}
+}
