@@ -112,5 +112,5 @@ func percent(share float64) string {
 	if share >= 2 {
 		return result.FormatSig3(share*100) + " %"
 	}
-	return fmt.Sprintf("%.0f %%", math.Ceil(share*100-0.5))
+	return fmt.Sprintf("%.0f %%", max(0, math.Ceil(share*100-0.5)))
 }
