@@ -104,6 +104,7 @@ dx_status dx_caller_open(struct dx_channel *channel, int64_t timeout_ns, struct 
     };
     dx_waiter_init(&c->waiter, &channel->wait, &channel->cost, &channel->counters[slot]);
     c->waiter.liveness_ns = channel->liveness_ns;
+    dx_waiter_watch(&c->waiter, &c->server->word, &c->awaited, true);
     *out = c;
     return DX_OK;
 }

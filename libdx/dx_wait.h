@@ -27,6 +27,10 @@ DX_BEGIN_DECLS
 enum dx_relax {
     DX_RELAX_NONE = 0,
     DX_RELAX_PAUSE = 1, /* PAUSE on x86, YIELD on Arm, nothing elsewhere */
+    /* The CPU rests until the awaited word is written, a few microseconds at most, which is then
+     * the time of a look: see dx_wait_hardware. PAUSE where the CPU cannot, and where a serving
+     * thread has several slots to watch. */
+    DX_RELAX_HARDWARE = 2,
 };
 
 /* How to sleep when spinning did not pay. */
@@ -43,8 +47,8 @@ enum dx_adapt {
     DX_ADAPT_OFF = 0,  /* nobody: it stays at spin_start */
     DX_ADAPT_STEP = 1, /* spin_inc and spin_dec, between spin_min and spin_max */
     DX_ADAPT_COST = 2, /* as STEP, but spin_max is lowered to what parking costs here */
-    DX_ADAPT_LOAD = 3, /* as COST, and every look yields while more threads of this process spin
-                        * than it has CPUs (by affinity and cgroup quota); goroutines: as COST */
+    DX_ADAPT_LOAD = 3, /* as COST, and every look yields while more threads (or goroutines) of this
+                        * process spin than it has CPUs (by affinity, cgroup quota, GOMAXPROCS) */
 };
 
 struct dx_wait {
@@ -92,6 +96,12 @@ DX_API const char *dx_wait_preset_name(unsigned i);
  * DX_ERR_INVALID; dx_last_error() then names the field, its value and its range.
  */
 DX_API dx_status dx_wait_check(const struct dx_wait *wait);
+
+/*
+ * Returns what DX_RELAX_HARDWARE is on this machine: "umwait" (Intel), "mwaitx" (AMD), "wfe" (Arm),
+ * or "pause" where the CPU has none of them. Any thread, never blocks; the text is constant.
+ */
+DX_API const char *dx_wait_hardware(void);
 
 /*
  * Measures, within some milliseconds, what a park and its wake-up cost between two threads of this

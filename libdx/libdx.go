@@ -14,6 +14,7 @@ package libdx
 #include <stdlib.h>
 #include "dx.h"
 #include "dx_native.h"
+#include "cpus.h"
 */
 import "C"
 
@@ -160,6 +161,9 @@ func PresetNames() []string {
 		names = append(names, C.GoString(name))
 	}
 }
+
+// CPUs is how many CPUs this process has, by affinity and cgroup quota.
+func CPUs() int { return int(C.dx_cpus()) }
 
 // Check says which field of w is out of its range.
 func (w *Wait) Check() error {

@@ -48,6 +48,9 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
     dx_waiter_init(&s->waiter, &c->wait, &c->cost, &s->worker->counters);
     s->waiter.liveness_ns = c->liveness_ns;
     s->waiter.idle_ns = DX_IDLE_SLEEP_NS;
+    /* A monitor watches one line. */
+    if (s->count > index && s->count - index <= threads)
+        dx_waiter_watch(&s->waiter, &c->caller_lines[s->first].word, &slots->seen[index], false);
     if ((options->flags & DX_SERVE_COPY) != 0) {
         size_t room = c->geometry.request_capacity;
         s->copy = malloc(room != 0 ? room : 1);

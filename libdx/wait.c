@@ -26,6 +26,8 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
     waiter->spin_max_ns = w->spin_max * cost->look_ps / 1000;
     waiter->liveness_ns = DX_LIVENESS_NS;
     waiter->idle_ns = 0;
+    waiter->rest = w->relax == DX_RELAX_HARDWARE ? dx_hardware_find().wait : NULL;
+    waiter->watched = NULL;
     /* Relaxed: a gauge for observers, as all counters. */
     dx_store_relaxed(&counters->spin_limit, waiter->limit);
 }
@@ -38,6 +40,14 @@ bool dx_waiter_crowded(const struct dx_waiter *waiter)
 {
     /* Relaxed: a guess at how busy the CPUs are. */
     return waiter->wait.adapt == DX_ADAPT_LOAD && dx_load_relaxed(&spinning) > waiter->cpus;
+}
+
+void dx_waiter_rest(const struct dx_waiter *waiter)
+{
+    if (waiter->rest != NULL && waiter->watched != NULL)
+        waiter->rest(waiter->watched, *waiter->watched_value, waiter->until_equal);
+    else
+        dx_relax_pause();
 }
 
 void dx_waiter_yield(struct dx_waiter *waiter)

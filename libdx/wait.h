@@ -16,6 +16,7 @@
 #include "atomic.h"
 #include "cell.h"
 #include "dx_wait.h"
+#include "hardware.h"
 #include "layout.h"
 
 /* Longest time that a sleeper goes without looking whether its peer still lives. */
@@ -47,6 +48,11 @@ struct dx_waiter {
     uint32_t cpus;  /* as in the cost */
     struct dx_counters *counters;
     int64_t spin_max_ns; /* what spin_max looks take */
+    /* DX_RELAX_HARDWARE: how to rest, on which word, and what it is compared with. NULL: PAUSE. */
+    dx_hardware_wait *rest;
+    const _Atomic uint64_t *watched;
+    const uint64_t *watched_value;
+    bool until_equal;
     int64_t liveness_ns; /* DX_LIVENESS_NS, but for tests */
     int64_t idle_ns;     /* to which sleeps may lengthen; 0 for a caller's, who is in a call */
 };
@@ -85,10 +91,25 @@ static inline uint32_t dx_waiter_first_looks(const struct dx_waiter *waiter)
     return every < waiter->limit ? every : waiter->limit;
 }
 
+/* DX_RELAX_HARDWARE: rests until the watched word may be news, or some microseconds. */
+void dx_waiter_rest(const struct dx_waiter *waiter);
+
+/* Says on which word a rest waits: until it equals *value, or differs from it. Both must live as
+ * long as the waiter. */
+static inline void dx_waiter_watch(struct dx_waiter *waiter, const _Atomic uint64_t *word,
+                                   const uint64_t *value, bool until_equal)
+{
+    waiter->watched = word;
+    waiter->watched_value = value;
+    waiter->until_equal = until_equal;
+}
+
 static inline void dx_waiter_relax(const struct dx_waiter *waiter)
 {
     if (dx_likely(waiter->wait.relax == DX_RELAX_PAUSE))
         dx_relax_pause();
+    else if (dx_unlikely(waiter->wait.relax == DX_RELAX_HARDWARE))
+        dx_waiter_rest(waiter);
 }
 
 /* Counts a wait that ended in its first looks. */

@@ -29,7 +29,7 @@ struct key {
     const char *const *names; /* of NAME, in the order of their values; ends with NULL */
 };
 
-static const char *const relax_names[] = {"none", "pause", NULL};
+static const char *const relax_names[] = {"none", "pause", "hardware", NULL};
 static const char *const park_names[] = {"never", "futex", "sem", "poll", "doorbell", NULL};
 static const char *const adapt_names[] = {"off", "step", "cost", "load", NULL};
 

@@ -77,6 +77,7 @@ static dx_status start_answering(struct pair *p, pthread_t *thread)
 int64_t dx_wait_look_ps(uint32_t relax)
 {
     _Atomic uint64_t word = 0;
+    dx_hardware_wait *rest = relax == DX_RELAX_HARDWARE ? dx_hardware_find().wait : NULL;
     int64_t best_ps = INT64_MAX;
     /* The best of a few, as what interrupts us is no part of a look. */
     for (int round = 0; round < 3; round++) {
@@ -85,7 +86,9 @@ int64_t dx_wait_look_ps(uint32_t relax)
             /* Relaxed: only the time that a load takes matters. */
             if (dx_load_relaxed(&word) != 0)
                 break;
-            if (relax == DX_RELAX_PAUSE)
+            if (rest != NULL)
+                rest(&word, 0, false);
+            else if (relax != DX_RELAX_NONE)
                 dx_relax_pause();
         }
         int64_t ps = (dx_clock_ns() - start) * 1000 / LOOKS;

@@ -114,7 +114,7 @@ dx_status dx_wait_check(const struct dx_wait *wait)
     TRY(in_range("spin_dec", wait->spin_dec, 0, looks_max));
     TRY(in_range("yield_every", wait->yield_every, 0, looks_max));
     TRY(in_range("burst", wait->burst, 0, looks_max));
-    TRY(in_range("relax", wait->relax, DX_RELAX_NONE, DX_RELAX_PAUSE));
+    TRY(in_range("relax", wait->relax, DX_RELAX_NONE, DX_RELAX_HARDWARE));
     TRY(in_range("park", wait->park, DX_PARK_NEVER, DX_PARK_DOORBELL));
     TRY(in_range("adapt", wait->adapt, DX_ADAPT_OFF, DX_ADAPT_LOAD));
     TRY(in_range("park_timeout_ns", wait->park_timeout_ns, 1000, 1000000000000));

@@ -62,7 +62,7 @@ var waitFlags = []struct {
 	{"spin-dec", "looks less when it did not", number(func(w *dx.Wait, n uint32) { w.SpinDec = n })},
 	{"yield-every", "looks between yields; 0 never yields", number(func(w *dx.Wait, n uint32) { w.YieldEvery = n })},
 	{"burst", "calls in a row before a goroutine must yield; 0 never", number(func(w *dx.Wait, n uint32) { w.Burst = n })},
-	{"relax", "between looks: none, pause", func(w *dx.Wait, s string) error { return w.Relax.UnmarshalText([]byte(s)) }},
+	{"relax", "between looks: none, pause, hardware (UMWAIT, MWAITX or WFE; pause where the CPU has none)", func(w *dx.Wait, s string) error { return w.Relax.UnmarshalText([]byte(s)) }},
 	{"park", "sleep by: never, futex, sem, poll, doorbell (unix only)", func(w *dx.Wait, s string) error { return w.Park.UnmarshalText([]byte(s)) }},
 	{"adapt", "spin limit moved by: off, step, cost", func(w *dx.Wait, s string) error { return w.Adapt.UnmarshalText([]byte(s)) }},
 	{"park-timeout", "longest single sleep, such as 100ms", duration(func(w *dx.Wait, ns int64) { w.ParkTimeoutNs = ns })},

@@ -248,6 +248,9 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	awaited := word(c.epoch, serverAcknowledged, c.sequence)
 	// A3 <- R3: the response is there when the word is.
 	first := c.ch.crowd.firstLooks(c.sequence, c.waiter.firstLooks)
+	if c.waiter.crowded() {
+		first = min(first, 1)
+	}
 	looks := c.waiter.spin(c.serverWord, awaited, first)
 	if c.sequence%probeEvery == 0 {
 		c.ch.crowd.probe(looks, first)

@@ -4,10 +4,7 @@ package dx
 
 import (
 	"math"
-	"runtime"
 	"sync/atomic"
-	"syscall"
-	"time"
 	"unsafe"
 
 	"dx/go/internal/spin"
@@ -164,6 +161,13 @@ func (s *server) look() bool {
 // sees something new; it returns the number of the look that did, or 0.
 func (s *server) spin(looks uint32) uint32 {
 	used := s.used()
+	if used == 1 && s.waiter.rests { // a monitor watches one line
+		n := spin.UntilOtherRest((*uint64)(s.callerField(s.first, libdx.CallerWord)), s.seen[s.first-s.base], looks)
+		if n != 0 {
+			s.roundFrom(0, used)
+		}
+		return n
+	}
 	if used == 0 || !s.waiter.relax {
 		for n := uint32(1); n <= looks; n++ {
 			if s.round() {
@@ -275,120 +279,4 @@ func (s *server) ringAnswered() {
 		}
 	}
 	s.answered = s.answered[:0]
-}
-
-// await waits for news: spins, yields, parks.
-func (s *server) await() error {
-	w := &s.waiter
-	var checked time.Time
-	looks, yields := uint32(0), uint32(0)
-	for w.wait.Park == libdx.ParkNever || looks < w.limit {
-		slice := w.slice
-		if w.wait.Park != libdx.ParkNever {
-			slice = min(slice, w.limit-looks)
-		}
-		// First the answers, then the books.
-		if n := s.spin(slice); n != 0 {
-			s.counters.Looks += uint64(looks + n)
-			if yields != 0 {
-				s.counters.Yield++
-			} else {
-				s.counters.Spin++
-			}
-			w.adapt(0)
-			return nil
-		}
-		looks += slice
-		if w.wait.YieldEvery != 0 {
-			yields++
-			s.yield(yields)
-		}
-		if err := s.check(&checked); err != nil {
-			return err
-		}
-	}
-	s.counters.Looks += uint64(looks)
-	return s.park()
-}
-
-// yield gives the CPU away: to another process mostly, as a serving goroutine
-// has its P to itself in the common case.
-func (s *server) yield(n uint32) {
-	s.counters.Yields++
-	if n%2 == 0 {
-		runtime.Gosched()
-		return
-	}
-	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
-}
-
-// park sleeps in the server's cell until there is news.
-func (s *server) park() error {
-	if err := s.bell.ensure(); err != nil {
-		return err
-	}
-	var slept time.Duration
-	for limit := liveness; ; limit = min(2*limit, idleSleep) {
-		armed := s.ch.raw.Arm(s.cell)
-		// S2 <-> S1: Arm has a fence, so that this look misses nothing.
-		news := s.look()
-		var err error
-		if !news {
-			// Behind the announcement, because whoever stops or closes rings those
-			// who are announced.
-			err = s.checkPeer()
-		}
-		if !news && err == nil {
-			s.counters.Parks++
-			began := time.Now()
-			longest := min(limit, time.Duration(s.ch.wait.ParkTimeoutNs))
-			rung := s.bell.wait(longest)
-			asleep := time.Since(began)
-			slept += asleep
-			s.counters.ParkNs += uint64(asleep)
-			news = s.look()
-			if rung && !news {
-				s.counters.Spurious++
-			}
-			if !rung && news && asleep >= longest && s.ch.wait.Park != libdx.ParkPoll {
-				s.counters.Rescued++
-			}
-		}
-		s.ch.raw.Disarm(s.cell, armed)
-		if err != nil {
-			return err
-		}
-		if news {
-			s.counters.Park++
-			s.waiter.adapt(slept)
-			return nil
-		}
-	}
-}
-
-// check looks at the peer every liveness.
-func (s *server) check(checked *time.Time) error {
-	if s.ended.Load() || s.ch.stopped.Load() {
-		return ErrStopped
-	}
-	now := time.Now()
-	if checked.IsZero() {
-		*checked = now
-	}
-	if now.Sub(*checked) < s.ch.liveness {
-		return nil
-	}
-	*checked = now
-	return s.checkPeer()
-}
-
-func (s *server) checkPeer() error {
-	if s.ended.Load() || s.ch.stopped.Load() {
-		return ErrStopped
-	}
-	status := s.ch.raw.Check()
-	if status == libdx.ErrPeerDead && s.throughRestart {
-		return nil
-	}
-	return errorOf(status)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"dx/go/internal/spin"
 	"dx/libdx"
 )
 
@@ -22,6 +23,8 @@ type Adapt uint32
 const (
 	RelaxNone  Relax = 0
 	RelaxPause Relax = 1
+	// RelaxHardware is RelaxPause where HardwareWait returns "pause".
+	RelaxHardware Relax = 2
 
 	ParkNever Park = 0
 	ParkFutex Park = 1
@@ -37,7 +40,7 @@ const (
 )
 
 var (
-	relaxNames = []string{"none", "pause"}
+	relaxNames = []string{"none", "pause", "hardware"}
 	parkNames  = []string{"never", "futex", "sem", "poll", "doorbell"}
 	adaptNames = []string{"off", "step", "cost", "load"}
 )
@@ -52,7 +55,7 @@ type Wait struct {
 	SpinDec       uint32 `toml:"spin_dec" json:"spin_dec"`               // looks
 	YieldEvery    uint32 `toml:"yield_every" json:"yield_every"`         // looks; 0 never yields
 	Burst         uint32 `toml:"burst" json:"burst"`                     // calls; 0: no forced yield
-	Relax         Relax  `toml:"relax" json:"relax"`                     // none, pause
+	Relax         Relax  `toml:"relax" json:"relax"`                     // none, pause, hardware
 	Park          Park   `toml:"park" json:"park"`                       // never, futex, sem, poll, doorbell
 	Adapt         Adapt  `toml:"adapt" json:"adapt"`                     // off, step, cost, load
 	ParkTimeoutNs int64  `toml:"park_timeout_ns" json:"park_timeout_ns"` // longest single sleep
@@ -68,6 +71,10 @@ func Preset(name string) (Wait, error) {
 
 // PresetNames lists the names that Preset knows.
 func PresetNames() []string { return libdx.PresetNames() }
+
+// HardwareWait returns what RelaxHardware is on this machine: "umwait", "mwaitx",
+// "wfe", or "pause" where the CPU has none of them.
+func HardwareWait() string { return spin.Hardware() }
 
 // Check says which field is out of its range, with its value and the range.
 func (w Wait) Check() error {

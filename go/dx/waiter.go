@@ -5,6 +5,7 @@ package dx
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +37,8 @@ type waiter struct {
 	firstLooks uint32
 	spinMax    time.Duration // what SpinMax looks take
 	relax      bool
+	rests      bool  // in hardware, between looks
+	cpus       int32 // AdaptLoad: more goroutines than these that spin are too many; else 0
 	counters   *libdx.Stats
 }
 
@@ -51,22 +54,50 @@ func (w *waiter) init(wait *libdx.Wait, spinMax uint32, spinMaxNs int64, counter
 	}
 	w.firstLooks = min(w.slice, w.limit)
 	w.relax = wait.Relax != libdx.RelaxNone
+	w.rests = wait.Relax == uint32(RelaxHardware)
+	if wait.Adapt == uint32(AdaptLoad) {
+		w.cpus = int32(min(runtime.GOMAXPROCS(0), libdx.CPUs()))
+	}
 	w.counters = counters
 	counters.SpinLimit = uint64(w.limit)
 }
 
+// spinning counts the goroutines of this process that spin by AdaptLoad, those
+// that gave the CPU away for a moment included.
+var spinning atomic.Int32
+
+func (w *waiter) beginSpin() {
+	if w.cpus != 0 {
+		spinning.Add(1)
+	}
+}
+
+func (w *waiter) endSpin() {
+	if w.cpus != 0 {
+		spinning.Add(-1)
+	}
+}
+
+// crowded says that more goroutines spin than there are CPUs for them: then each
+// look is followed by a yield.
+func (w *waiter) crowded() bool { return w.cpus != 0 && spinning.Load() > w.cpus }
+
 // spin looks at most looks times for want; 0 if it did not come.
 func (w *waiter) spin(word *uint64, want uint64, looks uint32) uint32 {
+	if w.rests {
+		return spin.UntilRest(word, want, looks)
+	}
 	if w.relax {
 		return spin.Until(word, want, looks)
 	}
 	return spin.UntilHot(word, want, looks)
 }
 
-// yield gives the CPU to another goroutine, and now and then to another process.
-func (w *waiter) yield(n uint32) {
+// yield gives the CPU to another goroutine, and now and then to another process;
+// in a crowd each time.
+func (w *waiter) yield(n uint32, crowded bool) {
 	w.counters.Yields++
-	if n%kernelEvery == 0 {
+	if crowded || n%kernelEvery == 0 {
 		_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
 	}
 	runtime.Gosched()
@@ -89,18 +120,37 @@ func (w *waiter) adapt(slept time.Duration) {
 // await goes on with a wait after looks looks: spins and yields up to the
 // limit, then parks. It returns nil when the server's word is the awaited one.
 func (c *Caller) await(ctx context.Context, awaited uint64, looks uint32) error {
+	if news, err := c.spinOn(ctx, awaited, looks); news || err != nil {
+		return err
+	}
+	slept, err := c.park(ctx, awaited)
+	if err == nil {
+		c.counters.Park++
+	}
+	c.waiter.adapt(slept)
+	return err
+}
+
+// spinOn looks until the word is there, or until it is time to park.
+func (c *Caller) spinOn(ctx context.Context, awaited uint64, looks uint32) (news bool, err error) {
 	w := &c.waiter
+	w.beginSpin()
+	defer w.endSpin()
 	yielded := false
 	var checked time.Time
 	for n := uint32(1); w.wait.Park == libdx.ParkNever || looks < w.limit; n++ {
-		if w.wait.YieldEvery != 0 {
+		crowded := w.crowded()
+		if w.wait.YieldEvery != 0 || crowded {
 			c.refill()
-			w.yield(n)
+			w.yield(n, crowded)
 			yielded = true
 		}
 		slice := w.slice
 		if c.ch.crowd.yields() {
 			slice = min(slice, crowdSlice)
+		}
+		if crowded {
+			slice = 1
 		}
 		if w.wait.Park != libdx.ParkNever {
 			slice = min(slice, w.limit-looks)
@@ -113,22 +163,17 @@ func (c *Caller) await(ctx context.Context, awaited uint64, looks uint32) error 
 				c.counters.Spin++
 			}
 			w.adapt(0)
-			return nil
+			return true, nil
 		}
 		looks += slice
 		if n%clockEvery == 0 {
 			if err := c.check(ctx, &checked); err != nil {
-				return err
+				return false, err
 			}
 		}
 	}
 	c.counters.Looks += uint64(looks)
-	slept, err := c.park(ctx, awaited)
-	if err == nil {
-		c.counters.Park++
-	}
-	w.adapt(slept)
-	return err
+	return false, nil
 }
 
 // check looks at the context, and every liveness at the peer.

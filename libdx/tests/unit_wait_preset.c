@@ -73,7 +73,7 @@ static const struct wrong wrongs[] = {
     U32(spin_dec, 1000000001, "1000000001"),
     U32(yield_every, 1000000001, "1000000001"),
     U32(burst, 1000000001, "1000000001"),
-    U32(relax, 2, "2"),
+    U32(relax, 3, "3"),
     U32(relax, UINT32_MAX, "4294967295"),
     U32(park, 5, "5"),
     U32(adapt, 4, "4"),

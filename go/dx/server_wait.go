@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"runtime"
+	"syscall"
+	"time"
+
+	"dx/libdx"
+)
+
+// await waits for news: spins, yields, parks.
+func (s *server) await() error {
+	if news, err := s.spinOn(); news || err != nil {
+		return err
+	}
+	return s.park()
+}
+
+// spinOn looks until there is news, or until it is time to park.
+func (s *server) spinOn() (news bool, err error) {
+	w := &s.waiter
+	w.beginSpin()
+	defer w.endSpin()
+	var checked time.Time
+	looks, yields := uint32(0), uint32(0)
+	for w.wait.Park == libdx.ParkNever || looks < w.limit {
+		slice := w.slice
+		crowded := w.crowded()
+		if crowded {
+			slice = 1
+		}
+		if w.wait.Park != libdx.ParkNever {
+			slice = min(slice, w.limit-looks)
+		}
+		// First the answers, then the books.
+		if n := s.spin(slice); n != 0 {
+			s.counters.Looks += uint64(looks + n)
+			if yields != 0 {
+				s.counters.Yield++
+			} else {
+				s.counters.Spin++
+			}
+			w.adapt(0)
+			return true, nil
+		}
+		looks += slice
+		if w.wait.YieldEvery != 0 || crowded {
+			yields++
+			s.yield(yields)
+		}
+		if err := s.check(&checked); err != nil {
+			return false, err
+		}
+	}
+	s.counters.Looks += uint64(looks)
+	return false, nil
+}
+
+// yield gives the CPU away: to another process mostly, as a serving goroutine
+// has its P to itself in the common case.
+func (s *server) yield(n uint32) {
+	s.counters.Yields++
+	if n%2 == 0 {
+		runtime.Gosched()
+		return
+	}
+	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+}
+
+// park sleeps in the server's cell until there is news.
+func (s *server) park() error {
+	if err := s.bell.ensure(); err != nil {
+		return err
+	}
+	var slept time.Duration
+	for limit := liveness; ; limit = min(2*limit, idleSleep) {
+		armed := s.ch.raw.Arm(s.cell)
+		// S2 <-> S1: Arm has a fence, so that this look misses nothing.
+		news := s.look()
+		var err error
+		if !news {
+			// Behind the announcement, because whoever stops or closes rings those
+			// who are announced.
+			err = s.checkPeer()
+		}
+		if !news && err == nil {
+			s.counters.Parks++
+			began := time.Now()
+			longest := min(limit, time.Duration(s.ch.wait.ParkTimeoutNs))
+			rung := s.bell.wait(longest)
+			asleep := time.Since(began)
+			slept += asleep
+			s.counters.ParkNs += uint64(asleep)
+			news = s.look()
+			if rung && !news {
+				s.counters.Spurious++
+			}
+			if !rung && news && asleep >= longest && s.ch.wait.Park != libdx.ParkPoll {
+				s.counters.Rescued++
+			}
+		}
+		s.ch.raw.Disarm(s.cell, armed)
+		if err != nil {
+			return err
+		}
+		if news {
+			s.counters.Park++
+			s.waiter.adapt(slept)
+			return nil
+		}
+	}
+}
+
+// check looks at the peer every liveness.
+func (s *server) check(checked *time.Time) error {
+	if s.ended.Load() || s.ch.stopped.Load() {
+		return ErrStopped
+	}
+	now := time.Now()
+	if checked.IsZero() {
+		*checked = now
+	}
+	if now.Sub(*checked) < s.ch.liveness {
+		return nil
+	}
+	*checked = now
+	return s.checkPeer()
+}
+
+func (s *server) checkPeer() error {
+	if s.ended.Load() || s.ch.stopped.Load() {
+		return ErrStopped
+	}
+	status := s.ch.raw.Check()
+	if status == libdx.ErrPeerDead && s.throughRestart {
+		return nil
+	}
+	return errorOf(status)
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spin
+
+import "sync/atomic"
+
+// A way to wait for a store in hardware: libdx/hardware.h says how, and what for.
+type hardware struct {
+	name string // "pause" where there is nothing
+	// rest returns when *word may equal value (untilEqual) or differ from it, after
+	// some microseconds at the latest; nil where there is nothing.
+	rest func(word *uint64, value uint64, untilEqual bool)
+}
+
+var none = hardware{name: "pause"}
+
+// have is what this CPU has; a test may say otherwise.
+var have = find()
+
+// Hardware names what UntilRest and UntilOtherRest wait by: "umwait", "mwaitx" or
+// "wfe", or "pause" where the CPU has none of them.
+func Hardware() string { return have.name }
+
+func relax(word *uint64, value uint64, untilEqual bool) {
+	if have.rest == nil {
+		Pause()
+		return
+	}
+	have.rest(word, value, untilEqual)
+}
+
+// UntilRest is Until with rests in hardware between looks: a look then takes some
+// microseconds at most, and far less when the word is written.
+func UntilRest(word *uint64, want uint64, looks uint32) uint32 {
+	for n := uint32(1); n <= looks; n++ {
+		if atomic.LoadUint64(word) == want {
+			return n
+		}
+		relax(word, want, true)
+	}
+	return 0
+}
+
+// UntilOtherRest looks up to looks times, with a rest before each, and returns the
+// number of the look that saw another word than seen, or 0.
+func UntilOtherRest(word *uint64, seen uint64, looks uint32) uint32 {
+	for n := uint32(1); n <= looks; n++ {
+		relax(word, seen, false)
+		if atomic.LoadUint64(word) != seen {
+			return n
+		}
+	}
+	return 0
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spin
+
+import (
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Few machines have these instructions: what is here says what they would execute.
+func TestTheInstructionsAreTheOnesMeant(t *testing.T) {
+	// A test that runs has no symbols; one that is only built has.
+	program := filepath.Join(t.TempDir(), "spin.test")
+	if text, err := exec.Command("go", "test", "-c", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go test -c: %v\n%s", err, text)
+	}
+	for symbol, wanted := range map[string]map[string][]string{
+		"amd64": {
+			"umwait": {"umonitor %rax", "rdtsc", "$0x1388", "umwait %ecx"},
+			"mwaitx": {"monitorx", "$0x1388", "mwaitx"},
+		},
+		"arm64": {"wfe": {"ldaxr", "wfe"}},
+	}[runtime.GOARCH] {
+		text, err := exec.Command("objdump", "-d", "--no-show-raw-insn",
+			"--disassemble=dx/go/internal/spin."+symbol+".abi0", program).Output()
+		if err != nil {
+			t.Fatalf("objdump, which comes with the C compiler: %v", err)
+		}
+		rest := strings.Join(strings.Fields(string(text)), " ")
+		for _, instruction := range wanted {
+			_, after, found := strings.Cut(rest, instruction)
+			if !found {
+				t.Fatalf("%s: no %q where it belongs:\n%s", symbol, instruction, text)
+			}
+			rest = after
+		}
+	}
+}
+
+// with makes this CPU one that has what h says.
+func with(t *testing.T, h hardware) {
+	t.Helper()
+	before := have
+	have = h
+	t.Cleanup(func() { have = before })
+}
+
+func TestARestWatchesTheWordThatIsAwaited(t *testing.T) {
+	word := uint64(3)
+	rests := 0
+	with(t, hardware{"fake", func(watched *uint64, value uint64, untilEqual bool) {
+		rests++
+		if watched != &word || (value == 7) != untilEqual {
+			t.Errorf("watches %p for %d, equal %v", watched, value, untilEqual)
+		}
+		if rests == 2 {
+			word = 7
+		}
+	}})
+	if n := UntilRest(&word, 7, 9); n != 3 || rests != 2 {
+		t.Errorf("look %d after %d rests, want 3 after 2", n, rests)
+	}
+	rests, word = 0, 3
+	if n := UntilOtherRest(&word, 3, 9); n != 2 || rests != 2 {
+		t.Errorf("look %d after %d rests, want 2 after 2", n, rests)
+	}
+	rests, word = 5, 3
+	if n := UntilRest(&word, 7, 4); n != 0 || rests != 9 {
+		t.Errorf("nothing came: look %d after %d rests", n, rests-5)
+	}
+}
+
+// On a CPU that has the instructions this runs them, else PAUSE.
+func TestARestEndsByItself(t *testing.T) {
+	t.Logf("this CPU waits by %s", Hardware())
+	for _, h := range []hardware{have, none} {
+		with(t, h)
+		word := uint64(3)
+		began := time.Now()
+		if UntilRest(&word, 7, 100) != 0 || UntilOtherRest(&word, 3, 100) != 0 {
+			t.Error("saw what is not there")
+		}
+		if UntilRest(&word, 3, 1) != 1 || UntilOtherRest(&word, 7, 1) != 1 {
+			t.Error("did not see what is there")
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%v", took)
+		}
+	}
+}
