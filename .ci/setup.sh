@@ -8,7 +8,7 @@ declare -A packages=(
     [cc]='gcc libc6-dev' [gcc]='gcc libc6-dev' [clang]='clang libc6-dev' [cmake]=cmake
     [make]=ninja-build [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [pkg-config]=pkg-config
-    [spin]=spin [openssl]=libssl-dev [qemu-system-x86_64]=qemu-system-x86
+    [spin]=spin [parallel]=parallel [openssl]=libssl-dev [qemu-system-x86_64]=qemu-system-x86
 )
 
 die() {

@@ -34,7 +34,7 @@ declare -A step_text=(
 declare -A step_tools=(
     [gcc]='gcc cmake make cmocka inih' [clang]='clang cmake make cmocka inih'
     [asan]='gcc cmake make cmocka inih' [tsan]='gcc cmake make cmocka inih'
-    [gotest]='cc go openssl qemu-system-x86_64' [install]='cc cmake make pkg-config'
+    [gotest]='cc go parallel openssl qemu-system-x86_64' [install]='cc cmake make pkg-config'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
     [pingpong]='cc go'
