@@ -8,7 +8,9 @@
 #include "clock.h"
 #include "error.h"
 #include "fault.h"
+#include "kernel.h"
 #include "link.h"
+#include "pulse.h"
 
 #define ATTACH_LOOK_NS 1000000
 /* A guest's socket may end a moment before its locks do. */
@@ -19,7 +21,9 @@ static dx_status check_host(const struct dx_channel *c)
 {
     const char *path = c->region.url.path;
     const struct dx_peer_lines *host = &c->peers[DX_HOST];
-    if (!dx_region_lock_held(c->region.fd, DX_LOCK_OPEN))
+    bool elsewhere = dx_channel_elsewhere(c);
+    if (elsewhere ? !dx_pulse_heard(host, DX_PULSE_LISTEN_NS)
+                  : !dx_region_lock_held(c->region.fd, DX_LOCK_OPEN))
         return dx_fail(DX_ERR_STALE,
                        "%s: left by a host that is gone (process %u); a new host "
                        "will take it over",
@@ -50,12 +54,19 @@ static dx_status check_header(struct dx_channel *c)
     return DX_OK;
 }
 
+/* Is there a region whose host is under another kernel? Then its locks say nothing. */
+static bool host_is_elsewhere(struct dx_channel *c)
+{
+    return c->region.url.kind == DX_REGION_IVSHMEM ||
+           (check_header(c) == DX_OK && dx_channel_elsewhere(c));
+}
+
 /* Without a host there is nothing to attach to, and the guest's lock is left alone: a new host
  * must be able to tell those who wait from those who are attached. */
 static dx_status lock_as_guest(struct dx_channel *c)
 {
     int fd = c->region.fd;
-    if (!dx_region_lock_held(fd, DX_LOCK_OPEN)) {
+    if (!dx_region_lock_held(fd, DX_LOCK_OPEN) && !host_is_elsewhere(c)) {
         /* A host that begins may be writing what we read: nothing that is read while there may be
          * one counts. */
         bool begins = dx_region_lock_held(fd, DX_LOCK_HOST);
@@ -68,6 +79,36 @@ static dx_status lock_as_guest(struct dx_channel *c)
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", c->region.url.path);
     DX_FAULT(GUEST_LOCKED);
     return DX_OK;
+}
+
+/*
+ * Makes the guest's place ours. Its lock keeps out those under our kernel; for all others it is the
+ * session that is taken, from that of a guest who is gone. A host that begins meanwhile either sees
+ * us there, or we see that it begins.
+ */
+static dx_status take_place(struct dx_channel *c)
+{
+    struct dx_peer_lines *self = &c->peers[DX_GUEST];
+    const char *path = c->region.url.path;
+    /* Relaxed: the exchange decides. */
+    uint64_t before = dx_load_relaxed(&self->session);
+    if (c->region.url.kind != DX_REGION_MEMFD && !dx_pulse_absent(self, c->silence_ns))
+        return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a guest under another kernel is attached", path);
+    c->session = dx_session_new();
+    /* S5 <-> S6 (channel.c): our place, then the look at the host. */
+    if (!dx_cas_seqcst(&self->session, &before, c->session))
+        return dx_fail(DX_ERR_GUEST_EXISTS, "%s: another guest took the place just now", path);
+    /* Relaxed: the state behind it says that we are there. */
+    dx_store_relaxed(&self->kernel, dx_kernel_id());
+    dx_pulse_beat(self);
+    dx_store_seqcst(&self->state, (uint32_t)DX_PEER_STATE_INITIALIZING); /* S5 <-> S6 */
+    dx_fence_store_load();
+    /* A1 <- R1, A4 <- R4: is it still the same host? */
+    if (dx_load_acquire(&c->header->magic) == DX_MAGIC &&
+        dx_load_acquire(&c->peers[DX_HOST].state) == DX_PEER_STATE_OPEN) /* A4 <- R4 */
+        return DX_OK;
+    dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_CLOSED); /* R4 -> A4: we are not */
+    return dx_fail(DX_ERR_STALE, "%s: its host is just beginning anew", path);
 }
 
 static bool may_change(dx_status status)
@@ -95,6 +136,8 @@ static dx_status try_attach(struct dx_channel *c, const struct dx_url *url)
         status = check_header(c);
     if (status == DX_OK && !c->observer)
         status = check_host(c);
+    if (status == DX_OK && !c->observer)
+        status = take_place(c);
     if (status != DX_OK && !waits_at_rendezvous(c, status))
         dx_region_close(&c->region);
     else if (status != DX_OK)

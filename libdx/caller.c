@@ -45,6 +45,8 @@ static dx_status wait_on(struct dx_caller *c, uint32_t looks, int64_t timeout_ns
     const struct dx_source source = {.look = look,
                                      .check = check,
                                      .parked = parked,
+                                     .park = dx_channel_park,
+                                     .channel = c->channel,
                                      .user = c,
                                      .cell = &c->channel->cells[c->slot]};
     return dx_wait_on(&c->waiter, &source, looks, timeout_ns);
@@ -300,6 +302,8 @@ dx_status dx_caller_wait(struct dx_caller *c, bool (*stream_look)(void *user), u
     const struct dx_source source = {.look = stream_look,
                                      .check = stream_check,
                                      .parked = stream_parked,
+                                     .park = dx_channel_park,
+                                     .channel = c->channel,
                                      .user = &c->stream,
                                      .cell = &c->channel->cells[c->slot]};
     return dx_wait_on(&c->waiter, &source, looks, timeout_ns);

@@ -28,6 +28,7 @@ void dx_channel_point(struct dx_channel *c)
 
 void dx_channel_destroy(struct dx_channel *c)
 {
+    dx_pulse_end(c);
     dx_region_close(&c->region);
     (void)pthread_mutex_destroy(&c->lock);
     free(c->slots);
@@ -54,6 +55,7 @@ dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct 
     c->region.fd = -1;
     c->wait = chosen;
     c->liveness_ns = DX_LIVENESS_NS;
+    c->silence_ns = chosen.silence_ns != 0 ? chosen.silence_ns : DX_SILENCE_NS;
     (void)pthread_mutex_init(&c->lock, NULL);
     if (chosen.adapt == DX_ADAPT_COST || chosen.adapt == DX_ADAPT_LOAD)
         status = dx_wait_measure(&chosen, &c->cost.park_ns, &c->cost.look_ps);
@@ -75,10 +77,24 @@ dx_status dx_channel_make_books(struct dx_channel *c)
     return c->slots != NULL ? DX_OK : dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
 }
 
+/* Is no guest left in the region of a dead host, under our kernel or another? */
+static bool is_alone(struct dx_channel *c)
+{
+    if (!dx_region_guest_is_gone(c->region.fd))
+        return false;
+    /* S6 <-> S5 (attach.c): our state before the look for guests from elsewhere. */
+    dx_store_seqcst(&c->peers[DX_HOST].state, (uint32_t)DX_PEER_STATE_INITIALIZING);
+    dx_fence_store_load();
+    if (dx_pulse_absent(&c->peers[DX_GUEST], c->silence_ns))
+        return true;
+    dx_region_unlock(c->region.fd, DX_LOCK_GUEST);
+    return false;
+}
+
 /* The region of a dead host. A guest that lives on keeps it as it is. */
 static dx_status begin_on_stale(struct dx_channel *c)
 {
-    if (dx_region_guest_is_gone(c->region.fd)) {
+    if (is_alone(c)) {
         DX_FAULT(HOST_ALONE);
         dx_session_begin_host(c, true);
         dx_region_unlock(c->region.fd, DX_LOCK_GUEST);
@@ -123,14 +139,25 @@ static dx_status create(struct dx_channel *c, const char *url)
 
 dx_status dx_channel_start(struct dx_channel *c)
 {
-    if (c->region.link == NULL)
-        return c->wait.park != DX_PARK_DOORBELL
-                   ? DX_OK
-                   : dx_fail(DX_ERR_INVALID,
-                             "%s: park doorbell needs a rendezvous (unix:PATH); take futex",
-                             c->region.url.path);
+    if (c->region.link == NULL && c->wait.park == DX_PARK_DOORBELL)
+        return dx_fail(DX_ERR_INVALID,
+                       "%s: park doorbell needs a rendezvous (unix:PATH); take futex",
+                       c->region.url.path);
+    dx_status status = dx_pulse_start(c);
+    if (status != DX_OK || c->region.link == NULL)
+        return status;
     c->liveness_ns = DX_LIVENESS_LINK_NS;
     return dx_link_start(c->region.link, c);
+}
+
+uint32_t dx_channel_park(const struct dx_channel *c)
+{
+    uint32_t park = c->doorbell_taken ? (uint32_t)DX_PARK_DOORBELL : c->wait.park;
+    if (park == DX_PARK_NEVER || park == DX_PARK_POLL || !dx_channel_elsewhere(c))
+        return park;
+    /* Relaxed: input; a door that nobody has is rung in vain. */
+    bool rung = c->region.link != NULL && dx_load_relaxed(&c->peers[dx_other(c->side)].door) != 0;
+    return rung ? DX_PARK_DOORBELL : DX_PARK_POLL;
 }
 
 dx_status dx_create(const char *url, const struct dx_config *config, struct dx_channel **out)
@@ -185,6 +212,13 @@ dx_status dx_close(struct dx_channel *c)
     return DX_OK;
 }
 
+static bool is_alive(const struct dx_channel *c, enum dx_side side)
+{
+    if (dx_channel_elsewhere(c))
+        return dx_pulse_alive(&c->pulse, &c->peers[side], c->silence_ns);
+    return dx_region_lock_held(c->region.fd, side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST);
+}
+
 static enum dx_peer peer_now(const struct dx_channel *c)
 {
     enum dx_side side = dx_other(c->side);
@@ -195,7 +229,7 @@ static enum dx_peer peer_now(const struct dx_channel *c)
     /* Its socket ends before its locks do. Relaxed: of a life that is open. */
     bool left = c->region.link != NULL &&
                 dx_link_left(c->region.link, dx_load_relaxed(&c->peers[side].door));
-    if (!left && dx_region_lock_held(c->region.fd, side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST))
+    if (!left && is_alive(c, side))
         return state == DX_PEER_STATE_CLOSED ? DX_PEER_CLOSED : DX_PEER_ALIVE;
     /* Read again: it may have closed, or a new one begun, since the first look. */
     state = dx_load_acquire(&c->peers[side].state); /* A4 <- R4 */
@@ -212,6 +246,9 @@ dx_status dx_channel_check(const struct dx_channel *c)
     /* Relaxed: dx_stop rings us after it has stored. */
     if (dx_load_relaxed(&c->stopping) != 0)
         return DX_ERR_STOPPED;
+    /* Relaxed: looked at again every time. */
+    if (dx_load_relaxed(&c->pulse.ousted) != 0)
+        return DX_ERR_GUEST_EXISTS;
     switch (peer_now(c)) {
     case DX_PEER_CLOSED:
         return DX_ERR_PEER_CLOSED;

@@ -10,6 +10,7 @@
 #include "cell.h"
 #include "dx_channel.h"
 #include "layout.h"
+#include "pulse.h"
 #include "region.h"
 #include "wait.h"
 
@@ -18,10 +19,13 @@ struct dx_channel {
     struct dx_geometry geometry; /* checked, private: the region's own is never read again */
     enum dx_side side;
     bool observer;
+    uint64_t session;    /* of our life; a guest that finds another one in its place is ousted */
     uint32_t epoch;      /* of the words of our callers */
     struct dx_wait wait; /* checked */
     struct dx_wait_cost cost;
     int64_t liveness_ns;
+    int64_t silence_ns; /* after which a peer under another kernel counts as dead */
+    struct dx_pulse pulse;
     bool doorbell_taken; /* a binding waits for our eventfd and arms cells for it */
 
     struct dx_header *header;
@@ -80,6 +84,15 @@ static inline unsigned char *dx_response_at(const struct dx_channel *c, uint32_t
     return dx_request_at(c, slot) + c->geometry.response_offset;
 }
 
+/* Is the other side under another kernel? Then it sees neither our locks nor our futexes and
+ * semaphores, and we see none of its. */
+static inline bool dx_channel_elsewhere(const struct dx_channel *c)
+{
+    return c->region.url.kind == DX_REGION_IVSHMEM ||
+           (c->region.url.kind != DX_REGION_MEMFD &&
+            dx_pulse_elsewhere(&c->peers[dx_other(c->side)]));
+}
+
 /* Is waiting for the other side still worth while? DX_OK, DX_ERR_STOPPED, _PEER_CLOSED or
  * _PEER_DEAD. A peer that never came is worth waiting for. Costs a system call. */
 dx_status dx_channel_check(const struct dx_channel *channel);
@@ -104,10 +117,12 @@ void dx_channel_wake(struct dx_channel *channel, uint32_t cell);
  * was one. */
 bool dx_channel_dispatch(struct dx_channel *channel);
 
-/* session.c: begins this side's life in the region, and ends it. */
+/* session.c: begins this side's life in the region, and ends it; a number for it, never 0. A guest
+ * has its number since it took its place. */
 void dx_session_begin_host(struct dx_channel *channel, bool rebuild);
 void dx_session_begin_guest(struct dx_channel *channel);
 void dx_session_end(struct dx_channel *channel);
+uint64_t dx_session_new(void);
 
 /* Rings every sleeper of the other side, or of our own, so that it looks at the peers' states. */
 void dx_session_ring_all(struct dx_channel *channel, enum dx_side side);

@@ -13,8 +13,18 @@ static void ring_door(struct dx_channel *c, uint32_t cell, uint32_t armed)
     dx_link_ring(c->region.link, door);
 }
 
+/* Does the sleeper see our kernel's futexes and semaphores, or hear our doorbell? One under another
+ * kernel that asks for less sleeps in vain, and only for as long as it has not looked at us. */
+static bool in_reach(const struct dx_channel *c, uint32_t cell, uint32_t armed)
+{
+    return DX_CELL_KIND(armed) == DX_PARK_DOORBELL || dx_cell_side(&c->geometry, cell) == c->side ||
+           !dx_channel_elsewhere(c);
+}
+
 bool dx_channel_ring_armed(struct dx_channel *c, uint32_t cell, uint32_t armed)
 {
+    if (!in_reach(c, cell, armed))
+        return false;
     if (!dx_cell_ring_armed(&c->cells[cell], armed))
         return false;
     ring_door(c, cell, armed);
@@ -25,7 +35,8 @@ void dx_channel_wake(struct dx_channel *c, uint32_t cell)
 {
     /* S1 <-> S2, S3 <-> S4: as in dx_channel_ring. */
     uint32_t armed = dx_load_seqcst(&c->cells[cell].armed);
-    if ((armed & DX_CELL_ARMED) == 0 || dx_channel_ring_armed(c, cell, armed))
+    if ((armed & DX_CELL_ARMED) == 0 || !in_reach(c, cell, armed) ||
+        dx_channel_ring_armed(c, cell, armed))
         return;
     dx_cell_wake(&c->cells[cell], armed);
     ring_door(c, cell, armed);

@@ -9,14 +9,20 @@
  *   file:PATH     any file that can be mapped, such as the one behind an ivshmem device
  *   memfd:        dx_create only: an unnamed sealed region; pass dx_channel_fd() to the guest
  *   memfd:N       dx_attach only: the inherited descriptor N
+ *   ivshmem:plain dx_attach only, in a QEMU guest: the memory of the PCI device 1af4:1110, whose
+ *                 other side is the host's file:PATH or shm:NAME. Of several devices one is chosen
+ *                 by ivshmem:plain?addr=0000:00:03.0. Needs the device's resource files in sysfs,
+ *                 which are root's
  *   unix:PATH     memory handed over at a Unix socket, where the end of a process is known at once;
  *                 the host serves it, unless a daemon (dx rendezvous PATH) does
  *
  * Names are created with mode 0600; a link, a file of another user or one open to others is
  * refused. Nothing that exists is ever truncated. One host and one guest hold a region at a time;
  * the kernel's file locks tell who lives, so that a killed process is noticed at once by whoever
- * looks. A process that forks while it holds a channel shares its locks with the child: exec or
- * close in the child.
+ * looks. Peers under different kernels (a program in a VM) cannot see each other's locks: there
+ * each peer's heart beats in the region, one that stands still for the strategy's silence_ns (1 s)
+ * counts as dead, and parking is a timed poll. Both find out by themselves which it is. A process
+ * that forks while it holds a channel shares its locks with the child: exec or close in the child.
  */
 #ifndef DX_CHANNEL_H
 #define DX_CHANNEL_H
@@ -59,7 +65,9 @@ DX_API dx_status dx_create(const char *url, const struct dx_config *config,
 /*
  * Attaches as the guest. Waits up to timeout_ns (0: do not wait; negative: for ever) for the
  * region to appear, its host to live and a previous guest to be gone, looking once a millisecond.
- * wait may be NULL (dx_wait_default); it is copied. On failure *out is NULL.
+ * wait may be NULL (dx_wait_default); it is copied. Where the host or a former guest is under
+ * another kernel, each attempt listens for their hearts: 0.1 s for a living host, silence_ns for a
+ * former guest that was not closed, whatever timeout_ns says. On failure *out is NULL.
  * DX_ERR_NO_PEER (nothing there), _STALE (a dead host's), _GUEST_EXISTS, _NOT_DX, _VERSION,
  * _GEOMETRY, _SHORT, _PERMISSION, _URL, _INVALID, _SYSTEM; at a rendezvous also _TIMEOUT (whoever
  * serves it says nothing, for which it is given a second) and _CORRUPT (it speaks something else).
@@ -89,6 +97,10 @@ DX_API dx_status dx_close(struct dx_channel *channel);
 /* What the other side is doing now; costs a system call. */
 enum dx_peer { DX_PEER_NONE = 0, DX_PEER_ALIVE = 1, DX_PEER_CLOSED = 2, DX_PEER_DEAD = 3 };
 DX_API enum dx_peer dx_channel_peer(const struct dx_channel *channel);
+
+/* How this side parks now (enum dx_park): as its strategy says, or DX_PARK_POLL, with the
+ * strategy's poll_ns as the bound of a wake-up, where the other side cannot wake it. */
+DX_API uint32_t dx_channel_park(const struct dx_channel *channel);
 
 /* Bytes of a request or a response that fit a slot; slots on which this side calls; bytes of the
  * whole region; the region's descriptor (owned by the channel; -1 if none). */

@@ -64,7 +64,9 @@ struct dx_wait {
     uint32_t adapt;          /* enum dx_adapt */
     int64_t park_timeout_ns; /* longest single sleep, 1e3 ... 1e12; a deadline shortens it */
     int64_t poll_ns;         /* DX_PARK_POLL: sleep between looks, 1e3 ... 1e9 */
-    uint64_t reserved[4];    /* zero */
+    int64_t silence_ns;      /* a peer under another kernel (a VM) whose heart stands still for so
+                              * long is dead, 3e8 ... 1e12; 0: 1e9 */
+    uint64_t reserved[3];    /* zero */
 };
 
 /*

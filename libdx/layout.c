@@ -129,8 +129,10 @@ dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct
     memset((void *)&expected, 0, sizeof expected);
     dx_header_write(&expected, &g);
     /* Everything after the version is derived, so that one comparison covers all offsets. A minor
-     * version and another C library's sem_t are allowed to differ. */
+     * version and another C library's sem_t are allowed to differ, and reserved bytes are not ours
+     * to read. */
     copy.sem_bytes = expected.sem_bytes;
+    memset(copy.padding, 0, sizeof copy.padding);
     size_t from = offsetof(struct dx_header, header_bytes);
     if (memcmp((const char *)&copy + from, (const char *)&expected + from,
                sizeof expected - from) != 0)

@@ -79,6 +79,7 @@ const (
 	RelaxNone     = C.DX_RELAX_NONE
 	ParkNever     = C.DX_PARK_NEVER
 	ParkPoll      = C.DX_PARK_POLL
+	ParkDoorbell  = C.DX_PARK_DOORBELL
 	AdaptOff      = C.DX_ADAPT_OFF
 	CapacityBytes = C.DX_CAPACITY_MAX
 )
@@ -132,8 +133,8 @@ type Wait struct {
 	YieldEvery, Burst           uint32
 	Relax, Park, Adapt          uint32
 	ParkTimeoutNs, PollNs       int64
-	reserved0, reserved1        uint64
-	reserved2, reserved3        uint64
+	SilenceNs                   int64
+	reserved                    [3]uint64
 }
 
 // The conversion below is a cast: this fails to compile if the sizes differ.

@@ -87,6 +87,12 @@ func (ch Channel) FD() int { return int(C.dx_channel_fd(ch.c)) }
 // Check is dx_native_check.
 func (ch Channel) Check() Status { return Status(C.dx_native_check(ch.c)) }
 
+// Park is dx_channel_park.
+func (ch Channel) Park() uint32 { return uint32(C.dx_channel_park(ch.c)) }
+
+// ArmedPark is the park kind in what Arm returned.
+func ArmedPark(armed uint32) uint32 { return armed >> 1 & 7 }
+
 // Ring is dx_native_ring.
 func (ch Channel) Ring(cell uint32) bool { return bool(C.dx_native_ring(ch.c, C.uint32_t(cell))) }
 

@@ -13,6 +13,7 @@
 #include "error.h"
 #include "fault.h"
 #include "link.h"
+#include "pulse.h"
 
 dx_status dx_region_check_owner(int fd, const char *path)
 {
@@ -127,6 +128,11 @@ static bool is_dx(const void *base)
     return magic == DX_MAGIC || magic == DX_MAGIC_REBUILDING;
 }
 
+static const struct dx_peer_lines *peers_of(const struct dx_region *region)
+{
+    return (const void *)((const char *)region->base + sizeof(struct dx_header));
+}
+
 dx_status dx_region_take_over(struct dx_region *region, uint64_t bytes, bool *fresh)
 {
     const char *path = region->url.path;
@@ -150,7 +156,8 @@ dx_status dx_region_take_over(struct dx_region *region, uint64_t bytes, bool *fr
         return dx_fail(DX_ERR_SHORT, "%s: has %llu bytes, %llu are needed; it is left as it was",
                        path, (unsigned long long)size, (unsigned long long)bytes);
     /* A dead host's region may grow, but under a guest that still has it nothing changes. */
-    if (!dx_region_guest_is_gone(region->fd))
+    if (!dx_region_guest_is_gone(region->fd) ||
+        !dx_pulse_absent(&peers_of(region)[DX_GUEST], DX_SILENCE_NS))
         return dx_fail(DX_ERR_GUEST_EXISTS,
                        "%s: its host is dead, but a guest is still attached to its %llu bytes and "
                        "%llu are needed: end that guest or take the same sizes",
@@ -190,6 +197,10 @@ dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_r
     out->url = *url;
     out->fd = -1;
     *fresh = true;
+    if (url->kind == DX_REGION_IVSHMEM)
+        return dx_fail(DX_ERR_URL,
+                       "ivshmem: is the side of a VM, which attaches; the host takes the "
+                       "file behind the device (file:PATH or shm:NAME)");
     if (url->kind == DX_REGION_MEMFD)
         return dx_region_create_memfd("memfd:", bytes, out);
     if (url->kind == DX_REGION_UNIX)
@@ -231,6 +242,8 @@ dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_reg
     out->read_only = read_only;
     if (url->kind == DX_REGION_UNIX)
         return dx_region_open_unix(out);
+    if (url->kind == DX_REGION_IVSHMEM)
+        return dx_region_open_ivshmem(out);
     dx_status status = url->kind == DX_REGION_MEMFD
                            ? dx_region_reopen_fd(url->fd, url->path, read_only, &out->fd)
                            : open_path(url->path, read_only ? O_RDONLY : O_RDWR, &out->fd);

@@ -13,12 +13,18 @@
 
 #define DX_PATH_MAX 4096
 
-enum dx_region_kind { DX_REGION_SHM, DX_REGION_FILE, DX_REGION_MEMFD, DX_REGION_UNIX };
+enum dx_region_kind {
+    DX_REGION_SHM,
+    DX_REGION_FILE,
+    DX_REGION_MEMFD,
+    DX_REGION_UNIX,
+    DX_REGION_IVSHMEM, /* the guest's side of a VM: a PCI device */
+};
 
 /* A parsed URL. */
 struct dx_url {
     enum dx_region_kind kind;
-    char path[DX_PATH_MAX]; /* shm, file; unix: the socket's */
+    char path[DX_PATH_MAX]; /* shm, file; unix: the socket's; ivshmem: the device's address or "" */
     int fd;                 /* memfd; -1: none given */
 };
 
@@ -81,5 +87,8 @@ dx_status dx_region_open_unix(struct dx_region *out);
 /* memfd. */
 dx_status dx_region_create_memfd(const char *name, uint64_t bytes, struct dx_region *out);
 dx_status dx_region_reopen_fd(int fd, const char *name, bool read_only, int *out);
+
+/* ivshmem. */
+dx_status dx_region_open_ivshmem(struct dx_region *out);
 
 #endif

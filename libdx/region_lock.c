@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "kernel.h"
 #include "region.h"
 
 /* Far beyond any region: some programs lock the bytes that they map. */
@@ -16,10 +17,13 @@
 #define GUEST_LOOK_NS 1000000
 #define GUEST_LOOKS 10
 
+/* Each kernel that a test pretends has locks of its own. */
+#define LOCKS_OF_A_KERNEL 64
+
 static struct flock lock_of(enum dx_lock which, short type)
 {
-    return (struct flock){
-        .l_type = type, .l_whence = SEEK_SET, .l_start = LOCK_OFFSET + (off_t)which, .l_len = 1};
+    off_t start = LOCK_OFFSET + (off_t)dx_kernel_pretended() * LOCKS_OF_A_KERNEL + (off_t)which;
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1};
 }
 
 bool dx_region_lock_try(int fd, enum dx_lock which)

@@ -229,6 +229,8 @@ static dx_status await_news(struct dx_server *s)
     const struct dx_source source = {.look = look,
                                      .check = check,
                                      .parked = NULL,
+                                     .park = dx_channel_park,
+                                     .channel = s->channel,
                                      .user = s,
                                      .cell = &s->channel->cells[s->cell]};
     return dx_wait_on(&s->waiter, &source, looks, DX_FOREVER);

@@ -12,10 +12,11 @@
 #include "cell.h"
 #include "channel.h"
 #include "fault.h"
+#include "kernel.h"
 #include "link.h"
 #include "slot.h"
 
-static uint64_t random_session(void)
+uint64_t dx_session_new(void)
 {
     uint64_t session = 0;
     while (session == 0)
@@ -62,8 +63,11 @@ static void begin(struct dx_channel *c)
         reset_counters(&dx_channel_worker(c, c->side, w)->counters);
     /* Relaxed: published by the state below. */
     dx_store_relaxed(&self->epoch, c->epoch);
-    dx_store_relaxed(&self->session, random_session());
+    dx_store_relaxed(&self->session, c->session);
+    dx_store_relaxed(&self->kernel, dx_kernel_id());
+    dx_store_relaxed(&self->park, dx_channel_park(c));
     self->pid = (uint32_t)getpid();
+    dx_pulse_beat(self);
     dx_store_relaxed(&self->door, c->region.link != NULL ? dx_link_door(c->region.link) : 0u);
     DX_FAULT(LINES_DONE);
     /* R4 -> A4: the peer's cells, slots and session before it is open. */
@@ -76,7 +80,8 @@ void dx_session_begin_host(struct dx_channel *c, bool rebuild)
     struct dx_peer_lines *self = &c->peers[DX_HOST];
     /* Relaxed: what an earlier host left; any value will do. */
     uint32_t epoch = dx_load_relaxed(&self->epoch);
-    c->epoch = next_epoch(epoch != 0 ? epoch : (uint32_t)random_session());
+    c->session = dx_session_new();
+    c->epoch = next_epoch(epoch != 0 ? epoch : (uint32_t)c->session);
     if (rebuild) {
         /* Relaxed: we hold both locks, nobody looks. The mark is for the case that we die here. */
         dx_store_relaxed(&c->header->magic, DX_MAGIC_REBUILDING);
@@ -114,6 +119,9 @@ void dx_session_begin_guest(struct dx_channel *c)
 
 void dx_session_end(struct dx_channel *c)
 {
+    /* Relaxed: ours, or that of a guest who was given our place and whose lines these are now. */
+    if (c->side == DX_GUEST && dx_load_relaxed(&c->peers[c->side].session) != c->session)
+        return;
     /* R4 -> A4: nothing of ours follows. */
     dx_store_release(&c->peers[c->side].state, (uint32_t)DX_PEER_STATE_CLOSED);
     DX_FAULT(STATE_CLOSED);

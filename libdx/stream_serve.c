@@ -51,6 +51,8 @@ dx_status dx_stream_server_wait(struct dx_stream *s, uint32_t looks, int64_t tim
     const struct dx_source source = {.look = dx_stream_look,
                                      .check = check,
                                      .parked = NULL, /* callers ring the serving thread's cell */
+                                     .park = dx_channel_park,
+                                     .channel = server->channel,
                                      .user = s,
                                      .cell = &server->channel->cells[server->cell]};
     return dx_wait_on(&server->waiter, &source, looks, timeout_ns);

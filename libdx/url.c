@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "error.h"
+#include "ivshmem_device.h"
 #include "region.h"
 
 #define NAME_MAX_SHM 200u
-#define SCHEMES "shm:NAME, file:PATH, unix:PATH or memfd:"
+#define SCHEMES "shm:NAME, file:PATH, unix:PATH, memfd: or ivshmem:plain"
+#define ADDRESS "?addr="
 
 static dx_status parse_shm(const char *name, struct dx_url *out)
 {
@@ -67,13 +69,34 @@ static dx_status parse_memfd(const char *number, struct dx_url *out)
     return DX_OK;
 }
 
+static dx_status parse_ivshmem(const char *rest, struct dx_url *out)
+{
+    static const char plain[] = "plain";
+    out->kind = DX_REGION_IVSHMEM;
+    const char *options = rest + strcspn(rest, "?");
+    if ((size_t)(options - rest) != sizeof plain - 1 || memcmp(rest, plain, sizeof plain - 1) != 0)
+        return dx_fail(DX_ERR_URL, "ivshmem:%.60s: use ivshmem:plain", rest);
+    if (*options == '\0')
+        return DX_OK;
+    const char *address = options + strlen(ADDRESS);
+    if (strncmp(options, ADDRESS, strlen(ADDRESS)) != 0 || !dx_ivshmem_is_address(address))
+        return dx_fail(DX_ERR_URL,
+                       "ivshmem:%.60s: a device is chosen by ?addr= and its PCI address, such as "
+                       "ivshmem:plain?addr=0000:00:03.0",
+                       rest);
+    (void)snprintf(out->path, sizeof out->path, "%s", address);
+    return DX_OK;
+}
+
 dx_status dx_url_parse(const char *url, struct dx_url *out)
 {
     static const struct {
         const char *scheme;
         dx_status (*parse)(const char *rest, struct dx_url *out);
     } schemes[] = {
-        {"shm:", parse_shm}, {"file:", parse_file}, {"memfd:", parse_memfd}, {"unix:", parse_unix}};
+        {"shm:", parse_shm},   {"file:", parse_file},       {"memfd:", parse_memfd},
+        {"unix:", parse_unix}, {"ivshmem:", parse_ivshmem},
+    };
     memset(out, 0, sizeof *out);
     out->fd = -1;
     if (url == NULL)

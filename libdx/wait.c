@@ -190,7 +190,7 @@ static bool sleep_armed(struct dx_waiter *waiter, const struct dx_source *source
     bool news = source->look(source->user);
     if (rung && !news)
         dx_count(&c->spurious, 1u);
-    if (!rung && news && slept_ns >= limit_ns && waiter->wait.park != DX_PARK_POLL)
+    if (!rung && news && slept_ns >= limit_ns && DX_CELL_KIND(armed) != DX_PARK_POLL)
         dx_count(&c->rescued, 1u);
     return news;
 }
@@ -200,7 +200,8 @@ static bool sleep_armed(struct dx_waiter *waiter, const struct dx_source *source
 static dx_status sleep_once(struct dx_waiter *waiter, const struct dx_source *source,
                             struct progress *p, int64_t now, bool *news)
 {
-    uint32_t armed = dx_cell_arm(source->cell, (enum dx_park)waiter->wait.park);
+    uint32_t kind = source->park != NULL ? source->park(source->channel) : waiter->wait.park;
+    uint32_t armed = dx_cell_arm(source->cell, (enum dx_park)kind);
     if (p->phase != DX_PHASE_PARK && source->parked != NULL)
         source->parked(source->user, true);
     DX_FAULT(PARK_ANNOUNCED);

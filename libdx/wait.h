@@ -57,6 +57,8 @@ struct dx_waiter {
     int64_t idle_ns;     /* to which sleeps may lengthen; 0 for a caller's, who is in a call */
 };
 
+struct dx_channel;
+
 /* What is waited for. */
 struct dx_source {
     /* True if there is news. Called in all phases; after arming it must not miss news that was
@@ -66,6 +68,10 @@ struct dx_source {
     dx_status (*check)(void *user);
     /* Told before the first sleep and after the last: NULL if nobody needs to be told. */
     void (*parked)(void *user, bool on);
+    /* How to sleep now (enum dx_park), which depends on who is to wake us; asked of the channel.
+     * NULL: as the strategy says. */
+    uint32_t (*park)(const struct dx_channel *channel);
+    const struct dx_channel *channel;
     void *user;
     struct dx_cell *cell;
 };

@@ -4,6 +4,7 @@ package dx
 
 import (
 	"os"
+	"syscall"
 	"time"
 
 	"dx/libdx"
@@ -30,7 +31,7 @@ func (b *bell) ensure() error {
 		}
 		return nil
 	}
-	if b.file != nil || b.ch.wait.Park == libdx.ParkPoll || b.ch.wait.Park == libdx.ParkNever {
+	if park := b.ch.raw.Park(); b.file != nil || park == libdx.ParkPoll || park == libdx.ParkNever {
 		return nil
 	}
 	raw, fd, err := b.ch.raw.OpenBell(b.cell)
@@ -41,8 +42,15 @@ func (b *bell) ensure() error {
 	return nil
 }
 
-// wait returns true when the cell was rung, false after at most limit.
-func (b *bell) wait(limit time.Duration) bool {
+// wait returns true when the cell, armed as it is, was rung, false after at most
+// limit.
+func (b *bell) wait(armed uint32, limit time.Duration) bool {
+	park := libdx.ArmedPark(armed)
+	polls := park == libdx.ParkPoll || park == libdx.ParkNever
+	if polls || (b.rung == nil && b.file == nil) { // the latter: our peer came just now
+		pollSleep(min(limit, time.Duration(b.ch.wait.PollNs)))
+		return false
+	}
 	if b.rung != nil {
 		timer := time.NewTimer(limit)
 		defer timer.Stop()
@@ -53,14 +61,22 @@ func (b *bell) wait(limit time.Duration) bool {
 			return false
 		}
 	}
-	if b.file == nil {
-		time.Sleep(min(limit, time.Duration(b.ch.wait.PollNs)))
-		return false
-	}
 	var count [8]byte
 	_ = b.file.SetReadDeadline(time.Now().Add(limit))
 	_, err := b.file.Read(count[:])
 	return err == nil
+}
+
+// pollSleep is time.Sleep for the timed poll: the runtime rounds what is shorter
+// than a millisecond up to one when nothing else runs. One goroutine of a channel
+// sleeps like this for all others, and keeps its P for no longer than that.
+func pollSleep(d time.Duration) {
+	if d >= time.Millisecond {
+		time.Sleep(d)
+		return
+	}
+	ts := syscall.NsecToTimespec(int64(d))
+	_ = syscall.Nanosleep(&ts, nil) // a signal ends it early, which is as good
 }
 
 // close must not run together with wait.

@@ -67,7 +67,7 @@ type Channel struct {
 	made atomic.Int32 // how many of them there are
 }
 
-// Create creates the region named by url ("shm:NAME", "file:PATH" or "memfd:")
+// Create creates the region named by url ("shm:NAME", "file:PATH", "unix:PATH" or "memfd:")
 // and becomes its host. It does not wait for a guest. The region of a dead host
 // is taken over; that of a living one is ErrHostExists.
 func Create(url string, config Config) (*Channel, error) {
@@ -163,6 +163,17 @@ func toUint32(name string, value int) (uint32, error) {
 			Detail: fmt.Sprintf("%s is %d: it cannot be", name, value)}
 	}
 	return uint32(value), nil
+}
+
+// Park says how this side parks now: as its strategy says, or ParkPoll where the
+// other side is under another kernel (a VM) and cannot wake it; then a wake-up takes
+// up to PollNs.
+func (ch *Channel) Park() Park {
+	if ch.enter() != nil {
+		return ParkNever
+	}
+	defer func() { _ = ch.leave() }()
+	return Park(ch.raw.Park())
 }
 
 // Slots returns the number of slots on which this side calls.

@@ -133,7 +133,7 @@ func (p *parker) run() {
 		// Behind the announcement, because whoever closes rings those who are
 		// announced.
 		if woken == 0 && p.checkPeer() {
-			p.bell.wait(p.sleepLimit())
+			p.bell.wait(armed, p.sleepLimit())
 		}
 		p.ch.raw.Disarm(cell, armed)
 	}

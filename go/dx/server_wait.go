@@ -89,7 +89,7 @@ func (s *server) park() error {
 			s.counters.Parks++
 			began := time.Now()
 			longest := min(limit, time.Duration(s.ch.wait.ParkTimeoutNs))
-			rung := s.bell.wait(longest)
+			rung := s.bell.wait(armed, longest)
 			asleep := time.Since(began)
 			slept += asleep
 			s.counters.ParkNs += uint64(asleep)
@@ -97,7 +97,7 @@ func (s *server) park() error {
 			if rung && !news {
 				s.counters.Spurious++
 			}
-			if !rung && news && asleep >= longest && s.ch.wait.Park != libdx.ParkPoll {
+			if !rung && news && asleep >= longest && libdx.ArmedPark(armed) != libdx.ParkPoll {
 				s.counters.Rescued++
 			}
 		}

@@ -60,6 +60,7 @@ type Wait struct {
 	Adapt         Adapt  `toml:"adapt" json:"adapt"`                     // off, step, cost, load
 	ParkTimeoutNs int64  `toml:"park_timeout_ns" json:"park_timeout_ns"` // longest single sleep
 	PollNs        int64  `toml:"poll_ns" json:"poll_ns"`                 // sleep between looks
+	SilenceNs     int64  `toml:"silence_ns" json:"silence_ns"`           // of a dead peer in a VM; 0: 1 s
 }
 
 // Preset returns a wait strategy by name: balanced, latency, throughput or
@@ -87,6 +88,7 @@ func fromLibdx(w libdx.Wait) Wait {
 		SpinMin: w.SpinMin, SpinMax: w.SpinMax, SpinStart: w.SpinStart, SpinInc: w.SpinInc,
 		SpinDec: w.SpinDec, YieldEvery: w.YieldEvery, Burst: w.Burst, Relax: Relax(w.Relax),
 		Park: Park(w.Park), Adapt: Adapt(w.Adapt), ParkTimeoutNs: w.ParkTimeoutNs, PollNs: w.PollNs,
+		SilenceNs: w.SilenceNs,
 	}
 }
 
@@ -95,6 +97,7 @@ func (w Wait) libdx() libdx.Wait {
 		SpinMin: w.SpinMin, SpinMax: w.SpinMax, SpinStart: w.SpinStart, SpinInc: w.SpinInc,
 		SpinDec: w.SpinDec, YieldEvery: w.YieldEvery, Burst: w.Burst, Relax: uint32(w.Relax),
 		Park: uint32(w.Park), Adapt: uint32(w.Adapt), ParkTimeoutNs: w.ParkTimeoutNs, PollNs: w.PollNs,
+		SilenceNs: w.SilenceNs,
 	}
 }
 

@@ -99,6 +99,7 @@ static inline bool may_end_with(dx_status status)
     case DX_ERR_CANCELLED:
     case DX_ERR_CORRUPT:
     case DX_ERR_STOPPED:
+    case DX_ERR_GUEST_EXISTS: /* it wrote another session into our place */
         return true;
     default:
         return false;
@@ -190,7 +191,8 @@ static inline void *serve_on(void *user)
         dx_status status = dx_serve(s->channel, handle_anything, s, &options);
         if (status == DX_ERR_STOPPED)
             return NULL;
-        if (status != DX_ERR_PEER_CLOSED && status != DX_ERR_PEER_DEAD) {
+        if (status != DX_ERR_PEER_CLOSED && status != DX_ERR_PEER_DEAD &&
+            status != DX_ERR_GUEST_EXISTS) {
             impossible(s, (int)status);
             return NULL;
         }

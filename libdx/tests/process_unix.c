@@ -207,6 +207,7 @@ static void a_guest_waits_for_a_host_that_is_stopped(void **state)
     struct dx_channel *channel;
     start_child(s, 0, "host");
     assert_int_equal(kill(s->children[0].pid, SIGSTOP), 0);
+    test_await_state(s->children[0].pid, 'T');
     assert_status(dx_attach(s->url, NULL, 0, &channel), DX_ERR_TIMEOUT);
     s->children[1] = child_start("guest", s->url, s->tally_fd);
     assert_false(can_read(s->children[1].reports, 1500));

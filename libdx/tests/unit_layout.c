@@ -169,11 +169,13 @@ static bool is_bit_of(size_t bit, size_t offset, size_t bytes)
     return bit >= offset * 8 && bit < (offset + bytes) * 8;
 }
 
-/* Any later minor version is compatible, and sizeof(sem_t) is another library's affair. */
+/* Any later minor version is compatible, sizeof(sem_t) is another library's affair, and reserved
+ * bytes are nobody's. */
 static bool may_differ(size_t bit)
 {
     return is_bit_of(bit, offsetof(struct dx_header, version), 2) ||
-           is_bit_of(bit, offsetof(struct dx_header, sem_bytes), 4);
+           is_bit_of(bit, offsetof(struct dx_header, sem_bytes), 4) ||
+           is_bit_of(bit, offsetof(struct dx_header, padding), 12);
 }
 
 static dx_status status_of_flipped(size_t bit)

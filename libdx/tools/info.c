@@ -14,7 +14,9 @@ static const char usage[] =
     "Shows a region while it is used, or what is left of it, and disturbs nobody: the memory is\n"
     "mapped for reading only. It says the version and the sizes; of each side whether it is there\n"
     "(none, initialising, open, closed in good order, dead), its process, its session and its\n"
-    "epoch; which locks are held (host, guest: by a living one; open: what is said of the host is\n"
+    "epoch, which kernel it runs under, how it parks, and how often its heart has beaten; which\n"
+    "locks are held, or their owners heard under another kernel, for whom it listens up to 0.5 s\n"
+    "(host, guest: by a living one; open: what is said of the host is\n"
     "true); and the counters of dx_stats.h, added up over the callers and over the serving "
     "threads\n"
     "of each side.\n"
@@ -48,13 +50,27 @@ static const char *state_of(const struct dx_channel *c, enum dx_side side, bool 
 static struct peer_report report_peer(const struct dx_channel *c, enum dx_side side, bool locked,
                                       bool begun)
 {
+    static const char *const parks[] = {"never", "futex", "sem", "poll", "doorbell"};
     const struct dx_peer_lines *p = &c->peers[side];
     struct peer_report r = {.state = state_of(c, side, locked, begun), .pid = p->pid};
     /* Relaxed: for people, and of no common instant. */
     r.epoch = dx_load_relaxed(&p->epoch);
     r.slots_used = dx_load_relaxed(&p->slots_used);
     r.session = dx_load_relaxed(&p->session);
+    r.kernel = dx_load_relaxed(&p->kernel);
+    r.beats = dx_load_relaxed(&p->heartbeat);
+    uint32_t park = dx_load_relaxed(&p->park);
+    r.park = park < sizeof parks / sizeof *parks ? parks[park] : "unknown";
     return r;
+}
+
+static bool is_heard(const struct dx_channel *c, enum dx_side side)
+{
+    const struct dx_peer_lines *p = &c->peers[side];
+    /* A4 <- R4. */
+    uint32_t state = dx_load_acquire(&p->state);
+    bool elsewhere = c->region.url.kind == DX_REGION_IVSHMEM || dx_pulse_elsewhere(p);
+    return elsewhere && state == DX_PEER_STATE_OPEN && dx_pulse_heard(p, DX_PULSE_LISTEN_NS);
 }
 
 static struct report make_report(const struct dx_channel *c, const char *url)
@@ -64,6 +80,10 @@ static struct report make_report(const struct dx_channel *c, const char *url)
     r.open_locked = dx_region_lock_held(fd, DX_LOCK_OPEN);
     r.host_locked = dx_region_lock_held(fd, DX_LOCK_HOST);
     r.guest_locked = dx_region_lock_held(fd, DX_LOCK_GUEST);
+    /* Of a side under another kernel the heartbeat is the proof. */
+    if (is_heard(c, DX_HOST))
+        r.host_locked = r.open_locked = true;
+    r.guest_locked |= is_heard(c, DX_GUEST);
     r.peers[DX_HOST] = report_peer(c, DX_HOST, r.host_locked, r.open_locked);
     r.peers[DX_GUEST] = report_peer(c, DX_GUEST, r.guest_locked, true);
     for (int of = 0; of < REPORT_STATS; of++)

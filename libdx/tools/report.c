@@ -61,12 +61,15 @@ void report_print(const struct report *r, FILE *out)
                   r->url, r->version >> 16, r->version & 0xffffu, r->geometry.region_bytes,
                   r->geometry.host_slots, r->geometry.guest_slots, r->geometry.request_capacity,
                   r->geometry.response_capacity);
-    (void)fprintf(out, "%-6s %-12s %10s %9s %10s  %s\n", "peer", "state", "pid", "epoch",
-                  "slots used", "session");
+    (void)fprintf(out, "%-6s %-12s %10s %9s %10s  %-16s  %-16s %-8s %s\n", "peer", "state", "pid",
+                  "epoch", "slots used", "session", "kernel", "parks by", "beats");
     for (size_t side = 0; side < REPORT_SIDES; side++) {
         const struct peer_report *p = &r->peers[side];
-        (void)fprintf(out, "%-6s %-12s %10" PRIu32 " %9" PRIu32 " %10" PRIu32 "  %016" PRIx64 "\n",
-                      sides[side], p->state, p->pid, p->epoch, p->slots_used, p->session);
+        (void)fprintf(out,
+                      "%-6s %-12s %10" PRIu32 " %9" PRIu32 " %10" PRIu32 "  %016" PRIx64
+                      "  %016" PRIx64 " %-8s %" PRIu64 "\n",
+                      sides[side], p->state, p->pid, p->epoch, p->slots_used, p->session, p->kernel,
+                      p->park, p->beats);
     }
     (void)fprintf(out, "locks: host %s, open %s, guest %s\n", r->host_locked ? "held" : "free",
                   r->open_locked ? "held" : "free", r->guest_locked ? "held" : "free");
@@ -123,9 +126,11 @@ static void print_json_peers(const struct report *r, FILE *out)
         /* The session is text: many readers of JSON have 53 bits for a number. */
         (void)fprintf(out,
                       "    \"%s\": {\"state\": \"%s\", \"pid\": %" PRIu32 ", \"epoch\": %" PRIu32
-                      ", \"slots_used\": %" PRIu32 ", \"session\": \"%016" PRIx64 "\"}%s\n",
-                      sides[side], p->state, p->pid, p->epoch, p->slots_used, p->session,
-                      side + 1 < REPORT_SIDES ? "," : "");
+                      ", \"slots_used\": %" PRIu32 ", \"session\": \"%016" PRIx64
+                      "\", \"kernel\": \"%016" PRIx64 "\", \"park\": \"%s\", \"beats\": %" PRIu64
+                      "}%s\n",
+                      sides[side], p->state, p->pid, p->epoch, p->slots_used, p->session, p->kernel,
+                      p->park, p->beats, side + 1 < REPORT_SIDES ? "," : "");
     }
     (void)fputs("  },\n", out);
 }

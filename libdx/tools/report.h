@@ -19,6 +19,9 @@ struct peer_report {
     uint32_t epoch;
     uint32_t slots_used;
     uint64_t session;
+    uint64_t kernel; /* which kernel it runs under, 0: it does not say */
+    uint64_t beats;  /* of its heart */
+    const char *park;
 };
 
 /* Counters are those of one look, peers' lines of another just before. */

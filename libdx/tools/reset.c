@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "../pulse.h"
 #include "../region.h"
 #include "holder.h"
 #include "tool.h"
@@ -75,6 +76,15 @@ static dx_status lock_out(const struct dx_region *region)
         return dx_fail(DX_ERR_GUEST_EXISTS,
                        "%s: its host is dead, yet %s is still its guest; end that one first", path,
                        tool_holder_text(region->fd, DX_LOCK_GUEST, holder));
+    static const struct dx_peer_lines none;
+    const struct dx_peer_lines *guest = &none;
+    if (region->base != NULL)
+        guest = (const struct dx_peer_lines *)(const void *)((const char *)region->base +
+                                                             sizeof(struct dx_header)) +
+                DX_GUEST;
+    if (!dx_pulse_absent(guest, DX_SILENCE_NS))
+        return dx_fail(DX_ERR_GUEST_EXISTS,
+                       "%s: its host is dead, yet a guest in a VM lives; end that one first", path);
     return DX_OK;
 }
 

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pulse.h"
+
+#include <signal.h>
+#include <time.h>
+
+#include "atomic.h"
+#include "channel.h"
+#include "clock.h"
+#include "error.h"
+#include "kernel.h"
+
+#define LOOK_NS 2000000ll
+
+bool dx_pulse_elsewhere(const struct dx_peer_lines *peer)
+{
+    /* Relaxed: input, by which a liar makes itself look dead, or alive for as long as it beats. */
+    uint64_t kernel = dx_load_relaxed(&peer->kernel);
+    return kernel != 0 && kernel != dx_kernel_id();
+}
+
+void dx_pulse_beat(struct dx_peer_lines *self)
+{
+    /* Relaxed: only that it changes counts. */
+    dx_count(&self->heartbeat, 1u);
+}
+
+/* Time that has passed since *before, as far as we were awake in it: of a sleep of slice_ns no more
+ * than twice that counts. */
+static int64_t awake_ns(int64_t *before, int64_t slice_ns)
+{
+    int64_t now = dx_clock_ns();
+    int64_t passed_ns = now - *before;
+    *before = now;
+    return passed_ns < 2 * slice_ns ? passed_ns : 2 * slice_ns;
+}
+
+static bool is_there(const struct dx_peer_lines *peer)
+{
+    /* A4 <- R4: only its value counts. */
+    uint32_t state = dx_load_acquire(&peer->state);
+    return state == DX_PEER_STATE_OPEN || state == DX_PEER_STATE_INITIALIZING;
+}
+
+bool dx_pulse_heard(const struct dx_peer_lines *peer, int64_t limit_ns)
+{
+    /* Relaxed, both: only that it changes counts. */
+    uint64_t first = dx_load_relaxed(&peer->heartbeat);
+    int64_t before = dx_clock_ns();
+    struct timespec look = dx_clock_timespec(LOOK_NS);
+    for (int64_t passed_ns = 0; passed_ns < limit_ns; passed_ns += awake_ns(&before, LOOK_NS)) {
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
+        if (dx_load_relaxed(&peer->heartbeat) != first)
+            return true;
+        if (!is_there(peer))
+            return false; /* closed meanwhile */
+    }
+    return false;
+}
+
+bool dx_pulse_absent(const struct dx_peer_lines *peer, int64_t limit_ns)
+{
+    return !is_there(peer) || !dx_pulse_elsewhere(peer) || !dx_pulse_heard(peer, limit_ns);
+}
+
+bool dx_pulse_alive(const struct dx_pulse *p, const struct dx_peer_lines *peer, int64_t silence_ns)
+{
+    /* Relaxed, all: numbers that stand for themselves; the thread stores `heard` last. */
+    return dx_load_relaxed(&p->silent_ns) < silence_ns ||
+           dx_load_relaxed(&peer->heartbeat) != dx_load_relaxed(&p->heard);
+}
+
+/* Does our place still carry our session? A guest that was paused for too long may find a new one
+ * there. A host's place is kept by its lock, and nobody can take it. */
+static bool still_ours(const struct dx_channel *c)
+{
+    /* Relaxed: written by us, or by whoever came after us. */
+    return c->side == DX_HOST || dx_load_relaxed(&c->peers[c->side].session) == c->session;
+}
+
+/* Until it is time for the next beat; true if the channel closes. */
+static bool sleep_on(struct dx_pulse *p)
+{
+    struct timespec until = dx_clock_timespec(dx_clock_ns() + DX_PULSE_NS);
+    (void)pthread_mutex_lock(&p->lock);
+    int ended = 0;
+    while (!p->closing && ended == 0)
+        ended = pthread_cond_timedwait(&p->wake, &p->lock, &until);
+    bool closing = p->closing;
+    (void)pthread_mutex_unlock(&p->lock);
+    return closing;
+}
+
+/* Says how we park. Whoever sleeps so that a peer from elsewhere cannot wake it begins anew. */
+static void follow_park(struct dx_channel *c)
+{
+    struct dx_peer_lines *self = &c->peers[c->side];
+    uint32_t park = dx_channel_park(c);
+    /* Relaxed, both: written by us, for people. */
+    if (dx_load_relaxed(&self->park) == park)
+        return;
+    dx_store_relaxed(&self->park, park);
+    dx_session_ring_all(c, c->side);
+}
+
+static void *run(void *user)
+{
+    struct dx_channel *c = user;
+    struct dx_pulse *p = &c->pulse;
+    const struct dx_peer_lines *other = &c->peers[dx_other(c->side)];
+    /* Relaxed, here and below: our own, and input of which only that it changes counts. */
+    uint64_t heard = dx_load_relaxed(&p->heard);
+    int64_t before = dx_clock_ns();
+    int64_t silent_ns = 0;
+    while (!sleep_on(p) && still_ours(c)) {
+        dx_pulse_beat(&c->peers[c->side]);
+        follow_park(c);
+        uint64_t now = dx_load_relaxed(&other->heartbeat);
+        int64_t passed_ns = awake_ns(&before, DX_PULSE_NS);
+        silent_ns = now != heard                ? 0
+                    : silent_ns < INT64_MAX / 2 ? silent_ns + passed_ns
+                                                : silent_ns;
+        heard = now;
+        /* Relaxed: a value that stands for itself. */
+        dx_store_relaxed(&p->silent_ns, silent_ns);
+        dx_store_relaxed(&p->heard, heard);
+    }
+    if (!still_ours(c)) {
+        /* Relaxed: those who sleep are rung behind it, and look every DX_LIVENESS_NS. */
+        dx_store_relaxed(&p->ousted, 1u);
+    }
+    return NULL;
+}
+
+static void make_wake(struct dx_pulse *p)
+{
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&p->lock, NULL);
+    (void)pthread_cond_init(&p->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+}
+
+dx_status dx_pulse_start(struct dx_channel *c)
+{
+    struct dx_pulse *p = &c->pulse;
+    if (c->region.url.kind == DX_REGION_MEMFD)
+        return DX_OK;
+    make_wake(p);
+    /* Relaxed: as below. */
+    dx_store_relaxed(&p->heard, dx_load_relaxed(&c->peers[dx_other(c->side)].heartbeat));
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&p->thread, NULL, run, c);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    p->started = failed == 0;
+    return failed == 0 ? DX_OK
+                       : dx_fail(DX_ERR_SYSTEM,
+                                 "cannot start a thread for the heartbeat (error %d)", failed);
+}
+
+void dx_pulse_end(struct dx_channel *c)
+{
+    struct dx_pulse *p = &c->pulse;
+    if (!p->started)
+        return;
+    (void)pthread_mutex_lock(&p->lock);
+    p->closing = true;
+    (void)pthread_cond_signal(&p->wake);
+    (void)pthread_mutex_unlock(&p->lock);
+    (void)pthread_join(p->thread, NULL);
+    (void)pthread_cond_destroy(&p->wake);
+    (void)pthread_mutex_destroy(&p->lock);
+    p->started = false;
+}
