@@ -128,10 +128,16 @@ func (a *agent) obey(tty *os.File) error {
 
 func (a *agent) kill(id int, with syscall.Signal) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	if cmd := a.running[id]; cmd != nil {
 		_ = cmd.Process.Signal(with)
+		for stopping := with == unix.SIGSTOP; stopping; {
+			// WNOWAIT leaves an exit to be seen by Wait.
+			err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
+			stopping = errors.Is(err, unix.EINTR)
+		}
 	}
+	a.mu.Unlock()
+	a.tell(news{ID: id, Sent: true})
 }
 
 // run starts a command; its output and its end are told as they come.

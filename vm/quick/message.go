@@ -9,7 +9,7 @@ type order struct {
 	ID   int      `json:"id,omitempty"` // of the command that is meant
 	Run  []string `json:"run,omitempty"`
 	Env  []string `json:"env,omitempty"`
-	Kill int      `json:"kill,omitempty"` // a signal for the command
+	Kill int      `json:"kill,omitempty"` // a signal for the command; answered by Sent
 	Off  bool     `json:"off,omitempty"`  // power off
 }
 
@@ -19,6 +19,7 @@ type news struct {
 	Ready bool   `json:"ready,omitempty"` // the guest can take orders
 	Out   []byte `json:"out,omitempty"`   // the command said this on its standard output
 	Err   []byte `json:"err,omitempty"`   // or on its standard error
+	Sent  bool   `json:"sent,omitempty"`  // the signal was sent; the command has stopped if it was SIGSTOP
 	Ended bool   `json:"ended,omitempty"`
 	Fail  string `json:"fail,omitempty"` // how it ended, if not with exit code 0
 }

@@ -91,6 +91,9 @@ func TestKilledGuestEndsItsCommands(t *testing.T) {
 		return c
 	}
 	signalled := run()
+	if err := signalled.Signal(syscall.SIGSTOP); err != nil {
+		t.Error(err)
+	}
 	if err := signalled.Signal(syscall.SIGKILL); err != nil {
 		t.Error(err)
 	}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package border
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dx/experiments/internal/floor"
+	"dx/vm/quick"
+)
+
+// bareEnv makes this program the guest's side of the bare loop.
+const bareEnv = "DX_BORDER_BARE"
+
+// Init makes this process what Boot started it as, inside the guest, and then does not return. On
+// the host it does nothing.
+func Init() {
+	quick.Init()
+	if os.Getenv(bareEnv) == "" {
+		return
+	}
+	if err := serveBare(); err != nil {
+		fmt.Fprintln(os.Stderr, "bare loop:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func serveBare() error {
+	region, err := mapDevice()
+	if err != nil {
+		return err
+	}
+	if len(region) < floor.BorderBytes {
+		return fmt.Errorf("a region of %d bytes is too small", len(region))
+	}
+	fmt.Println("ready")
+	var never atomic.Int32 // we end with the machine
+	return floor.ServeBorder(region[len(region)-floor.BorderBytes:], &never)
+}
+
+// mapDevice maps the memory of the ivshmem device, write-combining as libdx does: the kernel does
+// not mix kinds.
+func mapDevice() ([]byte, error) {
+	devices, err := filepath.Glob("/sys/bus/pci/devices/*")
+	if err != nil {
+		return nil, err
+	}
+	for _, device := range devices {
+		if attribute(device, "vendor") != "0x1af4" || attribute(device, "device") != "0x1110" {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(device, "resource2_wc"), os.O_RDWR, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = f.Close() }()
+		s, err := f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		return unix.Mmap(int(f.Fd()), 0, int(s.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	}
+	return nil, errors.New("this machine has no ivshmem device (PCI 1af4:1110)")
+}
+
+func attribute(device, name string) string {
+	text, err := os.ReadFile(filepath.Join(device, name))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// startBare starts the guest's side of the bare loop, and stops it until it is wanted.
+func (m *Machine) startBare() error {
+	ctx, cancel := context.WithTimeout(context.Background(), readyMax)
+	defer cancel()
+	p, err := m.StartReady(ctx, []string{bareEnv + "=1"}, os.Stderr)
+	if err != nil {
+		return fmt.Errorf("bare loop: %w", err)
+	}
+	m.bare = p.command
+	return m.bare.Signal(syscall.SIGSTOP)
+}
+
+// Bounds of a process's start and end. In translated code both take some time.
+const (
+	readyMax = 15 * time.Second
+	endMax   = 5 * time.Second
+)
+
+// Process is this program, running in the guest.
+type Process struct {
+	machine *Machine
+	command *quick.Command
+}
+
+// StartReady starts this program in the guest, with env added to its environment, and waits until
+// it writes the line "ready" to its standard output. Its standard error comes to stderr.
+func (m *Machine) StartReady(ctx context.Context, env []string, stderr io.Writer) (*Process, error) {
+	out := &firstLine{said: make(chan string, 1)}
+	command, err := m.guest.Start([]string{quick.Self}, env, out, stderr)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyMax)
+	defer cancel()
+	select {
+	case line := <-out.said:
+		if line != "ready" {
+			err = fmt.Errorf("it said %q instead of ready", line)
+		}
+	case <-command.Ended():
+		return nil, fmt.Errorf("guest: it ended before it was ready: %v", command.Wait())
+	case <-ctx.Done():
+		err = fmt.Errorf("not ready: %w", ctx.Err())
+	}
+	if err != nil {
+		_ = command.Signal(syscall.SIGKILL)
+		return nil, fmt.Errorf("guest: %w", err)
+	}
+	return &Process{m, command}, nil
+}
+
+// Pause stops the process, not the machine, and returns when it has stopped.
+func (p *Process) Pause() error { return p.command.Signal(syscall.SIGSTOP) }
+
+// Resume undoes Pause.
+func (p *Process) Resume() error { return p.command.Signal(syscall.SIGCONT) }
+
+// CPUTime is that of the whole machine.
+func (p *Process) CPUTime() (time.Duration, error) { return p.machine.CPUTime() }
+
+// End waits for a process that has been told to go, and kills it after 5 s.
+func (p *Process) End() error {
+	_ = p.Resume() // in case it is stopped
+	select {
+	case <-p.command.Ended():
+		if err := p.command.Wait(); err != nil {
+			return fmt.Errorf("guest: %w", err)
+		}
+		return nil
+	case <-time.After(endMax):
+	}
+	_ = p.command.Signal(syscall.SIGKILL)
+	_ = p.command.Wait()
+	return fmt.Errorf("guest: still there %v after its host had gone; killed", endMax)
+}
+
+// firstLine hands on the first line that is written to it.
+type firstLine struct {
+	mu   sync.Mutex
+	text []byte
+	done bool
+	said chan string
+}
+
+const firstLineMax = 4096
+
+func (f *firstLine) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done {
+		return len(p), nil
+	}
+	f.text = append(f.text, p...)
+	line, _, whole := bytes.Cut(f.text, []byte{'\n'})
+	if whole || len(f.text) > firstLineMax {
+		f.done = true
+		f.said <- string(line)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package border gives an experiment a virtual machine to run its guest in: this program again,
+// booted by vm/quick, with the experiment's region behind its ivshmem device. One machine serves
+// any number of guest processes, one after the other.
+//
+// A program that uses it begins its main, and the TestMain of its tests, with border.Init.
+package border
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dx/experiments/internal/floor"
+	"dx/vm/machine"
+	"dx/vm/quick"
+)
+
+// Transport is the name of this way across in flags and results.
+const Transport = "ivshmem"
+
+// GuestURL is where a guest in the machine finds the region.
+const GuestURL = "ivshmem:plain"
+
+// Options of a machine.
+type Options struct {
+	// Bytes of the region that the experiment needs; the device is larger, by the area of the bare
+	// loop and to the next power of two.
+	Bytes int64
+	CPUs  int   // virtual ones; 0: 1
+	Pin   []int // host CPUs of all of QEMU's threads
+	// Say is told of what takes seconds, and which accelerator it is; may be nil.
+	Say func(string)
+}
+
+// Machine is a booted guest with a region. Not for two goroutines at a time, but for Kill.
+type Machine struct {
+	guest  *quick.Guest
+	region machine.Region
+	folder string
+	lock   *os.File
+	area   []byte // of the bare loop: the end of the region
+	bare   *quick.Command
+}
+
+const regionFolders = "/dev/shm/dx-vm-"
+
+// Boot starts a machine and returns when it is ready. Its region is removed by Close; should we be
+// killed, by the next Boot of this user.
+func Boot(ctx context.Context, o Options) (*Machine, error) {
+	sweep()
+	m := &Machine{}
+	if err := m.makeRegion(o.Bytes); err != nil {
+		return nil, err
+	}
+	accel, why, err := quick.Accelerator(ctx, o.Say)
+	if err == nil {
+		if o.Say != nil {
+			o.Say(fmt.Sprintf("the guest runs under %s: %s", accel, why))
+		}
+		m.guest, err = quick.Boot(ctx, quick.Config{Accel: accel, CPUs: max(1, o.CPUs), Region: m.region,
+			Pin: o.Pin, Say: o.Say})
+	}
+	if err == nil {
+		err = m.startBare()
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// deviceBytes is the size of a device for so many bytes and the area of the bare loop behind them.
+func deviceBytes(bytes int64) int64 {
+	return int64(1) << bits.Len64(uint64(bytes+floor.BorderBytes-1))
+}
+
+// makeRegion makes the file behind the device, in a folder that nobody else can look into, under a
+// lock that says that we live.
+func (m *Machine) makeRegion(bytes int64) (err error) {
+	if bytes < 0 || bytes > machine.RegionMax/2 {
+		return fmt.Errorf("a region of %d bytes: 0 to %d", bytes, int64(machine.RegionMax/2))
+	}
+	if m.folder, err = os.MkdirTemp(filepath.Dir(regionFolders), filepath.Base(regionFolders)); err != nil {
+		return err
+	}
+	if m.lock, err = os.Open(m.folder); err == nil {
+		err = unix.Flock(int(m.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err == nil {
+		m.region, err = machine.CreateRegion(filepath.Join(m.folder, "region"), deviceBytes(bytes))
+	}
+	if err == nil {
+		err = m.mapArea()
+	}
+	if err != nil {
+		return errors.Join(err, m.Close())
+	}
+	return nil
+}
+
+// mapArea maps the end of the region for the bare loop: dx begins at its start.
+func (m *Machine) mapArea() error {
+	f, err := os.OpenFile(m.region.Path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	m.area, err = unix.Mmap(int(f.Fd()), m.region.Bytes-floor.BorderBytes, floor.BorderBytes,
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	return err
+}
+
+// sweep removes what killed processes of ours left: folders whose lock nobody holds.
+func sweep() {
+	folders, _ := filepath.Glob(regionFolders + "*")
+	for _, folder := range folders {
+		f, err := os.Open(folder)
+		if err != nil {
+			continue
+		}
+		s, err := f.Stat()
+		fresh := err == nil && time.Since(s.ModTime()) < time.Minute // its maker may not have locked it yet
+		if err == nil && !fresh && ownedByUs(s) && unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			_ = os.RemoveAll(folder)
+		}
+		_ = f.Close()
+	}
+}
+
+func ownedByUs(s os.FileInfo) bool {
+	owner, ok := s.Sys().(*syscall.Stat_t)
+	return ok && int(owner.Uid) == os.Getuid()
+}
+
+// URL is where the host finds the region.
+func (m *Machine) URL() string { return "file:" + m.region.Path }
+
+// Bytes is what the experiment may use of the region.
+func (m *Machine) Bytes() int64 { return m.region.Bytes - floor.BorderBytes }
+
+// Accelerator names how the guest's instructions are run.
+func (m *Machine) Accelerator() string { return string(m.guest.Accel) }
+
+// BootTime went by from QEMU's start until the guest could run programs.
+func (m *Machine) BootTime() time.Duration { return m.guest.BootTime }
+
+// CPUTime is what the machine has used until now.
+func (m *Machine) CPUTime() (time.Duration, error) { return m.guest.CPUTime() }
+
+// Kill ends the machine at once, as a crash of QEMU would. The region stays until Close.
+func (m *Machine) Kill() { m.guest.Kill() }
+
+// Gone says whether the machine has ended.
+func (m *Machine) Gone() bool { return m.guest.Err() != nil }
+
+// Close ends the machine and removes the region. m may be nil.
+func (m *Machine) Close() error {
+	if m == nil {
+		return nil
+	}
+	if m.guest != nil && m.guest.Machine != nil {
+		m.guest.Kill()
+	}
+	var err error
+	if m.area != nil {
+		err = unix.Munmap(m.area)
+		m.area = nil
+	}
+	if m.folder != "" {
+		err = errors.Join(err, os.RemoveAll(m.folder))
+	}
+	if m.lock != nil {
+		_ = m.lock.Close()
+	}
+	return err
+}
+
+// Measure returns the round trip of the bare loop between the calling thread and the guest, which
+// spins with PAUSE or without; see floor.MeasureBorder. Whoever else runs in the guest is to be
+// paused meanwhile.
+func (m *Machine) Measure(bytes int, pause bool, d time.Duration) (r floor.Result, err error) {
+	if err := m.bare.Signal(syscall.SIGCONT); err != nil {
+		return r, err
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r, err = floor.MeasureBorder(m.area, bytes, pause, d)
+	return r, errors.Join(err, m.bare.Signal(syscall.SIGSTOP))
+}

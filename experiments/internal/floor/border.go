@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package floor
+
+// #include "border.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// BorderBytes is what MeasureBorder and ServeBorder need of the memory that a host and its guest
+// share: the same bytes on both sides, on a page of their own.
+const BorderBytes = C.FLOOR_BORDER_BYTES
+
+// ErrNoBorderGuest means that nobody in the guest serves the bare loop.
+var ErrNoBorderGuest = errors.New("floor: nobody in the guest takes part in the bare loop")
+
+// MeasureBorder returns the round trip between the calling thread and ServeBorder in the guest, as
+// Measure does between two threads. The guest spins with PAUSE between its looks or without: where
+// the guest's code is translated, PAUSE leaves the translated code. It blocks for about d.
+func MeasureBorder(area []byte, bytes int, pause bool, d time.Duration) (Result, error) {
+	if len(area) < BorderBytes || bytes < 0 || bytes > MaxExchangeBytes || d <= 0 {
+		return Result{}, fmt.Errorf("floor: %d bytes for %v in an area of %d: they cannot be", bytes, d, len(area))
+	}
+	var out C.struct_floor_exchange
+	switch C.floor_border_measure(unsafe.Pointer(&area[0]), C.size_t(bytes), C.bool(pause), C.int64_t(d), &out) {
+	case C.FLOOR_BORDER_NOBODY:
+		return Result{}, ErrNoBorderGuest
+	case C.FLOOR_BORDER_SILENT:
+		return Result{}, errors.New("floor: the guest stopped answering")
+	case C.FLOOR_BORDER_MEMORY:
+		return Result{}, fmt.Errorf("floor: cannot allocate the buffers: %w", syscall.ENOMEM)
+	}
+	return Result{
+		RTTNs:   float64(out.elapsed_ns) / float64(out.loops),
+		Loops:   uint64(out.loops),
+		Elapsed: time.Duration(out.elapsed_ns),
+	}, nil
+}
+
+// ServeBorder is the guest's side, until *stop is not 0. Idle, it looks twice a millisecond.
+func ServeBorder(area []byte, stop *atomic.Int32) error {
+	if len(area) < BorderBytes {
+		return fmt.Errorf("floor: an area of %d bytes: %d are needed", len(area), BorderBytes)
+	}
+	if errno := C.floor_border_serve(unsafe.Pointer(&area[0]), (*C.int)(unsafe.Pointer(stop))); errno != 0 {
+		return syscall.Errno(errno)
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bare loop across the border of a virtual machine: the same exchange as floor_exchange, but
+ * side B is a process in a guest that maps the same memory. It looks for work now and then while
+ * there is none, so that it costs next to nothing beside what is measured.
+ *
+ * Both sides lay the same struct over the same bytes. A guest that writes nonsense spoils the
+ * figure and nothing else: the host gives up after a while.
+ */
+#ifndef BORDER_H
+#define BORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "floor.h"
+
+/* Bytes of the area that both map, payloads of FLOOR_BORDER_PAYLOAD_MAX each way included. */
+#define FLOOR_BORDER_PAYLOAD_MAX (1u << 20)
+#define FLOOR_BORDER_BYTES (4u << 20)
+
+enum floor_border {
+    FLOOR_BORDER_OK = 0,
+    FLOOR_BORDER_NOBODY = 1, /* no guest took the work up within FLOOR_BORDER_START_NS */
+    FLOOR_BORDER_SILENT = 2, /* it did, but then gave no answer for FLOOR_GRACE_NS */
+    FLOOR_BORDER_MEMORY = 3,
+};
+
+#define FLOOR_BORDER_START_NS 2000000000ll
+
+/* The host's side: one measurement, blocking for about duration_ns. pause says whether the guest
+ * is to execute PAUSE between two looks; the host always does. area has FLOOR_BORDER_BYTES. */
+enum floor_border floor_border_measure(void *area, size_t bytes, bool pause, int64_t duration_ns,
+                                       struct floor_exchange *out);
+
+/* The guest's side, until *stop is not 0: 0, or ENOMEM. */
+int floor_border_serve(void *area, const int *stop);
+
+#endif
