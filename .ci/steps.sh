@@ -140,7 +140,7 @@ step_tidy() { go test -count=1 ./libdx/tests/tidy; }
 step_shellcheck() {
     local files
     # What has no #! line is sourced by one that has, and is checked with it.
-    files=$(sources '(\.sh|^run|^\.ci/run)$' | xargs grep -l '^#!')
+    files=$(sources '(\.sh|^run|^\.ci/run|^vm/vm)$' | xargs grep -l '^#!')
     # shellcheck disable=SC2086 # words on purpose
     shellcheck --external-sources --check-sourced $files
 }

@@ -28,7 +28,7 @@ func (f file) isC() bool { return f.ext() == ".c" || f.ext() == ".h" }
 func (f file) isGo() bool { return f.ext() == ".go" }
 
 func (f file) isScript() bool {
-	return f.ext() == ".sh" || f.path == "run" || f.path == ".ci/run"
+	return f.ext() == ".sh" || f.path == "run" || f.path == ".ci/run" || f.path == "vm/vm"
 }
 
 func (f file) isTest() bool {
