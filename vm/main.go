@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"dx/vm/lifecycle"
+	"dx/vm/quick"
 )
 
 // Exit codes. What ssh and run return is the program's own, but for these three: 125 if it was not
@@ -54,6 +55,7 @@ return what the command returned; 125 if run could not run it, 255 if ssh failed
 const keeperVerb = "_keeper"
 
 func main() {
+	quick.Init() // in the guest that tries an accelerator, this program is init
 	if len(os.Args) < 2 {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(exitUsage)

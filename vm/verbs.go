@@ -105,13 +105,13 @@ be static, or linked against what Debian 12 has. The copy is removed at the end.
 		return err
 	}
 	p := newProgress()
-	about := false
+	told := false
 	tty := term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 	code, err := lifecycle.Run{Folder: f, Program: fs.Arg(0), Args: fs.Args()[1:], Root: *root, TTY: tty,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Copied: func(done, total int64) {
-			if !about && total > 4<<20 { // what is smaller takes less than two seconds
-				about = true
+			if !told && total > 4<<20 { // what is smaller takes less than two seconds
+				told = true
 				p.Step("copying "+fs.Arg(0), 0)
 			}
 			p.Done(float64(done) / float64(total))

@@ -53,6 +53,7 @@ type keeper struct {
 	reports *json.Encoder
 	log     io.Writer
 	console *os.File
+	region  *os.File
 
 	machine *machine.Machine
 	server  *exec.Cmd
@@ -157,10 +158,11 @@ func (k *keeper) start(ctx context.Context) error {
 		return err
 	}
 	k.tell(report{Step: "logging in", About: 2 * time.Second})
-	exited, err := k.folder.connect(ctx)
+	kill, exited, err := k.folder.connect(ctx)
 	if err != nil {
 		return err
 	}
+	k.killers = append(k.killers, kill)
 	k.ended = append(k.ended, exited)
 	k.state.ReadyAfter = time.Since(k.state.Since).Seconds()
 	k.tell(report{Ready: &k.state})
@@ -173,7 +175,11 @@ func (k *keeper) makeRegion(ctx context.Context) (machine.Region, error) {
 	if c.Mode == Plain {
 		k.state.Region = RegionFile{Path: c.RegionPath,
 			Making: fmt.Sprintf("%s.%d-%d", c.RegionPath, k.state.Keeper.PID, k.state.Keeper.Start)}
-		return k.state.Region.make(c.RegionBytes, k.save)
+		region, err := k.state.Region.make(c.RegionBytes, k.save)
+		if err == nil { // held open so that no other file gets its inode
+			k.region, err = os.Open(c.RegionPath)
+		}
+		return region, err
 	}
 	if c.Socket == "" {
 		k.state.Socket = k.folder.file(serverFile)

@@ -78,13 +78,13 @@ func (f Folder) SSHArgs(command ...string) []string {
 }
 
 // connect logs in, and returns when that has succeeded: a new connection costs more than a second
-// under TCG, so one is kept, over which all later ones go. It ends with QEMU or with us.
-func (f Folder) connect(ctx context.Context) (exited <-chan error, err error) {
+// under TCG, so one is kept, over which all later ones go. It ends by kill, with QEMU, or with us.
+func (f Folder) connect(ctx context.Context) (kill func(), exited <-chan error, err error) {
 	cmd := exec.Command("ssh", "-F", f.file(configFile), "-o", "ControlMaster=yes", "-o", "ConnectTimeout=30",
 		"-o", "PermitLocalCommand=yes", "-o", "LocalCommand=echo in", "-N", sshHost)
 	said, out, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = said.Close() }()
 	var complaint bytes.Buffer
@@ -92,8 +92,9 @@ func (f Folder) connect(ctx context.Context) (exited <-chan error, err error) {
 	exited, err = child.Start(cmd)
 	_ = out.Close()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	kill = func() { _ = cmd.Process.Kill() }
 	in := make(chan error, 1)
 	go func() {
 		_, err := io.ReadFull(said, make([]byte, 2))
@@ -105,11 +106,11 @@ func (f Folder) connect(ctx context.Context) (exited <-chan error, err error) {
 		err = ctx.Err()
 	}
 	if err == nil {
-		return exited, nil
+		return kill, exited, nil
 	}
-	_ = cmd.Process.Kill()
+	kill()
 	<-exited
-	return nil, fmt.Errorf("the guest is ready, but lets nobody log in: %w: %s", err, strings.TrimSpace(complaint.String()))
+	return nil, nil, fmt.Errorf("the guest is ready, but lets nobody log in: %w: %s", err, strings.TrimSpace(complaint.String()))
 }
 
 // Quote makes words one command line for the guest's shell, as ssh takes it.
