@@ -19,6 +19,8 @@ import (
 type config struct {
 	sizes     []size
 	variants  []string
+	rings     []int // of overlapped
+	chunks    []int
 	frames    int // of each run of each cell
 	runs      int
 	warmup    int
@@ -43,24 +45,28 @@ every other phase. Beside each frame the same bytes are copied by one memcpy.
   go run ./experiments/frames
   go run ./experiments/frames -sizes 4K -variants zero_copy -frames 200
   go run ./experiments/frames -sizes 4KiB..64MiB -variants copy,zero_copy
+  go run ./experiments/frames -sizes 4K -variants overlapped -ring 256KiB,1MiB,4MiB
   go run ./experiments/frames -sizes 4K -frames 20 -fault flip
 
 Variants:
   copy        the host writes the frame into the region, then the guest copies it out
   zero_copy   the frame is made in the region and read there: nothing is copied
+  overlapped  a stream through a ring: the guest copies while the host still writes
 
 Phases (the names of result.jsonl):
   generate_ns     host makes the frame; not part of anything else
   host_write_ns   host's memory to region
   notify_ns       an exchange that carries nothing, by itself: host to guest and back
-  copy_ns         guest copies the frame out of the region, caches as they are
+  copy_ns         guest copies the frame out of the region, caches as they are;
+                  overlapped: from its start to the last byte, waits included
   read_ns         guest loads every byte in place, caches as they are
-  exchange_ns     from the announcement to the acknowledgement: holds copy_ns or read_ns
+  exchange_ns     from the announcement to the acknowledgement: holds copy_ns or read_ns;
+                  overlapped: what is left when the host has written its last byte
   total_ns        from the first byte written to the acknowledgement
   acknowledge_ns  an exchange after all that, in which the guest repeats the number
   verify_ns       guest: SHA-256 by OpenSSL
   memcpy_ns       host: the same bytes from private to private memory
-and with -phases all, each a pass of its own over the frame that lies there:
+and with -phases all, but for overlapped, each a pass of its own over the frame that lies there:
   read_hot_ns     every byte, right after a pass that was not timed
   read_cold_ns    every byte, flushed from all caches before
   strided_ns      one load of 8 bytes in each line of 64, flushed before
@@ -77,11 +83,12 @@ Flags:
 
 // Variants.
 const (
-	variantCopy     = "copy"
-	variantZeroCopy = "zero_copy"
+	variantCopy       = "copy"
+	variantZeroCopy   = "zero_copy"
+	variantOverlapped = "overlapped"
 )
 
-var variantNames = []string{variantCopy, variantZeroCopy}
+var variantNames = []string{variantCopy, variantZeroCopy, variantOverlapped}
 
 var faults = map[string]frame.Fault{"none": frame.FaultNone, "flip": frame.FaultFlip,
 	"skip-write": frame.FaultSkipWrite, "skip-copy": frame.FaultSkipCopy}
@@ -100,6 +107,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.IntVar(&c.frames, "frames", 20, "frames of each size and variant in each run")
 	fs.IntVar(&c.runs, "runs", 5, "runs, each with a new region and a new guest; all sizes and variants in turn")
 	fs.IntVar(&c.warmup, "warmup", 2, "frames before those that count, after the one of the first touch")
+	rings := fs.String("ring", "1MiB", "list of sizes of the ring, for overlapped")
+	chunks := fs.String("chunk", "128KiB", "list of bytes after which a side publishes its progress, for overlapped")
 	phases := fs.String("phases", "all", "all, or transfer: without the guest's passes one by one and the counters")
 	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket)")
 	fs.StringVar(&c.waitName, "wait", "spin", "wait strategy: spin (latency, but never sleeps), a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
@@ -132,14 +141,20 @@ func parse(args []string, stderr io.Writer) (config, error) {
 			return c, fmt.Errorf("-%s %q is none of: %s", one.name, one.value, strings.Join(one.allowed, ", "))
 		}
 	}
-	return c.complete(*sizes)
+	return c.complete(*sizes, *rings, *chunks)
 }
 
 // complete reads what needs more than a look, and checks the rest.
-func (c config) complete(sizes string) (config, error) {
+func (c config) complete(sizes, rings, chunks string) (config, error) {
 	var err error
 	if c.sizes, err = parseSizes(sizes); err != nil {
 		return c, fmt.Errorf("-sizes: %w", err)
+	}
+	if c.rings, err = parseList(rings, ringMin, frame.BytesMax); err != nil {
+		return c, fmt.Errorf("-ring: %w", err)
+	}
+	if c.chunks, err = parseList(chunks, frame.Step, frame.BytesMax); err != nil {
+		return c, fmt.Errorf("-chunk: %w", err)
 	}
 	if c.wait, err = parseWait(c.waitName); err != nil {
 		return c, fmt.Errorf("-wait: %w", err)
@@ -182,17 +197,47 @@ func parseWait(name string) (dx.Wait, error) {
 
 // cell is one combination that is measured.
 type cell struct {
-	size    size
-	variant string
+	size        size
+	variant     string
+	ring, chunk int // of overlapped, else 0
 }
 
 func (c config) cells() (cells []cell) {
 	for _, s := range c.sizes {
 		for _, v := range c.variants {
-			cells = append(cells, cell{s, v})
+			if v != variantOverlapped {
+				cells = append(cells, cell{size: s, variant: v})
+				continue
+			}
+			for _, ring := range c.rings {
+				for _, chunk := range c.chunks {
+					cells = append(cells, cell{s, v, ring, chunk})
+				}
+			}
 		}
 	}
 	return cells
 }
 
-func (c cell) String() string { return c.size.name + " " + c.variant }
+func (c cell) String() string {
+	if c.variant != variantOverlapped {
+		return c.size.name + " " + c.variant
+	}
+	return c.size.name + " " + c.variant + ", " + setting(c.ring, c.chunk)
+}
+
+// setting names a ring and a chunk; it is empty where there is none.
+func setting(ring, chunk int) string {
+	if ring == 0 {
+		return ""
+	}
+	return formatSize(ring) + "/" + formatSize(chunk)
+}
+
+// room is what the region holds: a frame, or a ring.
+func (c cell) room() int {
+	if c.variant == variantOverlapped {
+		return c.ring
+	}
+	return c.size.bytes
+}

@@ -57,7 +57,7 @@ func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, fi
 		return nil, err
 	}
 	p := &pair{c: c, cell: of, sequence: first}
-	if p.host, err = frame.Create(c.url(), of.size.bytes, &wait, c.timeout); err != nil {
+	if p.host, err = frame.Create(c.url(), of.room(), &wait, c.timeout); err != nil {
 		return nil, err
 	}
 	runtime.LockOSThread()
@@ -70,7 +70,7 @@ func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, fi
 	if p.guest, err = startGuest(ctx, g, p.host.FD()); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
-	if err := p.host.Prepare(of.size.bytes, &p.report); err != nil {
+	if err := p.host.Prepare(of.size.bytes, of.chunk, &p.report); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare: %w", err), p.close())
 	}
 	p.flush = p.report.Flush
@@ -101,7 +101,7 @@ func (p *pair) frame(r *Record, fault frame.Fault) error {
 	r.phases = noPhases
 	r.OK = true
 	err := p.steps(r, fault)
-	if err == nil && p.c.isolated {
+	if err == nil && p.c.isolated && p.cell.variant != variantOverlapped {
 		err = p.isolated(r)
 	}
 	if err != nil {
@@ -132,7 +132,7 @@ func (p *pair) steps(r *Record, fault frame.Fault) error {
 		}
 	}
 	r.NotifyNs = ns(p.report.RoundtripNs)
-	if err := p.hand(r, inPlace); err != nil {
+	if err := p.hand(r); err != nil {
 		return err
 	}
 	if err := p.host.Phase(frame.Notify, &p.report); err != nil {
@@ -149,18 +149,24 @@ func (p *pair) steps(r *Record, fault frame.Fault) error {
 }
 
 // hand is the transfer itself.
-func (p *pair) hand(r *Record, inPlace bool) error {
+func (p *pair) hand(r *Record) error {
 	t := &p.transfer
-	if inPlace {
+	switch p.cell.variant {
+	case variantZeroCopy:
 		if err := p.host.Read(t); err != nil {
 			return err
 		}
 		r.ReadNs = ns(t.GuestNs)
-	} else {
+	case variantCopy:
 		if err := p.host.Copy(t); err != nil {
 			return err
 		}
 		r.HostWriteNs, r.CopyNs = ns(t.WriteNs), ns(t.GuestNs)
+	case variantOverlapped:
+		if err := p.host.Stream(p.cell.ring, p.cell.chunk, t); err != nil {
+			return err
+		}
+		r.HostWriteNs = ns(t.WriteNs)
 	}
 	r.ExchangeNs, r.TotalNs = ns(t.ExchangeNs), ns(t.TotalNs)
 	return nil
@@ -178,6 +184,9 @@ func (p *pair) verify(r *Record, inPlace bool) error {
 		return errWrong
 	}
 	r.VerifyNs = ns(p.report.Ns)
+	if p.cell.variant == variantOverlapped {
+		r.CopyNs = ns(p.report.CopiedNs)
+	}
 	return nil
 }
 

@@ -76,6 +76,8 @@ type Record struct {
 	Height     int       `json:"height,omitempty"`
 	SizeBytes  int       `json:"size_bytes"`
 	Variant    string    `json:"variant"`
+	RingBytes  int       `json:"ring_bytes,omitempty"` // of overlapped
+	ChunkBytes int       `json:"chunk_bytes,omitempty"`
 	Direction  string    `json:"direction"`
 	// Iteration counts the frames of a folder from 1, in the order in which they were sent; 0 for
 	// those of the first touch.

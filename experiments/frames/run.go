@@ -29,6 +29,7 @@ type memoryRecord struct {
 	Frame      string `json:"frame"`
 	SizeBytes  int    `json:"size_bytes"`
 	Variant    string `json:"variant"`
+	RingBytes  int    `json:"ring_bytes,omitempty"`
 	// RegionBytes is the shared memory. The others are private memory that each side had gained from
 	// the first frame to the last, without the experiment's own buffers for frames.
 	RegionBytes uint64 `json:"region_bytes"`
@@ -135,7 +136,8 @@ func (r *runner) template(p *pair, run int) Record {
 	}
 	s := p.cell.size
 	return Record{Experiment: experiment, Run: run, Frame: s.name, Width: s.width, Height: s.height,
-		SizeBytes: s.bytes, Variant: p.cell.variant, Direction: "host_to_guest", phases: noPhases,
+		SizeBytes: s.bytes, Variant: p.cell.variant,
+		RingBytes: p.cell.ring, ChunkBytes: p.cell.chunk, Direction: "host_to_guest", phases: noPhases,
 		Flush: p.flush, Transport: r.c.transport, Wait: r.c.waitName, Pinning: pinning,
 		EnvCommit: r.commit}
 }
@@ -157,7 +159,7 @@ func (r *runner) memory(p *pair, run int) error {
 	if p.cell.variant != variantZeroCopy {
 		guestBuffers = int64(p.cell.size.bytes)
 	}
-	m := memoryRecord{"frames_memory", run, p.cell.size.name, p.cell.size.bytes, p.cell.variant,
+	m := memoryRecord{"frames_memory", run, p.cell.size.name, p.cell.size.bytes, p.cell.variant, p.cell.ring,
 		p.host.RegionBytes(), int64(now.host-p.before.host) - hostBuffers,
 		int64(now.guest-p.before.guest) - guestBuffers}
 	r.log.memory = append(r.log.memory, m)

@@ -70,6 +70,23 @@ func parseSize(text string) (size, error) {
 	return size{name: formatSize(bytes), bytes: bytes}, err
 }
 
+// ringMin leaves room for the messages about a frame.
+const ringMin = 4 << 10
+
+func parseList(text string, low, high int) (list []int, err error) {
+	for _, part := range strings.Split(text, ",") {
+		bytes, err := parseBytes(strings.TrimSpace(part))
+		if err == nil && (bytes < low || bytes > high) {
+			err = fmt.Errorf("%q: %s to %s", part, formatSize(low), formatSize(high))
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, bytes)
+	}
+	return list, nil
+}
+
 // parseBytes reads a number of bytes with or without a unit.
 func parseBytes(text string) (int, error) {
 	unit := 1
@@ -82,7 +99,7 @@ func parseBytes(text string) (int, error) {
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(number))
 	if err != nil || n < 1 || n > 1<<40 {
-		return 0, fmt.Errorf("%q is no size: 1080p, 1440p, 4K, or such as 64KiB, 1MiB, 24883200", text)
+		return 0, fmt.Errorf("%q is no size, such as 64KiB, 1MiB, 24883200", text)
 	}
 	return n * unit, nil
 }

@@ -36,7 +36,7 @@ var phaseOf = []struct {
 // summary is all runs of one cell.
 type summary struct {
 	frame, variant, setting string
-	bytes                   int
+	bytes, ring             int
 	good, failed            int
 	firstFailure            string
 	runs                    []map[phaseKey]moved // by run, in order
@@ -50,10 +50,10 @@ func summarise(records []Record) (all []*summary) {
 	lastRun := map[key]int{}
 	for i := range records {
 		r := &records[i]
-		k := key{r.Frame, r.Variant, ""}
+		k := key{r.Frame, r.Variant, setting(r.RingBytes, r.ChunkBytes)}
 		s := found[k]
 		if s == nil {
-			s = &summary{frame: r.Frame, variant: r.Variant, bytes: r.SizeBytes, latency: map[phaseKey]*stat.Latency{}}
+			s = &summary{frame: r.Frame, variant: r.Variant, setting: k.setting, ring: r.RingBytes, bytes: r.SizeBytes, latency: map[phaseKey]*stat.Latency{}}
 			found[k] = s
 			all = append(all, s)
 		}

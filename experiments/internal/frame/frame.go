@@ -69,6 +69,7 @@ type Transfer struct {
 // Report is struct frame_report, and the host's time of the exchange.
 type Report struct {
 	Ns, RoundtripNs     int64
+	CopiedNs            int64 // of VerifyCopy: what the guest took to copy the stream
 	Bytes, Loads        uint64
 	Right               bool
 	Flush               string
@@ -108,15 +109,15 @@ func failure(status C.int) error {
 
 func waitPointer(w *libdx.Wait) *C.struct_dx_wait { return (*C.struct_dx_wait)(unsafe.Pointer(w)) }
 
-// Create creates a region for frames of at most that many bytes. A call that
-// takes longer than timeout fails.
-func Create(url string, bytes int, w *libdx.Wait, timeout time.Duration) (*Host, error) {
+// Create creates a region with room for that many bytes of a frame, or of a
+// stream's ring. A call that takes longer than timeout fails.
+func Create(url string, room int, w *libdx.Wait, timeout time.Duration) (*Host, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	text := C.CString(url)
 	defer C.free(unsafe.Pointer(text))
 	h := &Host{}
-	status := C.frame_host_create(text, C.size_t(bytes), waitPointer(w), C.int64_t(timeout), &h.h)
+	status := C.frame_host_create(text, C.size_t(room), waitPointer(w), C.int64_t(timeout), &h.h)
 	if err := failure(status); err != nil {
 		return nil, fmt.Errorf("create %s: %w", url, err)
 	}
@@ -139,10 +140,11 @@ func (h *Host) Close() error {
 	return failure(C.frame_host_close(h.h))
 }
 
-// Prepare gives both sides new memory for frames of that many bytes.
-func (h *Host) Prepare(bytes int, r *Report) error {
+// Prepare gives both sides new memory for frames of that many bytes, and says in
+// which chunks streams are to be read (0: the library's own).
+func (h *Host) Prepare(bytes, chunk int, r *Report) error {
 	h.report = C.struct_frame_report{}
-	status := C.frame_host_prepare(h.h, C.size_t(bytes), &h.report)
+	status := C.frame_host_prepare(h.h, C.size_t(bytes), C.size_t(chunk), &h.report)
 	r.take(&h.report, 0)
 	return failure(status)
 }
@@ -168,6 +170,14 @@ func (h *Host) Copy(t *Transfer) error {
 // Read has the guest read every byte of the frame where it was made.
 func (h *Host) Read(t *Transfer) error {
 	status := C.frame_host_read(h.h, &h.transfer)
+	t.take(&h.transfer)
+	return failure(status)
+}
+
+// Stream writes the frame into a stream through a ring of that many bytes, from
+// which the guest copies meanwhile. GuestNs is not set: see Report.CopiedNs.
+func (h *Host) Stream(ring, chunk int, t *Transfer) error {
+	status := C.frame_host_stream(h.h, C.size_t(ring), C.size_t(chunk), &h.transfer)
 	t.take(&h.transfer)
 	return failure(status)
 }
@@ -208,7 +218,7 @@ func AnonymousBytes() uint64 { return uint64(C.memory_anonymous_bytes()) }
 
 func (r *Report) take(c *C.struct_frame_report, roundtripNs int64) {
 	*r = Report{Ns: int64(c.ns), RoundtripNs: roundtripNs, Bytes: uint64(c.bytes),
-		Loads: uint64(c.loads), Right: c.right == 1, GuestAnonymousBytes: uint64(c.anonymous_bytes)}
+		Loads: uint64(c.loads), Right: c.right == 1, GuestAnonymousBytes: uint64(c.anonymous_bytes), CopiedNs: int64(c.copied_ns)}
 	switch c.flush {
 	case C.FRAME_FLUSH_CLFLUSHOPT:
 		r.Flush = "clflushopt"

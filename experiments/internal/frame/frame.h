@@ -21,7 +21,7 @@ struct frame_head {
     uint64_t sequence; /* the first word of the content says it, too */
     uint64_t bytes;    /* of the content, behind the head */
     uint64_t flags;    /* enum frame_flag */
-    uint64_t padding0;
+    uint64_t chunk; /* of PREPARE: bytes after which the guest publishes its progress in a stream */
     unsigned char digest[FRAME_DIGEST_BYTES]; /* SHA-256 of the content */
     uint64_t padding1[8];
 };
@@ -45,6 +45,8 @@ enum frame_type {
     FRAME_VERIFY_COPY,   /* SHA-256 of the guest's memory */
     FRAME_VERIFY_PLACE,  /* SHA-256 of the region */
     FRAME_MEMORY,        /* what the guest occupies */
+    FRAME_STREAM,        /* a stream of head.bytes of PREPARE, copied to the guest's memory */
+    FRAME_STREAM_DROP,   /* a stream that is read and not copied: a fault that must be found */
     FRAME_COUNT,         /* as COPY, with the guest's counters running and no clock */
 };
 
@@ -55,11 +57,12 @@ enum frame_type {
 struct frame_report {
     uint64_t sequence;
     int64_t ns;
-    uint64_t bytes; /* that were loaded, stored, copied or hashed */
-    uint64_t loads; /* instructions of a read */
-    uint64_t sum;   /* of a read: of all words that were loaded, modulo 2^64 */
-    uint64_t right; /* of a verification: 1 if digest and sequence are those of the head */
-    uint64_t flush; /* enum frame_flush: how this guest empties its caches */
+    uint64_t bytes;    /* that were loaded, stored, copied or hashed */
+    uint64_t loads;    /* instructions of a read */
+    uint64_t sum;      /* of a read: of all words that were loaded, modulo 2^64 */
+    uint64_t right;    /* of a verification: 1 if digest and sequence are those of the head */
+    uint64_t flush;    /* enum frame_flush: how this guest empties its caches */
+    int64_t copied_ns; /* of VERIFY_COPY: what the stream before it took, waits included */
     uint64_t anonymous_bytes; /* of PREPARE and MEMORY: private memory that the guest occupies */
 };
 

@@ -16,11 +16,15 @@
 extern void dxFrameCountBegin(uintptr_t counters);
 extern size_t dxFrameCountEnd(uintptr_t counters, void *text, size_t room);
 
+#define STREAM_TIMEOUT_NS 10000000000ll
+
 struct guest {
     uintptr_t counters;
     unsigned char *copy; /* room bytes: where frames are copied to */
     size_t room;
     struct digest *digest;
+    size_t chunk;      /* of streams; 0: the library's own */
+    int64_t copied_ns; /* what the latest stream took */
 };
 
 /* A frame as one message claims it, checked. */
@@ -29,8 +33,9 @@ struct frame {
     const unsigned char *content; /* in the region */
 };
 
-static bool prepare(struct guest *g, size_t bytes)
+static bool prepare(struct guest *g, size_t bytes, size_t chunk)
 {
+    g->chunk = chunk;
     memory_unmap(g->copy, g->room);
     g->room = 0;
     g->copy = bytes == 0 || bytes > FRAME_BYTES_MAX ? NULL : memory_map(bytes);
@@ -116,6 +121,7 @@ static void verify(const struct guest *g, const unsigned char *content, const st
     report->ns = memory_now_ns() - start;
     memcpy(&sequence, content, sizeof sequence);
     report->bytes = f->head.bytes;
+    report->copied_ns = g->copied_ns;
     report->right =
         done && sequence == f->head.sequence && memcmp(digest, f->head.digest, sizeof digest) == 0;
 }
@@ -170,14 +176,16 @@ static int32_t answer(void *user, const struct dx_request *request, struct dx_re
     bool good = true;
     size_t text = 0;
     if (request->type == FRAME_PREPARE) {
-        good = prepare(g, f.head.bytes);
+        good = prepare(g, f.head.bytes, f.head.chunk);
         report.flush = memory_flush_kind();
         report.anonymous_bytes = memory_anonymous_bytes();
     } else if (request->type == FRAME_MEMORY) {
         report.anonymous_bytes = memory_anonymous_bytes();
     } else if (request->type != FRAME_NOTIFY) {
-        good = f.head.bytes <= request->bytes - sizeof f.head && f.head.bytes <= g->room &&
-               f.head.bytes >= FRAME_STEP && f.head.bytes % FRAME_STEP == 0;
+        bool in_region = request->type != FRAME_VERIFY_COPY && request->type != FRAME_WRITE_COLD;
+        good = (!in_region || f.head.bytes <= request->bytes - sizeof f.head) &&
+               f.head.bytes <= g->room && f.head.bytes >= FRAME_STEP &&
+               f.head.bytes % FRAME_STEP == 0;
         if (good && request->type == FRAME_COUNT)
             text = count(g, &f, (unsigned char *)response->data + sizeof report,
                          response->capacity - sizeof report);
@@ -189,16 +197,46 @@ static int32_t answer(void *user, const struct dx_request *request, struct dx_re
     return good ? 0 : 1;
 }
 
+/* Reads without copying. Returns how many bytes there were. */
+static size_t drop(struct dx_stream *stream, size_t bytes)
+{
+    const void *data;
+    size_t dropped = 0, there = 1;
+    while (dropped < bytes && there != 0 &&
+           dx_stream_peek(stream, 0, &data, &there, STREAM_TIMEOUT_NS) == DX_OK) {
+        dx_stream_consume(stream, there);
+        dropped += there;
+    }
+    return dropped;
+}
+
+/* A stream: copied while the host still writes. The status is 0 if all of it came. */
+static int32_t receive(void *user, struct dx_stream *stream)
+{
+    struct guest *g = user;
+    size_t bytes = 0;
+    if (g->chunk != 0)
+        dx_stream_set_chunk(stream, g->chunk);
+    int64_t start = memory_now_ns();
+    if (dx_stream_type(stream) == FRAME_STREAM)
+        (void)dx_stream_read(stream, g->copy, g->room, &bytes, STREAM_TIMEOUT_NS);
+    else if (dx_stream_type(stream) == FRAME_STREAM_DROP)
+        bytes = drop(stream, g->room);
+    g->copied_ns = memory_now_ns() - start;
+    return bytes == g->room && bytes != 0 ? 0 : 1;
+}
+
 int frame_serve(const char *url, const struct dx_wait *wait, int ready_fd, uintptr_t counters)
 {
     struct dx_channel *channel;
     struct guest g = {.counters = counters};
+    struct dx_serve_options options = {.stream = receive};
     dx_status status = dx_attach(url, wait, 10000000000ll, &channel);
     if (status != DX_OK)
         return status;
     g.digest = digest_open();
     if (g.digest != NULL && write(ready_fd, "ready\n", 6) == 6)
-        status = dx_serve(channel, answer, &g, NULL);
+        status = dx_serve(channel, answer, &g, &options);
     else
         status = DX_ERR_SYSTEM;
     digest_close(g.digest);

@@ -14,6 +14,7 @@ struct frame_host {
     struct dx_caller *caller;
     struct digest *digest;
     int64_t timeout_ns;
+    size_t room; /* for a frame in the region */
     size_t bytes;
     unsigned char *source; /* frames are made here, unless in place */
     unsigned char *spare;  /* what one memcpy fills */
@@ -24,16 +25,17 @@ struct frame_host {
     char text[FRAME_TEXT_BYTES];
 };
 
-int frame_host_create(const char *url, size_t bytes, const struct dx_wait *wait, int64_t timeout_ns,
+int frame_host_create(const char *url, size_t room, const struct dx_wait *wait, int64_t timeout_ns,
                       struct frame_host **out)
 {
-    struct dx_config config = {1, 0, sizeof(struct frame_head) + bytes,
+    struct dx_config config = {1, 0, sizeof(struct frame_head) + room,
                                sizeof(struct frame_report) + FRAME_TEXT_BYTES, wait};
     struct frame_host *h = calloc(1, sizeof *h);
     *out = NULL;
     if (h == NULL)
         return DX_ERR_SYSTEM;
     h->timeout_ns = timeout_ns;
+    h->room = room;
     h->digest = digest_open();
     dx_status status = h->digest == NULL ? DX_ERR_SYSTEM : dx_create(url, &config, &h->channel);
     if (status == DX_OK)
@@ -117,10 +119,11 @@ static bool put_head(struct frame_host *h)
     return at != NULL;
 }
 
-int frame_host_prepare(struct frame_host *h, size_t bytes, struct frame_report *report)
+int frame_host_prepare(struct frame_host *h, size_t bytes, size_t chunk,
+                       struct frame_report *report)
 {
     unmap(h);
-    h->head = (struct frame_head){.bytes = bytes};
+    h->head = (struct frame_head){.bytes = bytes, .chunk = chunk};
     h->source = memory_map(bytes);
     h->spare = memory_map(bytes);
     h->bytes = bytes;
@@ -190,13 +193,46 @@ int frame_host_read(struct frame_host *h, struct frame_transfer *out)
     return status;
 }
 
+/* What goes wrong on purpose; the digest is made already. */
+static uint32_t spoil_stream(struct frame_host *h)
+{
+    if (h->fault == FRAME_FAULT_FLIP)
+        h->source[h->bytes / 2] ^= 1;
+    if (h->fault == FRAME_FAULT_SKIP_WRITE)
+        (void)memory_generate(h->source, h->bytes, h->head.sequence - 1);
+    return h->fault == FRAME_FAULT_SKIP_COPY ? FRAME_STREAM_DROP : FRAME_STREAM;
+}
+
+int frame_host_stream(struct frame_host *h, size_t ring, size_t chunk, struct frame_transfer *out)
+{
+    struct dx_stream_options options = {.request_ring = ring, .chunk = chunk};
+    struct dx_stream *stream;
+    int32_t refused = 0;
+    uint32_t type = spoil_stream(h);
+    int64_t start = memory_now_ns();
+    dx_status status = dx_stream_open(h->caller, type, &options, h->timeout_ns, &stream);
+    if (status != DX_OK)
+        return status;
+    status = dx_stream_write(stream, h->source, h->bytes, NULL, h->timeout_ns);
+    int64_t written = memory_now_ns();
+    if (status != DX_OK) {
+        dx_stream_cancel(stream);
+        return status;
+    }
+    status = dx_stream_end(stream, &refused, h->timeout_ns);
+    int64_t end = memory_now_ns();
+    *out = (struct frame_transfer){written - start, end - written, end - start, 0};
+    return status != DX_OK ? status : refused != 0 ? FRAME_REFUSED : DX_OK;
+}
+
 int frame_host_phase(struct frame_host *h, enum frame_type type, struct frame_report *report,
                      int64_t *roundtrip_ns)
 {
     if (!put_head(h))
         return DX_ERR_TIMEOUT;
     int64_t start = memory_now_ns();
-    int status = call(h, type, h->bytes, report);
+    /* A frame that came as a stream does not lie in the region. */
+    int status = call(h, type, h->bytes <= h->room ? h->bytes : 0, report);
     *roundtrip_ns = memory_now_ns() - start;
     bool whole = type == FRAME_READ || type == FRAME_READ_HOT || type == FRAME_READ_COLD;
     if (status == DX_OK && whole && h->fault == FRAME_FAULT_NONE && report->sum != h->sum)

@@ -32,17 +32,18 @@ struct frame_transfer {
     int64_t guest_ns;    /* the guest's copy, or read in place */
 };
 
-/* Creates a region with room for frames of at most `bytes`. */
-int frame_host_create(const char *url, size_t bytes, const struct dx_wait *wait, int64_t timeout_ns,
+/* Creates a region with room for that many bytes of frame, or of a stream's ring. */
+int frame_host_create(const char *url, size_t room, const struct dx_wait *wait, int64_t timeout_ns,
                       struct frame_host **out);
 void frame_host_stop(struct frame_host *h); /* any thread: ends calls in flight */
 int frame_host_close(struct frame_host *h);
 int frame_host_fd(const struct frame_host *h);
 uint64_t frame_host_region_bytes(const struct frame_host *h);
 
-/* New memory for frames of `bytes` on both sides. Nobody has touched it but for what frames are
- * made in. */
-int frame_host_prepare(struct frame_host *h, size_t bytes, struct frame_report *report);
+/* New memory for frames of `bytes` on both sides, and the chunk of streams. Nobody has touched it
+ * but for what frames are made in. */
+int frame_host_prepare(struct frame_host *h, size_t bytes, size_t chunk,
+                       struct frame_report *report);
 
 /* Makes frame `sequence` and its digest, in the host's memory or where it is read. *ns is the
  * generation alone. */
@@ -52,6 +53,10 @@ int frame_host_make(struct frame_host *h, uint64_t sequence, int in_place, enum 
 /* Hands the frame over: written into the region and copied out of it, or read where it was made. */
 int frame_host_copy(struct frame_host *h, struct frame_transfer *out);
 int frame_host_read(struct frame_host *h, struct frame_transfer *out);
+
+/* Hands it over as a stream: the guest copies while the host writes. `ring` bytes of the region are
+ * used. guest_ns is not set: the guest tells it when it verifies. */
+int frame_host_stream(struct frame_host *h, size_t ring, size_t chunk, struct frame_transfer *out);
 
 /* One phase of the guest on the frame that lies there. *roundtrip_ns is the host's time. A read
  * whose sum is not that of the frame is FRAME_STRANGE. */
