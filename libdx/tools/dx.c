@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dx: looks at regions, clears what dead processes left, serves rendezvous. */
+/* dx: looks at regions and machines, clears what dead processes left, serves rendezvous. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +12,7 @@ static const struct verb {
     int (*run)(int argc, char **argv);
 } verbs[] = {
     {"info", "show a region: its sizes, who lives, what was counted", tool_info},
+    {"doctor", "say what this machine, host or guest, lacks, and what to do", tool_doctor},
     {"rendezvous", "serve memory at a Unix socket for hosts, guests and VMs", tool_rendezvous},
     {"reset", "clear a region that dead processes left", tool_reset},
 };
@@ -34,6 +35,7 @@ static void print_usage(FILE *out)
         "  dx info shm:demo          who is there, and how much was called\n"
         "  dx info -json shm:demo    the same for a program\n"
         "  dx reset shm:demo         after a crash, if the name is not used again\n"
+        "  dx doctor                 on a new machine, and inside of a new VM\n"
         "\n"
         "Exit codes: 0 done, 1 it failed and the text says why, 2 wrong usage.\n",
         out);

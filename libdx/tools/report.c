@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "json_text.h"
+
 static const char *const sides[REPORT_SIDES] = {"host", "guest"};
 
 /* By enum dx_stats_of; the second of each is its key for programs. */
@@ -76,48 +78,6 @@ void report_print(const struct report *r, FILE *out)
     print_counters(r, out);
 }
 
-/* Bytes of the character that begins here if it is well-formed UTF-8, else 0. */
-static size_t utf8_bytes(const unsigned char *s)
-{
-    static const struct {
-        unsigned char mask, lead;
-        uint32_t least;
-    } forms[] = {{0x80, 0, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
-    for (size_t more = 0; more < 4; more++) {
-        if ((s[0] & forms[more].mask) != forms[more].lead)
-            continue;
-        uint32_t code = s[0] & (unsigned char)~forms[more].mask;
-        for (size_t i = 1; i <= more; i++) {
-            if ((s[i] & 0xc0) != 0x80)
-                return 0;
-            code = code << 6 | (s[i] & 0x3f);
-        }
-        bool surrogate = code >= 0xd800 && code < 0xe000;
-        return code >= forms[more].least && code < 0x110000 && !surrogate ? more + 1 : 0;
-    }
-    return 0;
-}
-
-/* A path may hold any byte but 0. What is no text becomes U+FFFD. */
-static void print_json_string(const char *text, FILE *out)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    (void)fputc('"', out);
-    while (*s != '\0') {
-        size_t bytes = utf8_bytes(s);
-        if (bytes == 0)
-            (void)fputs("\\ufffd", out);
-        else if (*s == '"' || *s == '\\')
-            (void)fprintf(out, "\\%c", *s);
-        else if (*s < 0x20 || *s == 0x7f)
-            (void)fprintf(out, "\\u%04x", *s);
-        else
-            (void)fwrite(s, 1, bytes, out);
-        s += bytes != 0 ? bytes : 1;
-    }
-    (void)fputc('"', out);
-}
-
 static void print_json_peers(const struct report *r, FILE *out)
 {
     (void)fputs("  \"peers\": {\n", out);
@@ -156,7 +116,7 @@ static const char *json_bool(bool value)
 void report_print_json(const struct report *r, FILE *out)
 {
     (void)fputs("{\n  \"url\": ", out);
-    print_json_string(r->url, out);
+    json_print_text(r->url, out);
     (void)fprintf(out,
                   ",\n  \"version\": \"%" PRIu32 ".%" PRIu32 "\",\n"
                   "  \"region_bytes\": %" PRIu64 ",\n"
