@@ -16,7 +16,7 @@
 #include <stdio.h>
 
 #include "kvm_trial.h"
-#include "mapping_kind.h"
+#include "mapping/kind.h"
 
 #define DOCTOR_FINDINGS 32
 #define DOCTOR_TEXT_BYTES 512

@@ -3,11 +3,12 @@
  * Loops that load and store in one known way each, for what a mapping costs per instruction. The
  * compiler neither widens nor leaves out any of their accesses.
  */
-#ifndef DX_TOOL_MAPPING_LOOPS_H
-#define DX_TOOL_MAPPING_LOOPS_H
+#ifndef DX_MAPPING_LOOPS_H
+#define DX_MAPPING_LOOPS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define MAPPING_LINE_BYTES 64
 
@@ -30,5 +31,9 @@ extern const struct mapping_loop mapping_loops[];
 
 /* The one of that name, which must exist. NULL: this CPU cannot run it. */
 const struct mapping_loop *mapping_loop(const char *name);
+
+/* Nanoseconds of so many passes one after the other; at least one. */
+int64_t mapping_loop_time(const struct mapping_loop *loop, void *mapping, void *private_memory,
+                          size_t bytes, int passes);
 
 #endif

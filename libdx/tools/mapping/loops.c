@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mapping_loops.h"
+#include "loops.h"
 
-#include <stdint.h>
 #include <string.h>
+
+#include "../../clock.h"
 
 typedef uint64_t vector16 __attribute__((vector_size(16)));
 typedef uint64_t vector32 __attribute__((vector_size(32)));
@@ -33,10 +34,14 @@ static bool always(void)
     return true;
 }
 
+/* None lies across two pages of code: an emulator pays for each jump from one to the other, which
+ * would be taken for the cost of memory. */
+#define IN_ONE_PAGE __attribute__((aligned(512)))
+
 /* Volatile accesses are made as they are written; what they load is combined in a register, which
  * the empty instruction at the end takes. */
 #define LOADS(name, attributes, type, count, constraint)                                           \
-    attributes static void name(void *mapping, void *private, size_t bytes)                        \
+    attributes IN_ONE_PAGE static void name(void *mapping, void *private, size_t bytes)            \
     {                                                                                              \
         type sum = {0};                                                                            \
         (void)private;                                                                             \
@@ -50,7 +55,7 @@ static bool always(void)
     }
 
 #define STORES(name, attributes, type, count)                                                      \
-    attributes static void name(void *mapping, void *private, size_t bytes)                        \
+    attributes IN_ONE_PAGE static void name(void *mapping, void *private, size_t bytes)            \
     {                                                                                              \
         type value = {0x5a};                                                                       \
         (void)private;                                                                             \
@@ -93,7 +98,7 @@ static bool has_avx512(void)
 }
 
 #define STREAM_LOADS(name, count)                                                                  \
-    static void name(void *mapping, void *private, size_t bytes)                                   \
+    IN_ONE_PAGE static void name(void *mapping, void *private, size_t bytes)                       \
     {                                                                                              \
         (void)private;                                                                             \
         for (size_t line = 0; line < bytes; line += MAPPING_LINE_BYTES) {                          \
@@ -107,7 +112,7 @@ static bool has_avx512(void)
 STREAM_LOADS(stream_load_16x1, 1)
 STREAM_LOADS(stream_load_16x4, 4)
 
-static void stream_store_8x8(void *mapping, void *private, size_t bytes)
+IN_ONE_PAGE static void stream_store_8x8(void *mapping, void *private, size_t bytes)
 {
     (void)private;
     for (size_t at = 0; at < bytes; at += sizeof(uint64_t))
@@ -117,7 +122,7 @@ static void stream_store_8x8(void *mapping, void *private, size_t bytes)
     drain();
 }
 
-static void stream_store_16x4(void *mapping, void *private, size_t bytes)
+IN_ONE_PAGE static void stream_store_16x4(void *mapping, void *private, size_t bytes)
 {
     vector16 value = {0x5a};
     (void)private;
@@ -172,4 +177,13 @@ const struct mapping_loop *mapping_loop(const char *name)
         if (strcmp(loop->name, name) == 0)
             return loop->usable() ? loop : NULL;
     return NULL;
+}
+
+int64_t mapping_loop_time(const struct mapping_loop *loop, void *mapping, void *private_memory,
+                          size_t bytes, int passes)
+{
+    int64_t start_ns = dx_clock_ns();
+    for (int pass = 0; pass < passes; pass++)
+        loop->run(mapping, private_memory, bytes);
+    return dx_clock_ns() - start_ns;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mapping_kind.h"
+#include "kind.h"
 
 #include <stdint.h>
 
-#include "../clock.h"
-#include "mapping_loops.h"
+#include "../../clock.h"
+#include "loops.h"
 
 #define PASSES 16
 #define BUDGET_NS 5000000ll /* a loop stops repeating then */

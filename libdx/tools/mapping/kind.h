@@ -10,8 +10,8 @@
  *   WC and not UC   loads of the kind MOVNTDQA bring a whole line into a buffer of the CPU, so that
  *                   the four of one line cost little more than one
  */
-#ifndef DX_TOOL_MAPPING_KIND_H
-#define DX_TOOL_MAPPING_KIND_H
+#ifndef DX_MAPPING_KIND_H
+#define DX_MAPPING_KIND_H
 
 #include <stddef.h>
 
