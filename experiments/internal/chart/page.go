@@ -23,6 +23,9 @@ const (
 	pageWidth  = 720
 	plotHeight = 400
 	margin     = 14
+	// rowHeight is that of one of several rows.
+	rowHeight = 280
+	rowGap    = 14
 	// plotIndent puts the legend under the plot and not under its axis.
 	plotIndent = 40
 	// plotWidth is about what the vertical axis leaves to the plot; it decides which labels fit.
@@ -33,15 +36,17 @@ const (
 // faster.
 var DPI = 144
 
-// page is one or more plots side by side, their legend below, and under both a note on how to read
-// them and the footer.
+// page is one or more plots side by side, perhaps in several rows, their legend below, and under both
+// a note on how to read them and the footer.
 type page struct {
 	title  string // where the panels have none
 	panels []*plot.Plot
-	legend plot.Legend
-	names  []string
-	note   string
-	footer string
+	// columns is how many panels lie side by side; 0: all of them.
+	columns int
+	legend  plot.Legend
+	names   []string
+	note    string
+	footer  string
 }
 
 // save draws all formats before it writes the first, so that a failure leaves no odd pair.
@@ -50,7 +55,11 @@ func (g page) save(pngPath, svgPath string) error {
 	lines := append(wrap(g.note, footerStyle(), pageWidth-2*margin), wrap(g.footer, footerStyle(), pageWidth-2*margin)...)
 	legendHeight := heightOf(g.legend, g.names) + margin
 	footerHeight := footerStyle().Rectangle("x").Size().Y * 1.5 * vg.Length(len(lines))
+	_, rows := g.grid()
 	height := plotHeight + legendHeight + footerHeight + 2*margin
+	if rows > 1 {
+		height += rowHeight*vg.Length(rows) - plotHeight
+	}
 
 	png := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(DPI))}
 	svg := vgsvg.New(pageWidth, height)
@@ -68,14 +77,28 @@ func (g page) save(pngPath, svgPath string) error {
 	return nil
 }
 
+func (g page) grid() (columns, rows int) {
+	if columns = g.columns; columns == 0 {
+		columns = len(g.panels)
+	}
+	return columns, (len(g.panels) + columns - 1) / columns
+}
+
 func (g page) draw(c draw.Canvas, legendHeight, footerHeight vg.Length, lines []string) {
 	c.SetColor(g.panels[0].BackgroundColor)
 	c.Fill(c.Rectangle.Path())
 	inner := draw.Crop(c, margin, -margin, margin, -margin)
-	width := (inner.Max.X - inner.Min.X) / vg.Length(len(g.panels))
+	columns, rows := g.grid()
+	width := (inner.Max.X - inner.Min.X) / vg.Length(columns)
+	height := (inner.Max.Y - inner.Min.Y - legendHeight - footerHeight) / vg.Length(rows)
 	for i, p := range g.panels {
-		left, right := width*vg.Length(i), width*vg.Length(len(g.panels)-1-i)
-		p.Draw(draw.Crop(inner, left, -right, legendHeight+footerHeight, 0))
+		column, row := vg.Length(i%columns), vg.Length(i/columns)
+		left, right := width*column, width*(vg.Length(columns)-1-column)
+		above, below := height*row, height*(vg.Length(rows)-1-row)
+		if below > 0 {
+			below += rowGap
+		}
+		p.Draw(draw.Crop(inner, left, -right, legendHeight+footerHeight+below, -above))
 	}
 	if g.title != "" {
 		style := g.panels[0].Title.TextStyle

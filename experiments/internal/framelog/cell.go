@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package framelog
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"dx/experiments/internal/counters"
+	"dx/experiments/internal/stat"
+)
+
+// Key tells cells apart.
+type Key struct {
+	Frame      string
+	SizeBytes  int
+	Variant    string
+	Direction  string
+	RingBytes  int
+	ChunkBytes int
+}
+
+// Cell is all frames of one kind.
+type Cell struct {
+	Key
+	// Records are those of all runs, failed ones included.
+	Records []Record
+	runs    []int // numbers of the runs, in order
+}
+
+// CellsOf groups frames by cell, in the order in which cells first come.
+func CellsOf(records []Record) (cells []*Cell) {
+	found := map[Key]*Cell{}
+	for _, r := range records {
+		k := Key{r.Frame, r.SizeBytes, r.Variant, r.Direction, r.RingBytes, r.ChunkBytes}
+		c := found[k]
+		if c == nil {
+			c = &Cell{Key: k}
+			found[k] = c
+			cells = append(cells, c)
+		}
+		c.Records = append(c.Records, r)
+		if !slices.Contains(c.runs, r.Run) {
+			c.runs = append(c.runs, r.Run)
+		}
+	}
+	return cells
+}
+
+// Runs returns how many runs there were.
+func (c *Cell) Runs() int { return len(c.runs) }
+
+// Good returns how many frames were right.
+func (c *Cell) Good() (good int) {
+	for _, r := range c.Records {
+		if r.OK {
+			good++
+		}
+	}
+	return good
+}
+
+// Failures returns how many frames failed, and why the first one did.
+func (c *Cell) Failures() (count int, first string) {
+	for _, r := range c.Records {
+		if !r.OK {
+			if count++; count == 1 {
+				first = cmp.Or(r.Failure, "no reason given")
+			}
+		}
+	}
+	return count, first
+}
+
+// Times returns a phase of each good frame that has it, in ns, in their order.
+func (c *Cell) Times(phase string) (ns []float64) {
+	for _, r := range c.Records {
+		if took, known := r.Ns[phase]; known {
+			ns = append(ns, float64(took))
+		}
+	}
+	return ns
+}
+
+// Latency returns the same as a histogram.
+func (c *Cell) Latency(phase string) *stat.Latency {
+	l := stat.NewLatency()
+	for _, r := range c.Records {
+		if took, known := r.Ns[phase]; known {
+			l.Record(took)
+		}
+	}
+	return l
+}
+
+// sum is what one run moved in one phase.
+type sum struct {
+	bytes uint64
+	ns    int64
+	count int
+}
+
+// sums returns one sum for each run, in the order of the runs; those without the phase are empty.
+func (c *Cell) sums(phase string) []sum {
+	list := make([]sum, len(c.runs))
+	for _, r := range c.Records {
+		if took, known := r.Ns[phase]; known {
+			s := &list[slices.Index(c.runs, r.Run)]
+			s.bytes += uint64(r.SizeBytes)
+			s.ns += took
+			s.count++
+		}
+	}
+	return list
+}
+
+// Rate returns the bytes a second of a phase: of each run the sum of bytes over the sum of time.
+func (c *Cell) Rate(phase string) Span {
+	var values []float64
+	for _, s := range c.sums(phase) {
+		if s.count > 0 && s.ns > 0 {
+			values = append(values, stat.Rate(s.bytes, s.ns))
+		}
+	}
+	return SpanOf(values)
+}
+
+// MeanNs returns the mean time of a phase of each run.
+func (c *Cell) MeanNs(phase string) Span {
+	var values []float64
+	for _, s := range c.sums(phase) {
+		if s.count > 0 {
+			values = append(values, float64(s.ns)/float64(s.count))
+		}
+	}
+	return SpanOf(values)
+}
+
+// Ratio returns how many times as long one phase takes as another, run by run, so that a drift of
+// the machine meets both.
+func (c *Cell) Ratio(phase, to string) Span {
+	var values []float64
+	above, below := c.sums(phase), c.sums(to)
+	for i := range above {
+		if a, b := above[i], below[i]; a.count > 0 && b.count > 0 && b.ns > 0 {
+			values = append(values, float64(a.ns)/float64(a.count)/(float64(b.ns)/float64(b.count)))
+		}
+	}
+	return SpanOf(values)
+}
+
+// NsPerLoad returns the time of one load of a read of which the loads are known.
+func (c *Cell) NsPerLoad(phase string, loads func(Record) uint64) Span {
+	ns, count := make([]int64, len(c.runs)), make([]uint64, len(c.runs))
+	for _, r := range c.Records {
+		if took, known := r.Ns[phase]; known {
+			i := slices.Index(c.runs, r.Run)
+			ns[i] += took
+			count[i] += loads(r)
+		}
+	}
+	var values []float64
+	for i := range ns {
+		if count[i] > 0 {
+			values = append(values, float64(ns[i])/float64(count[i]))
+		}
+	}
+	return SpanOf(values)
+}
+
+// Counters returns the sum of what one side counted over all frames, and over how many; none if a
+// frame has no counters of that side.
+func (c *Cell) Counters(of func(Record) *counters.Values) (all counters.Values, frames int) {
+	for _, r := range c.Records {
+		v := of(r)
+		if !r.OK || v == nil {
+			continue
+		}
+		if frames == 0 {
+			all = *v
+		} else {
+			all = all.Plus(*v)
+		}
+		frames++
+	}
+	return all, frames
+}
+
+// Host and Guest choose the side of Counters.
+func Host(r Record) *counters.Values { return r.HostCounters }
+
+// Guest is the other one.
+func Guest(r Record) *counters.Values { return r.GuestCounters }
+
+// Main leaves out the rings of a sweep over their size: of each kind of frame it keeps the ring with
+// the most frames, the first one if that is not alone.
+func Main(cells []*Cell) (kept []*Cell) {
+	type kind struct {
+		frame, variant, direction string
+		bytes                     int
+	}
+	best := map[kind]*Cell{}
+	of := func(c *Cell) kind { return kind{c.Frame, c.Variant, c.Direction, c.SizeBytes} }
+	for _, c := range cells {
+		if b := best[of(c)]; b == nil || len(c.Records) > len(b.Records) {
+			best[of(c)] = c
+		}
+	}
+	for _, c := range cells {
+		if best[of(c)] == c {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// Lines returns what differs beside the frame: the names of lines in charts, in their order.
+func Lines(cells []*Cell) (names []string) {
+	for _, c := range cells {
+		if name := LineOf(cells, c); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// LineOf names the line of a cell: its variant, and its direction if there are several.
+func LineOf(cells []*Cell, c *Cell) string {
+	for _, other := range cells {
+		if other.Direction != c.Direction {
+			return fmt.Sprintf("%s, %s", c.Variant, c.Direction)
+		}
+	}
+	return c.Variant
+}

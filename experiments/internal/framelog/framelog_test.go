@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package framelog_test
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"dx/experiments/internal/framelog"
+	"dx/experiments/internal/framelog/madeup"
+)
+
+const good = `{"experiment":"frames","frame":"4K","size_bytes":24883200,"variant":"copy","run":1,"iteration":1,"total_ns":5000000,"memcpy_ns":5500000,"copy_ns":null,"ok":true}` + "\n"
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "result.jsonl"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestDamagedResultsAreErrorsThatNameThePlace(t *testing.T) {
+	for want, text := range map[string]string{
+		"no frame in it":          "",
+		"jsonl:2: no size_bytes":  good + `{"experiment":"frames","frame":"4K","variant":"copy","iteration":2,"total_ns":1,"ok":true}` + "\n",
+		"jsonl:2: invalid":        good + "garbage\n" + good,
+		"jsonl:1: total_ns is -5": strings.Replace(good, "5000000", "-5", 1),
+		"jsonl:1: total_ns is 1.": strings.Replace(good, "5000000", "1.5", 1),
+		"without total_ns":        strings.Replace(good, "5000000", "null", 1),
+		"size_bytes 0":            strings.Replace(good, "24883200", "0", 1),
+		"no experiment":           `{"frame":"4K"}` + "\n",
+		"jsonl:1: json":           `{"experiment":5}` + "\n",
+	} {
+		if _, err := framelog.Read(write(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+	if _, err := framelog.Read(t.TempDir()); err == nil || !strings.Contains(err.Error(), "name a folder that frames wrote") {
+		t.Errorf("%v", err)
+	}
+	dir := write(t, good)
+	for _, name := range []string{"environment.json", "membw.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("{"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := framelog.Read(dir); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		os.Remove(filepath.Join(dir, name))
+	}
+}
+
+func TestWhatAnInterruptedRunLeftIsRead(t *testing.T) {
+	other := `{"experiment":"frames_memory","run":1}` + "\n"
+	f, err := framelog.Read(write(t, good+other+good[:40]))
+	if err != nil || !f.Torn || len(f.Records) != 1 || f.Environment != nil {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	if _, known := f.Records[0].Ns["copy"]; known || f.Records[0].Ns["total"] != 5_000_000 || f.Records[0].Ns["memcpy"] != 5_500_000 {
+		t.Errorf("%v", f.Records[0].Ns)
+	}
+}
+
+func TestAFailedFrameHasNoTimes(t *testing.T) {
+	f, err := framelog.Read(write(t, strings.Replace(good, `"ok":true`, `"ok":false`, 1)))
+	if err != nil || len(f.Records[0].Ns) != 0 {
+		t.Fatalf("%+v, %v", f.Records, err)
+	}
+	if count, why := framelog.CellsOf(f.Records)[0].Failures(); count != 1 || why != "no reason given" {
+		t.Errorf("%d, %q", count, why)
+	}
+}
+
+func TestFiguresOfKnownNumbers(t *testing.T) {
+	text := good + strings.NewReplacer(`"run":1`, `"run":2`, "5000000", "4000000").Replace(good) +
+		strings.NewReplacer(`"run":1`, `"run":2`, "5000000", "6000000").Replace(good)
+	f, err := framelog.Read(write(t, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := framelog.CellsOf(f.Records)[0]
+	if rate := c.Rate("total"); c.Runs() != 2 || math.Abs(rate.Median-4.97664e9) > 1 || rate.Low != rate.High {
+		t.Errorf("%d runs, %v: 24.9 MB in 5 ms are 4.98 GB/s, and so are twice as many in 10", c.Runs(), rate)
+	}
+	if ratio := c.Ratio("memcpy", "total"); math.Abs(ratio.Median-1.1) > 1e-9 {
+		t.Errorf("memcpy takes %v times as long", ratio)
+	}
+	if span := c.Rate("copy"); span.Known() || span.String() != "-" {
+		t.Errorf("%v", span)
+	}
+}
+
+func TestAVerdictNeedsRunsAndAMarginBeyondTheirSpread(t *testing.T) {
+	for _, c := range []struct {
+		ratios []float64
+		want   framelog.Verdict
+	}{
+		{nil, framelog.TooFew},
+		{[]float64{2, 2, 2, 2}, framelog.TooFew},
+		{[]float64{1.1, 1.1, 1.1, 1.1, 1.1}, framelog.More},
+		{[]float64{1.08, 1.1, 1.1, 1.1, 1.12}, framelog.More},
+		{[]float64{1.04, 1.1, 1.1, 1.1, 1.16}, framelog.Same}, // all above 1, but by less than they differ
+		{[]float64{0.9, 0.91, 0.9, 0.9, 0.9}, framelog.Less},
+		{[]float64{0.99, 1, 1.01, 1, 1}, framelog.Same},
+		{[]float64{1, 1, 1, 1, 1}, framelog.Same},
+	} {
+		if got := framelog.SpanOf(c.ratios).Against(1); got != c.want {
+			t.Errorf("%v: %v, want %v", c.ratios, got, c.want)
+		}
+	}
+}
+
+func TestASweepOverTheRingIsNotPartOfTheMainFigures(t *testing.T) {
+	s := madeup.Usual
+	s.Rings = true
+	dir := t.TempDir()
+	if err := madeup.Write(dir, s); err != nil {
+		t.Fatal(err)
+	}
+	f, err := framelog.Read(filepath.Join(dir, "result.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells := framelog.CellsOf(f.Records)
+	main := framelog.Main(cells)
+	if len(main) != 9 || len(cells) != 14 || len(f.FirstTouch) != 14*s.Runs {
+		t.Errorf("%d of %d cells, %d first touches", len(main), len(cells), len(f.FirstTouch))
+	}
+	for _, c := range main {
+		if c.RingBytes != 0 && c.RingBytes != 1<<20 {
+			t.Errorf("%+v", c.Key)
+		}
+	}
+	if got := strings.Join(framelog.Lines(main), " "); got != "copy zero_copy overlapped" {
+		t.Errorf("%s", got)
+	}
+}
