@@ -36,10 +36,15 @@ bytes between the same two CPUs, because machines change under a program's feet.
   go run ./experiments/pingpong -host c -guest go -wait latency -yield-every 8
   go run ./experiments/pingpong -threads 1,8,64 -verify -transport shm -out out/mine
   go run ./experiments/pingpong -threads 1,8 -rate 1000,100000 -wait low-power
+  go run ./experiments/pingpong -threads 1,4,8 -transport ivshmem
 
 Each caller makes its next call when the one before is answered: a closed loop.
 With -rate it also measures open loops, in which calls start by a schedule, spread
 evenly, and each call's time counts from when it was to start, late or not.
+
+With -transport ivshmem the guest runs in a virtual machine, which QEMU boots in some
+seconds: the same program, on Debian's cloud kernel, which is fetched once. The two
+bare loops then cross the border, too. docs/vm.md says what that needs.
 
 It prints a table and leaves result.jsonl, ops.png, ops.svg, table.txt and
 environment.json in -out. Ctrl-C keeps what was measured.
@@ -107,7 +112,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.Host, "host", "go", "language of the calling side: go, c")
 	fs.StringVar(&c.Guest, "guest", "go", "language of the answering side: go, c")
 	fs.StringVar(&c.Path, "path", "native", "how Go calls: native, cgo")
-	fs.StringVar(&c.Transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket)")
+	fs.StringVar(&c.Transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket), ivshmem (the guest runs in a virtual machine)")
+	fs.StringVar(&c.GuestRelax, "guest-relax", exchange.RelaxAuto, "of ivshmem, in the guest between looks: none, pause, auto (what the bare loop does better with)")
 	fs.StringVar(&c.waitName, "wait", "balanced", "wait strategy: a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
 	fs.BoolVar(&c.Verify, "verify", false, "check the content of every call")
 	fs.StringVar(&c.Pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")

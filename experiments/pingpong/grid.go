@@ -5,10 +5,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"dx/experiments/internal/border"
 	"dx/experiments/internal/chart"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
@@ -30,6 +32,11 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 	}()
 	bar := progress.New("pingpong", c.runs*len(c.cells()))
 	defer bar.Close()
+	machines, err := machinePool(c, bar.Note)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, machines.Close()) }()
 	for run := 1; run <= c.runs; run++ {
 		for _, one := range c.cells() {
 			what := result.Callers(one.Threads)
@@ -37,6 +44,7 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 				what += " at " + result.FormatRate(one.RatePerS)
 			}
 			bar.Describe(fmt.Sprintf("run %d of %d, %s", run, c.runs, what))
+			one.Machines = machines
 			cell, err := exchange.Measure(ctx, one)
 			if err != nil {
 				if ctx.Err() != nil {
@@ -57,6 +65,20 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 	return cells, nil
 }
 
+// machinePool is for one virtual machine with room for the largest cell. It is booted when the first
+// one wants it.
+func machinePool(c config, say func(string)) (*border.Pool, error) {
+	pool := &border.Pool{Say: say}
+	for _, one := range c.cells() {
+		bytes, err := exchange.RegionBytes(one)
+		if err != nil {
+			return nil, err
+		}
+		pool.Bytes = max(pool.Bytes, bytes)
+	}
+	return pool, nil
+}
+
 // report prints the table and writes table, chart and environment.
 func report(c config, e env.Environment, cells []result.Cell) error {
 	table, err := os.Create(filepath.Join(c.out, "table.txt"))
@@ -72,6 +94,9 @@ func report(c config, e env.Environment, cells []result.Cell) error {
 	}
 	if err := result.Table(os.Stdout, cells); err != nil {
 		return err
+	}
+	if accelerator := cells[0].Accelerator; accelerator != "" {
+		e.Accelerator = accelerator
 	}
 	text, err := json.MarshalIndent(e, "", "  ")
 	if err != nil {

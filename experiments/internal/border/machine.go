@@ -50,6 +50,7 @@ type Machine struct {
 	lock   *os.File
 	area   []byte // of the bare loop: the end of the region
 	bare   *quick.Command
+	relax  string // by BestRelax
 }
 
 const regionFolders = "/dev/shm/dx-vm-"

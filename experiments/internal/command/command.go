@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"dx/experiments/internal/border"
 	"dx/experiments/internal/exchange"
 )
 
@@ -26,11 +27,12 @@ const (
 )
 
 // Main runs an experiment and does not return. A process that was started as a
-// guest is one and nothing else. parse reads the flags; after -h it returns
+// guest, or in one, is that and nothing else. parse reads the flags; after -h it returns
 // flag.ErrHelp, and any other error of it is the user's. act measures until the
 // context ends by Ctrl-C or SIGTERM, and returns an exit code.
 func Main[C any](name string, parse func(args []string, stderr io.Writer) (C, error),
 	act func(context.Context, C) int) {
+	border.Init()
 	if exchange.IsGuest() {
 		os.Exit(exchange.GuestMain())
 	}

@@ -28,17 +28,22 @@ func withPeers[T any](ctx context.Context, c Config,
 		return out, err
 	}
 	defer cpus.restore()
-	host, err := openHost(c)
+	cross, err := enter(ctx, c, cpus)
 	if err != nil {
 		return out, err
 	}
-	guest, err := startGuest(ctx, c, host, cpus)
+	defer func() { err = errors.Join(err, cross.leave()) }()
+	host, err := openHost(c, cross)
+	if err != nil {
+		return out, err
+	}
+	guest, err := startGuest(ctx, c, host, cpus, cross)
 	defer func() {
 		// In this order: the guest goes when its host has closed.
 		host.stop()
 		closeErr := host.close()
 		if guest != nil {
-			closeErr = errors.Join(closeErr, guest.End())
+			closeErr = errors.Join(closeErr, guest.end())
 		}
 		if err == nil {
 			err = closeErr
@@ -52,6 +57,6 @@ func withPeers[T any](ctx context.Context, c Config,
 	if err := host.open(c.Payload, c.Verify); err != nil {
 		return out, err
 	}
-	m := measurement{c: c, host: host, guest: guest, cpus: cpus}
+	m := measurement{c: c, host: host, guest: guest, cpus: cpus, cross: cross}
 	return measure(&m, ctx)
 }

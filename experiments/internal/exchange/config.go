@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"dx/experiments/internal/border"
 	"dx/go/dx"
 )
 
@@ -30,7 +31,7 @@ type Config struct {
 	Host      string        // language of the calling side: go, c
 	Guest     string        // language of the answering side: go, c
 	Path      string        // how Go calls: native, cgo
-	Transport string        // memfd, shm, file, unix
+	Transport string        // memfd, shm, file, unix, ivshmem
 	Wait      dx.Wait       // of both sides
 	Verify    bool          // check the content of every call
 	Pin       string        // auto gives each side its half of the CPUs, none does not
@@ -40,6 +41,11 @@ type Config struct {
 	RatePerS     float64 // of an open loop: calls of all callers; 0: a closed loop
 	Pace         string  // how an open loop waits: sleep, spin
 	Dir          string  // an existing folder for the region of file and unix
+	// GuestRelax is between two looks of a guest in a virtual machine: none, pause, or auto,
+	// which takes what the bare loop is faster with there. Elsewhere Wait says it.
+	GuestRelax string
+	// Machines has the virtual machine of ivshmem; nil: each Measure boots one of its own.
+	Machines *border.Pool
 }
 
 // Bounds of a Config.
@@ -52,6 +58,9 @@ const (
 	RateMax     = 1e7
 )
 
+// RelaxAuto is the GuestRelax that is found by measuring.
+const RelaxAuto = "auto"
+
 // Default returns one caller with the balanced strategy, both sides in Go.
 func Default() Config {
 	wait, err := dx.Preset("balanced")
@@ -59,7 +68,7 @@ func Default() Config {
 		panic(err) // cannot be: the library has it
 	}
 	return Config{Threads: 1, Payload: 64, Duration: time.Second, Host: "go", Guest: "go",
-		Path: "native", Transport: "memfd", Wait: wait, Pin: "auto", Pace: PaceSleep}
+		Path: "native", Transport: "memfd", Wait: wait, Pin: "auto", Pace: PaceSleep, GuestRelax: RelaxAuto}
 }
 
 // A FieldError says which field of a Config cannot be, by its name in flags and
@@ -88,9 +97,10 @@ func (c Config) Check() error {
 		oneOf("host", c.Host, "go", "c"),
 		oneOf("guest", c.Guest, "go", "c"),
 		oneOf("path", c.Path, "native", "cgo"),
-		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix"),
+		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix", border.Transport),
 		oneOf("pin", c.Pin, "auto", "none"),
 		oneOf("pace", c.Pace, PaceSleep, PaceSpin),
+		oneOf("guest_relax", c.GuestRelax, RelaxAuto, "none", "pause"),
 	} {
 		if err != nil {
 			return err

@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"dx/experiments/internal/border"
 	"dx/experiments/internal/result"
 	"dx/go/dx"
 )
 
 // TestMain lets the test program be the guest that it starts.
 func TestMain(m *testing.M) {
+	border.Init()
 	if IsGuest() {
 		os.Exit(GuestMain())
 	}
@@ -106,7 +108,7 @@ func TestEveryWaitStrategyExchangesVerifiedCalls(t *testing.T) {
 // A guest that says how long its answer is but never writes it must be found.
 func TestVerificationFindsAnAnswerThatWasNeverCopied(t *testing.T) {
 	c := testConfig(t, func(*Config) {})
-	host, err := openHost(c)
+	host, err := openHost(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

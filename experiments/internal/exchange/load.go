@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dx/experiments/internal/border"
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/content"
 	"dx/experiments/internal/stat"
@@ -77,13 +78,15 @@ type load interface {
 }
 
 // openHost creates the region.
-func openHost(c Config) (load, error) {
+func openHost(c Config, cross *crossing) (load, error) {
 	url := "memfd:"
 	switch c.Transport {
 	case "shm":
 		url = fmt.Sprintf("shm:dx-exchange-%d", os.Getpid())
 	case "file":
 		url = "file:" + filepath.Join(c.Dir, "region")
+	case border.Transport:
+		url = cross.machine.URL()
 	case "unix":
 		url = "unix:" + filepath.Join(c.Dir, "rendezvous")
 	}

@@ -29,8 +29,9 @@ const (
 type measurement struct {
 	c     Config
 	host  load
-	guest *guestProcess
+	guest guest
 	cpus  placement
+	cross *crossing // nil: host and guest are processes of one kernel
 
 	began          time.Time     // of the run
 	begun          time.Duration // of the schedule of an open loop
@@ -146,17 +147,25 @@ func (m *measurement) floors() error {
 	if err := m.guest.pause(); err != nil {
 		return err
 	}
-	line, err := floor.Measure(m.cpus.Host[0], m.cpus.Guest[0], 0, floorTime)
+	line, err := m.bareLoop(0)
 	if err != nil {
 		return err
 	}
 	m.floorNs.add(line)
-	loop, err := floor.Measure(m.cpus.Host[0], m.cpus.Guest[0], m.c.Payload, floorTime)
+	loop, err := m.bareLoop(m.c.Payload)
 	if err != nil {
 		return err
 	}
 	m.bareNs.add(loop)
 	return m.guest.resume()
+}
+
+// bareLoop is one floor: between the same two CPUs, and across the border if dx crosses it.
+func (m *measurement) bareLoop(bytes int) (floor.Result, error) {
+	if m.cross != nil {
+		return m.cross.machine.Measure(bytes, m.cross.relax == dx.RelaxPause, floorTime)
+	}
+	return floor.Measure(m.cpus.Host[0], m.cpus.Guest[0], bytes, floorTime)
 }
 
 func (m *measurement) throughput(d time.Duration) error { return m.costed(stretch{d: d}) }
@@ -259,6 +268,9 @@ func (m *measurement) cell(waits result.Waits) result.Cell {
 		cell.Path = "c"
 	} else {
 		cell.Procs = procs(m.c, m.cpus.Host)
+	}
+	if m.cross != nil {
+		cell.Accelerator, cell.GuestRelax = m.cross.machine.Accelerator(), m.cross.relax.String()
 	}
 	slowest, fastest := m.calls[0], m.calls[0]
 	for _, n := range m.calls {

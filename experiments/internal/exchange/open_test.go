@@ -87,7 +87,7 @@ func TestStallOfTheGuestIsSeenInEveryCallThatItDelays(t *testing.T) {
 	for _, lang := range []string{"go", "c"} {
 		t.Run(lang, func(t *testing.T) {
 			c := testConfig(t, func(c *Config) { c.Host, c.Threads, c.RatePerS = lang, 1, 1000 })
-			host, err := openHost(c)
+			host, err := openHost(c, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,13 +16,28 @@ import (
 	"dx/internal/child"
 )
 
-// guestProcess is the guest: this program again, started by us and ended by us.
+// guest is the guest: this program again, started by us and ended by us.
+type guest interface {
+	// pause stops the guest and returns when it has stopped, so that the floor is
+	// measured on CPUs that nobody else wants.
+	pause() error
+	resume() error
+	// cpuTime is what the guest has used until now.
+	cpuTime() (time.Duration, error)
+	// end waits for the guest, whose host is gone, and kills it if it does not go.
+	end() error
+}
+
+// guestProcess is a guest beside us, under the same kernel.
 type guestProcess struct{ *child.Process }
 
 // startGuest starts the guest and waits until it says that it is ready.
-func startGuest(ctx context.Context, c Config, host load, cpus placement) (*guestProcess, error) {
+func startGuest(ctx context.Context, c Config, host load, cpus placement, cross *crossing) (guest, error) {
 	g := guestConfig{Lang: c.Guest, Path: c.Path, Payload: c.Payload, Wait: c.Wait,
 		Procs: procs(c, cpus.Guest), Lock: c.LockOSThread}
+	if cross != nil {
+		return cross.start(ctx, g)
+	}
 	if cpus.pinned {
 		g.CPUs = cpus.Guest
 	}
@@ -56,8 +71,6 @@ func startGuest(ctx context.Context, c Config, host load, cpus placement) (*gues
 	return &guestProcess{p}, nil
 }
 
-// pause stops the guest and returns when it has stopped, so that the floor is
-// measured on CPUs that nobody else wants.
 func (p *guestProcess) pause() error {
 	if err := p.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("guest: %w", err)
@@ -74,7 +87,6 @@ func (p *guestProcess) pause() error {
 
 func (p *guestProcess) resume() error { return p.Cmd.Process.Signal(syscall.SIGCONT) }
 
-// cpuTime is what the guest has used until now.
 func (p *guestProcess) cpuTime() (time.Duration, error) {
 	// The clock of another process, as clock_getcpuclockid makes it.
 	clock := int32(^p.Cmd.Process.Pid<<3 | 2)
@@ -84,6 +96,8 @@ func (p *guestProcess) cpuTime() (time.Duration, error) {
 	}
 	return time.Duration(t.Nano()), nil
 }
+
+func (p *guestProcess) end() error { return p.End() }
 
 // procs is GOMAXPROCS for a side.
 func procs(c Config, cpus []int) int {

@@ -24,6 +24,9 @@ type Cell struct {
 	Guest        string    `json:"guest"` // the serving side's language
 	Path         string    `json:"path"`  // native, cgo, ...: which implementation carries the calls
 	Transport    string    `json:"transport"`
+	// Of a guest in a virtual machine; empty elsewhere.
+	Accelerator string `json:"accelerator,omitempty"` // how its instructions are run: kvm, hvf, tcg
+	GuestRelax  string `json:"guest_relax,omitempty"` // between its looks, whatever wait says
 
 	Ops       uint64   `json:"ops"` // successful round trips of all callers
 	ElapsedNs int64    `json:"elapsed_ns"`

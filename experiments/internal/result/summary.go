@@ -15,7 +15,7 @@ import (
 // Key is what the runs of one cell have in common.
 type Key struct {
 	Experiment   string
-	Transport    string
+	Transport    string // and the accelerator of a virtual machine
 	Path         string
 	Host         string
 	Guest        string
@@ -27,7 +27,11 @@ type Key struct {
 
 // KeyOf returns what a cell has in common with its other runs.
 func KeyOf(c Cell) Key {
-	return Key{c.Experiment, c.Transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate()}
+	transport := c.Transport
+	if c.Accelerator != "" {
+		transport += " under " + c.Accelerator
+	}
+	return Key{c.Experiment, transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate()}
 }
 
 // Title names everything but the number of callers, for people.

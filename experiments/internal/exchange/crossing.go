@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exchange
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"time"
+
+	"dx/experiments/internal/border"
+	"dx/go/dx"
+	"dx/libdx"
+)
+
+// crossing is what one measurement has of the virtual machine that its guest runs in.
+type crossing struct {
+	machine *border.Machine
+	relax   dx.Relax     // of the guest
+	own     *border.Pool // that ends with the measurement; nil: the caller's goes on
+}
+
+// enter returns nil where host and guest are processes of one kernel. Else a machine is there when it
+// returns, booted if there is none that fits.
+func enter(ctx context.Context, c Config, cpus placement) (x *crossing, err error) {
+	if c.Transport != border.Transport {
+		return nil, nil
+	}
+	x = &crossing{}
+	pool := c.Machines
+	if pool == nil {
+		x.own = &border.Pool{}
+		pool = x.own
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, x.leave())
+		}
+	}()
+	bytes, err := RegionBytes(c)
+	if err != nil {
+		return nil, err
+	}
+	o := border.Options{Bytes: bytes, CPUs: len(cpus.Guest)}
+	if cpus.pinned {
+		o.Pin = cpus.Guest
+	}
+	if x.machine, err = pool.Machine(ctx, o); err != nil {
+		return nil, err
+	}
+	x.relax, err = chooseRelax(c, x.machine)
+	return x, err
+}
+
+// leave ends a machine that is the measurement's own. x may be nil.
+func (x *crossing) leave() error {
+	if x == nil || x.own == nil {
+		return nil
+	}
+	return x.own.Close()
+}
+
+// RegionBytes is what the region of c needs, which only the library knows.
+func RegionBytes(c Config) (int64, error) {
+	wait, err := c.Wait.Raw()
+	if err != nil {
+		return 0, err
+	}
+	ch, err := libdx.Create("memfd:", uint32(c.Threads), 0, uint64(c.Payload), uint64(c.Payload), &wait)
+	if err != nil {
+		return 0, err
+	}
+	return int64(ch.RegionBytes()), ch.Close()
+}
+
+// chooseRelax asks the bare loop whether a guest does better with PAUSE between its looks: in
+// translated code it is a way out of that code and back.
+func chooseRelax(c Config, m *border.Machine) (relax dx.Relax, err error) {
+	name := c.GuestRelax
+	if name == RelaxAuto {
+		if name, err = m.BestRelax(); err != nil {
+			return relax, err
+		}
+	}
+	err = relax.UnmarshalText([]byte(name))
+	return relax, err
+}
+
+// start starts the guest in the machine.
+func (x *crossing) start(ctx context.Context, g guestConfig) (guest, error) {
+	g.URL, g.Wait.Relax = border.GuestURL, x.relax
+	text, err := json.Marshal(g)
+	if err != nil {
+		return nil, err
+	}
+	p, err := x.machine.StartReady(ctx, []string{guestEnv + "=" + string(text)}, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	return vmGuest{p}, nil
+}
+
+// vmGuest is a guest in a virtual machine.
+type vmGuest struct{ p *border.Process }
+
+func (g vmGuest) pause() error                    { return g.p.Pause() }
+func (g vmGuest) resume() error                   { return g.p.Resume() }
+func (g vmGuest) cpuTime() (time.Duration, error) { return g.p.CPUTime() }
+func (g vmGuest) end() error                      { return g.p.End() }
