@@ -178,6 +178,7 @@ func newBench(t *testing.T, qemu string) *bench {
 	}
 	t.Setenv("PATH", b.bin)
 	t.Setenv(fakeQEMU, qemu)
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // each of the fakes would end a second later
 	t.Setenv(fakeRecord, b.record)
 	t.Cleanup(func() {
 		if _, err := b.folder.Down(context.Background()); err != nil {
