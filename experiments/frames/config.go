@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"dx/experiments/internal/border"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/frame"
 	"dx/go/dx"
@@ -47,6 +48,7 @@ every other phase. Beside each frame the same bytes are copied by one memcpy.
   go run ./experiments/frames -sizes 4KiB..64MiB -variants copy,zero_copy
   go run ./experiments/frames -sizes 4K -variants overlapped -ring 256KiB,1MiB,4MiB
   go run ./experiments/frames -sizes 4K -frames 20 -fault flip
+  go run ./experiments/frames -sizes 1080p -frames 5 -transport ivshmem
 
 Variants:
   copy        the host writes the frame into the region, then the guest copies it out
@@ -110,7 +112,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	rings := fs.String("ring", "1MiB", "list of sizes of the ring, for overlapped")
 	chunks := fs.String("chunk", "128KiB", "list of bytes after which a side publishes its progress, for overlapped")
 	phases := fs.String("phases", "all", "all, or transfer: without the guest's passes one by one and the counters")
-	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket)")
+	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket), ivshmem (the guest runs in a virtual machine)")
 	fs.StringVar(&c.waitName, "wait", "spin", "wait strategy: spin (latency, but never sleeps), a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
 	pin := fs.String("pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fault := fs.String("fault", "none", "spoil frames, which verification must find: flip (a bit), skip-write, skip-copy")
@@ -135,7 +137,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}{
 		{"phases", *phases, []string{"all", "transfer"}},
 		{"pin", *pin, []string{"auto", "none"}},
-		{"transport", c.transport, []string{"memfd", "shm", "file", "unix"}},
+		{"transport", c.transport, []string{"memfd", "shm", "file", "unix", border.Transport}},
 	} {
 		if !slices.Contains(one.allowed, one.value) {
 			return c, fmt.Errorf("-%s %q is none of: %s", one.name, one.value, strings.Join(one.allowed, ", "))

@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"dx/experiments/internal/border"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/result"
 )
@@ -26,6 +27,7 @@ const (
 )
 
 func main() {
+	border.Init()
 	if isGuest() {
 		os.Exit(guestMain())
 	}
@@ -61,6 +63,9 @@ func prepareDir(dir string) error {
 func measureAll(ctx context.Context, c config) int {
 	environment := env.Capture(".")
 	log, err := runAll(ctx, c, environment)
+	if len(log.records) > 0 && log.records[0].Accelerator != "" {
+		environment.Accelerator = log.records[0].Accelerator
+	}
 	interrupted := ctx.Err() != nil
 	if len(log.records) > 0 {
 		if reportErr := report(c, environment, log); reportErr != nil {

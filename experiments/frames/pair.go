@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"dx/experiments/internal/affinity"
+	"dx/experiments/internal/border"
 	"dx/experiments/internal/counters"
 	"dx/experiments/internal/frame"
 	"dx/internal/child"
@@ -23,7 +25,8 @@ type pair struct {
 	c        config
 	cell     cell
 	host     *frame.Host
-	guest    *child.Process
+	guest    interface{ End() error }
+	machine  *border.Machine // nil: the guest is a process beside us
 	set      *counters.Set
 	flush    string
 	before   memory
@@ -38,7 +41,10 @@ type pair struct {
 // memory is the private memory of each side, frames included.
 type memory struct{ host, guest uint64 }
 
-func (c config) url() string {
+func (c config) url(machine *border.Machine) string {
+	if machine != nil {
+		return machine.URL()
+	}
 	switch c.transport {
 	case "shm":
 		return fmt.Sprintf("shm:dx-frames-%d", os.Getpid())
@@ -51,23 +57,25 @@ func (c config) url() string {
 }
 
 // openPair starts both sides. The sequence numbers of its frames begin above first.
-func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, first uint64) (*pair, error) {
+func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, first uint64,
+	machine *border.Machine) (*pair, error) {
 	wait, err := c.wait.Raw()
 	if err != nil {
 		return nil, err
 	}
-	p := &pair{c: c, cell: of, sequence: first}
-	if p.host, err = frame.Create(c.url(), of.room(), &wait, c.timeout); err != nil {
+	p := &pair{c: c, cell: of, sequence: first, machine: machine}
+	url := c.url(machine)
+	if p.host, err = frame.Create(url, of.room(), &wait, c.timeout); err != nil {
 		return nil, err
 	}
 	runtime.LockOSThread()
 	p.set = counters.Open(counters.Thread)
 	p.unwatch = context.AfterFunc(ctx, p.host.Stop)
-	g := guestConfig{URL: c.url(), Wait: c.wait}
+	g := guestConfig{URL: url, Wait: c.wait}
 	if c.pinned {
 		g.CPUs = halves.Guest
 	}
-	if p.guest, err = startGuest(ctx, g, p.host.FD()); err != nil {
+	if err := p.startGuest(ctx, g); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	if err := p.host.Prepare(of.size.bytes, of.chunk, &p.report); err != nil {
@@ -76,6 +84,28 @@ func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, fi
 	p.flush = p.report.Flush
 	p.before = memory{frame.AnonymousBytes(), p.report.GuestAnonymousBytes}
 	return p, nil
+}
+
+// startGuest starts the guest's side, beside us or in the machine.
+func (p *pair) startGuest(ctx context.Context, g guestConfig) error {
+	var err error
+	if p.machine == nil {
+		var guest *child.Process
+		if guest, err = startGuest(ctx, g, p.host.FD()); err == nil {
+			p.guest = guest
+		}
+		return err
+	}
+	g.URL, g.CPUs = border.GuestURL, nil // QEMU as a whole is where it should be
+	text, err := json.Marshal(g)
+	if err != nil {
+		return err
+	}
+	guest, err := p.machine.StartReady(ctx, []string{guestEnv + "=" + string(text)}, os.Stderr)
+	if err == nil {
+		p.guest = guest
+	}
+	return err
 }
 
 // close ends the guest by closing its host.

@@ -98,9 +98,11 @@ type Record struct {
 
 	Flush     string `json:"flush"` // how caches were emptied: clflushopt, clflush, dc civac, evicted
 	Transport string `json:"transport"`
-	Wait      string `json:"wait"`
-	Pinning   string `json:"pinning"`
-	EnvCommit string `json:"env_commit"`
+	// Accelerator is how a virtual machine runs its guest: kvm, hvf, tcg; empty elsewhere.
+	Accelerator string `json:"accelerator,omitempty"`
+	Wait        string `json:"wait"`
+	Pinning     string `json:"pinning"`
+	EnvCommit   string `json:"env_commit"`
 }
 
 // fail makes r a frame that failed: it has no times.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"dx/experiments/internal/affinity"
+	"dx/experiments/internal/border"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/frame"
 	"dx/experiments/internal/progress"
@@ -46,6 +47,7 @@ type runner struct {
 	bar      *progress.Bar
 	log      log
 	sequence uint64
+	machines border.Pool // of ivshmem
 }
 
 // runAll runs all cells in turn, c.runs times, so that a drift of the machine meets
@@ -67,7 +69,7 @@ func runAll(ctx context.Context, c config, e env.Environment) (l log, err error)
 	r.bar = progress.New("frames", c.runs*c.frames*len(c.cells()))
 	defer func() {
 		r.bar.Close()
-		err = errors.Join(err, r.out.Close())
+		err = errors.Join(err, r.out.Close(), r.machines.Close())
 	}()
 	var failures []error
 	for run := 1; run <= c.runs && ctx.Err() == nil; run++ {
@@ -87,7 +89,11 @@ func runAll(ctx context.Context, c config, e env.Environment) (l log, err error)
 
 // cell measures one run of one cell.
 func (r *runner) cell(ctx context.Context, of cell, run int) (err error) {
-	p, err := openPair(ctx, r.c, of, r.halves, r.sequence)
+	machine, err := r.machine(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := openPair(ctx, r.c, of, r.halves, r.sequence, machine)
 	if err != nil {
 		return err
 	}
@@ -128,6 +134,32 @@ func (r *runner) cell(ctx context.Context, of cell, run int) (err error) {
 	return r.memory(p, run)
 }
 
+// machine returns the virtual machine that the guest runs in, with room for every cell; nil where the
+// guest is a process beside us.
+func (r *runner) machine(ctx context.Context) (*border.Machine, error) {
+	if r.c.transport != border.Transport {
+		return nil, nil
+	}
+	o := border.Options{CPUs: len(r.halves.Guest), Say: r.bar.Note}
+	if r.c.pinned {
+		o.Pin = r.halves.Guest
+	}
+	wait, err := r.c.wait.Raw()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range r.c.cells() {
+		bytes, err := frame.RegionBytes(c.room(), &wait)
+		if err != nil {
+			return nil, err
+		}
+		o.Bytes = max(o.Bytes, bytes)
+		// The guest has a copy of the frame, beside what it needs anyway.
+		o.MemoryMiB = max(o.MemoryMiB, border.MemoryMiB+4*(c.size.bytes>>20))
+	}
+	return r.machines.Machine(ctx, o)
+}
+
 // template is a record that has everything but what the frame brings.
 func (r *runner) template(p *pair, run int) Record {
 	pinning := "none"
@@ -135,7 +167,11 @@ func (r *runner) template(p *pair, run int) Record {
 		pinning = r.halves.String()
 	}
 	s := p.cell.size
-	return Record{Experiment: experiment, Run: run, Frame: s.name, Width: s.width, Height: s.height,
+	accelerator := ""
+	if p.machine != nil {
+		accelerator = p.machine.Accelerator()
+	}
+	return Record{Experiment: experiment, Run: run, Accelerator: accelerator, Frame: s.name, Width: s.width, Height: s.height,
 		SizeBytes: s.bytes, Variant: p.cell.variant,
 		RingBytes: p.cell.ring, ChunkBytes: p.cell.chunk, Direction: "host_to_guest", phases: noPhases,
 		Flush: p.flush, Transport: r.c.transport, Wait: r.c.waitName, Pinning: pinning,

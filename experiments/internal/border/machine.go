@@ -31,13 +31,17 @@ const Transport = "ivshmem"
 // GuestURL is where a guest in the machine finds the region.
 const GuestURL = "ivshmem:plain"
 
+// MemoryMiB is what a guest has for itself: its kernel, and a program of an experiment.
+const MemoryMiB = 384
+
 // Options of a machine.
 type Options struct {
 	// Bytes of the region that the experiment needs; the device is larger, by the area of the bare
 	// loop and to the next power of two.
-	Bytes int64
-	CPUs  int   // virtual ones; 0: 1
-	Pin   []int // host CPUs of all of QEMU's threads
+	Bytes     int64
+	CPUs      int   // virtual ones; 0: 1
+	MemoryMiB int   // of the guest; 0: MemoryMiB
+	Pin       []int // host CPUs of all of QEMU's threads
 	// Say is told of what takes seconds, and which accelerator it is; may be nil.
 	Say func(string)
 }
@@ -69,7 +73,7 @@ func Boot(ctx context.Context, o Options) (*Machine, error) {
 			o.Say(fmt.Sprintf("the guest runs under %s: %s", accel, why))
 		}
 		m.guest, err = quick.Boot(ctx, quick.Config{Accel: accel, CPUs: max(1, o.CPUs), Region: m.region,
-			Pin: o.Pin, Say: o.Say})
+			MemoryMiB: max(o.MemoryMiB, MemoryMiB), Pin: o.Pin, Say: o.Say})
 	}
 	if err == nil {
 		err = m.startBare()

@@ -24,7 +24,7 @@ type Pool struct {
 func (p *Pool) Machine(ctx context.Context, o Options) (*Machine, error) {
 	o.Bytes = max(o.Bytes, p.Bytes)
 	if p.machine != nil && !p.machine.Gone() && o.Bytes <= p.machine.Bytes() && o.CPUs == p.options.CPUs &&
-		slices.Equal(o.Pin, p.options.Pin) {
+		o.MemoryMiB <= p.options.MemoryMiB && slices.Equal(o.Pin, p.options.Pin) {
 		return p.machine, nil
 	}
 	if err := p.Close(); err != nil {

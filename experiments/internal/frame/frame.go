@@ -124,6 +124,15 @@ func Create(url string, room int, w *libdx.Wait, timeout time.Duration) (*Host, 
 	return h, nil
 }
 
+// RegionBytes is how large the region of a host with such a room is.
+func RegionBytes(room int, w *libdx.Wait) (int64, error) {
+	h, err := Create("memfd:", room, w, time.Second)
+	if err != nil {
+		return 0, err
+	}
+	return int64(h.RegionBytes()), h.Close()
+}
+
 // FD is the region's descriptor.
 func (h *Host) FD() int { return int(C.frame_host_fd(h.h)) }
 
