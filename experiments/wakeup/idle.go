@@ -15,6 +15,7 @@ import (
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/progress"
+	"dx/go/dx"
 	"dx/internal/child"
 )
 
@@ -59,8 +60,8 @@ func (c config) idleRuns() int {
 	return c.repeats
 }
 
-// measureIdle lets all channels lie idle side by side, since none of them should
-// do anything that another could notice.
+// measureIdle lets channels lie idle side by side, since none of them should do
+// anything that another could notice; those that poll do, and have a turn of their own.
 func measureIdle(ctx context.Context, c config, e env.Environment, bar *progress.Bar) (all []idleRun, err error) {
 	log, err := os.OpenFile(filepath.Join(c.out, "idle.jsonl"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
@@ -69,14 +70,20 @@ func measureIdle(ctx context.Context, c config, e env.Environment, bar *progress
 	defer func() { _ = log.Close() }()
 	for run := 1; run <= c.idleRuns(); run++ {
 		bar.Describe(fmt.Sprintf("idle, run %d of %d", run, c.repeats))
-		costs, err := idleSideBySide(ctx, c)
+		rung, polled := c.turns()
+		costs, err := idleSideBySide(ctx, rung, c)
+		if err == nil {
+			var more []exchange.Idleness
+			more, err = idleSideBySide(ctx, polled, c)
+			costs = append(costs, more...)
+		}
 		if ctx.Err() != nil {
 			return all, nil
 		}
 		if err != nil {
 			return all, err
 		}
-		for i, p := range c.pairs() {
+		for i, p := range append(rung, polled...) {
 			one := idleRun{p.Name, p.Config.Host, p.Config.Transport, run, costs[i], e.Commit()}
 			line, err := json.Marshal(one)
 			if err == nil {
@@ -92,8 +99,19 @@ func measureIdle(ctx context.Context, c config, e env.Environment, bar *progress
 	return all, nil
 }
 
-func idleSideBySide(ctx context.Context, c config) ([]exchange.Idleness, error) {
-	pairs := c.pairs()
+// turns parts the channels whose sides are rung from those that poll.
+func (c config) turns() (rung, polled []pair) {
+	for _, p := range c.pairs() {
+		if p.Config.Wait.Park == dx.ParkPoll {
+			polled = append(polled, p)
+		} else {
+			rung = append(rung, p)
+		}
+	}
+	return rung, polled
+}
+
+func idleSideBySide(ctx context.Context, pairs []pair, c config) ([]exchange.Idleness, error) {
 	costs, errs := make([]exchange.Idleness, len(pairs)), make([]error, len(pairs))
 	var running sync.WaitGroup
 	for i, p := range pairs {

@@ -72,7 +72,7 @@ func TestAnIdleServerHardlyWakes(t *testing.T) {
 	if code := measureAll(context.Background(), c); code != command.OK {
 		t.Fatalf("code %d", code)
 	}
-	costs, err := idleSideBySide(context.Background(), c)
+	costs, err := idleSideBySide(context.Background(), c.pairs(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
