@@ -8,7 +8,7 @@
 # another, so that no two tests compete for the CPUs; the last ones have the machine to themselves.
 lane_tests='gcc clang asan tsan gotest install'
 lane_sources='tidy shellcheck gofmt clang-format cppcheck govet model clang-tidy'
-lane_last='pingpong frames soak leftovers'
+lane_last='pingpong frames vm soak leftovers'
 read -ra step_order <<<"$lane_tests $lane_sources $lane_last"
 
 declare -A step_text=(
@@ -28,6 +28,7 @@ declare -A step_text=(
     [clang-tidy]='clang-tidy on every C file'
     [pingpong]='a short verified run of experiments/pingpong, and what it writes'
     [frames]='short verified frames, and spoilt ones that experiments/frames must find'
+    [vm]='verified calls and frames into a virtual machine, and its size checked'
     [soak]='200 kills, stops and closes under verified calls of experiments/soak'
     [leftovers]='no shared memory and no process is left by the checks before'
 )
@@ -38,7 +39,7 @@ declare -A step_tools=(
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
     [pingpong]='cc go'
-    [model]='spin cc' [frames]='cc go openssl' [soak]='cc go' [leftovers]=''
+    [model]='spin cc' [frames]='cc go openssl' [vm]='cc go openssl qemu-system-x86_64' [soak]='cc go' [leftovers]=''
 )
 
 tools_of() { # step...
@@ -224,6 +225,20 @@ step_frames() {
     timeout -k 5 60 go run ./experiments/frames -sizes 64KiB -frames 10 -runs 1 -fault flip \
         -phases transfer -out "$out-spoilt" || code=$?
     [ "$code" = 1 ] && grep -q '"ok":false' "$out-spoilt/result.jsonl"
+}
+
+step_vm() {
+    local calls=$TMPDIR/calls frames=$TMPDIR/frames
+    timeout -k 5 90 go run ./experiments/pingpong -transport ivshmem -threads 1,4 -runs 1 \
+        -duration 300ms -verify -out "$calls"
+    [ "$(grep -c '"accelerator":"[a-z]*".*"errors":0,.*"verified":true,"verify_failures":0' \
+        "$calls/result.jsonl")" = 2 ]
+    timeout -k 5 90 go run ./experiments/frames -transport ivshmem -sizes 1080p -frames 3 -runs 1 \
+        -phases transfer -out "$frames"
+    [ "$(grep -c '"experiment":"frames",.*"ok":true.*"accelerator":"[a-z]*"' \
+        "$frames/result.jsonl")" = 9 ]
+    # An ivshmem device of 24 MB cannot be, and QEMU would say so in its own way.
+    go test -count=1 -run 'Region|Impossible' ./vm/machine
 }
 
 step_soak() {

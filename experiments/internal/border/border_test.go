@@ -18,6 +18,9 @@ import (
 
 func TestMain(m *testing.M) {
 	Init()
+	if os.Getenv(echoEnv) != "" {
+		echo()
+	}
 	os.Exit(m.Run())
 }
 

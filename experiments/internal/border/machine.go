@@ -48,13 +48,14 @@ type Options struct {
 
 // Machine is a booted guest with a region. Not for two goroutines at a time, but for Kill.
 type Machine struct {
-	guest  *quick.Guest
-	region machine.Region
-	folder string
-	lock   *os.File
-	area   []byte // of the bare loop: the end of the region
-	bare   *quick.Command
-	relax  string // by BestRelax
+	guest   *quick.Guest
+	region  machine.Region
+	folder  string
+	options Options
+	lock    *os.File
+	area    []byte // of the bare loop: the end of the region
+	bare    *quick.Command
+	relax   string // by BestRelax
 }
 
 const regionFolders = "/dev/shm/dx-vm-"
@@ -67,21 +68,37 @@ func Boot(ctx context.Context, o Options) (*Machine, error) {
 	if err := m.makeRegion(o.Bytes); err != nil {
 		return nil, err
 	}
-	accel, why, err := quick.Accelerator(ctx, o.Say)
-	if err == nil {
-		if o.Say != nil {
-			o.Say(fmt.Sprintf("the guest runs under %s: %s", accel, why))
-		}
-		m.guest, err = quick.Boot(ctx, quick.Config{Accel: accel, CPUs: max(1, o.CPUs), Region: m.region,
-			MemoryMiB: max(o.MemoryMiB, MemoryMiB), Pin: o.Pin, Say: o.Say})
-	}
-	if err == nil {
-		err = m.startBare()
-	}
-	if err != nil {
+	if err := m.start(ctx, o); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
+}
+
+// start boots the guest.
+func (m *Machine) start(ctx context.Context, o Options) error {
+	accel, why, err := quick.Accelerator(ctx, o.Say)
+	if err != nil {
+		return err
+	}
+	if o.Say != nil {
+		o.Say(fmt.Sprintf("the guest runs under %s: %s", accel, why))
+	}
+	m.options = o
+	m.guest, err = quick.Boot(ctx, quick.Config{Accel: accel, CPUs: max(1, o.CPUs), Region: m.region,
+		MemoryMiB: max(o.MemoryMiB, MemoryMiB), Pin: o.Pin, Say: o.Say})
+	if err != nil {
+		return err
+	}
+	return m.startBare()
+}
+
+// Reboot kills the guest, if it still lives, and boots another one with the same region, which is as
+// the first one left it.
+func (m *Machine) Reboot(ctx context.Context) error {
+	if m.guest != nil {
+		m.guest.Kill()
+	}
+	return m.start(ctx, m.options)
 }
 
 // deviceBytes is the size of a device for so many bytes and the area of the bare loop behind them.

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package border
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"dx/go/dx"
+	"dx/vm/quick"
+)
+
+// echoEnv makes the test program a guest that answers with what it is sent.
+const echoEnv = "DX_BORDER_ECHO"
+
+func echo() {
+	ch, err := dx.Attach(context.Background(), GuestURL, dx.Options{})
+	if err == nil {
+		fmt.Println("ready")
+		err = ch.Serve(context.Background(), dx.HandlerFunc(
+			func(q *dx.Request, response []byte) (int, int32) { return copy(response, q.Data), 0 }))
+	}
+	if err != nil && !errors.Is(err, dx.ErrPeerClosed) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func startEcho(t *testing.T, m *Machine) *Process {
+	t.Helper()
+	p, err := m.StartReady(context.Background(), []string{echoEnv + "=1"}, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// callUntil makes verified calls until one fails, or there were so many.
+func callUntil(t *testing.T, caller *dx.Caller, first, most uint64) (made uint64, err error) {
+	t.Helper()
+	request, response := make([]byte, 64), make([]byte, 64)
+	for n := first; n < first+most; n++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		binary.LittleEndian.PutUint64(request, n)
+		reply, err := caller.Call(ctx, dx.TypeUser, request, response)
+		cancel()
+		if err != nil {
+			return n - first, err
+		}
+		if !bytes.Equal(reply.Data, request) {
+			t.Fatalf("call %d was answered with %x", n, reply.Data)
+		}
+	}
+	return most, nil
+}
+
+// A crash of QEMU is an error of the calls that it meets, and the next guest goes on with the same
+// channel.
+func TestHostSurvivesTheEndOfQEMUUnderLoad(t *testing.T) {
+	m := boot(t)
+	ch, err := dx.Create(m.URL(), dx.Config{Slots: 1, RequestBytes: 64, ResponseBytes: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ch.Close() }()
+	startEcho(t, m)
+	caller, err := ch.Caller(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = caller.Close() }()
+	const before = 2000
+	if made, err := callUntil(t, caller, 0, before); err != nil {
+		t.Fatalf("call %d: %v", made, err)
+	}
+	// Under load: calls go on while QEMU is killed.
+	died := make(chan time.Time)
+	go func() {
+		m.Kill()
+		died <- time.Now()
+	}()
+	_, err = callUntil(t, caller, before, 1<<40)
+	noticed := time.Since(<-died)
+	if !errors.Is(err, dx.ErrPeerDead) || noticed > 5*time.Second {
+		t.Errorf("%v after the end: %v", noticed, err)
+	}
+	if !m.Gone() {
+		t.Error("the machine is not gone")
+	}
+	if _, err := m.StartReady(context.Background(), nil, nil); !errors.Is(err, quick.ErrGone) {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := m.Reboot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	second := startEcho(t, m)
+	if made, err := callUntil(t, caller, 1<<41, before); err != nil {
+		t.Fatalf("call %d of the second guest: %v", made, err)
+	}
+	_ = caller.Close()
+	if err := ch.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := second.End(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRegionThatIsTooSmallIsRefused(t *testing.T) {
+	m := &Machine{}
+	if err := m.makeRegion(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close() }()
+	ch, err := dx.Create(m.URL(), dx.Config{Slots: 1, RequestBytes: 16 << 20, ResponseBytes: 64})
+	if !errors.Is(err, dx.ErrShort) {
+		t.Error(err)
+	}
+	if err == nil {
+		_ = ch.Close()
+	}
+}
+
+func TestFiveBootsLeaveNothingAndCallWithinFiveSeconds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("five boots take some 15 s")
+	}
+	var took []time.Duration
+	for range 5 {
+		began := time.Now()
+		m, err := Boot(context.Background(), Options{Bytes: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ch, err := dx.Create(m.URL(), dx.Config{Slots: 1, RequestBytes: 64, ResponseBytes: 64})
+		if err != nil {
+			t.Fatal(err)
+		}
+		startEcho(t, m)
+		if _, err := ch.Call(context.Background(), dx.TypePing, nil, nil); err != nil {
+			t.Error(err)
+		}
+		took = append(took, time.Since(began))
+		folder, pid := m.folder, m.guest.PID()
+		if err := errors.Join(ch.Close(), m.Close()); err != nil {
+			t.Error(err)
+		}
+		for _, path := range []string{folder, fmt.Sprintf("/proc/%d", pid)} {
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s is still there: %v", path, err)
+			}
+		}
+	}
+	t.Logf("from nothing to the first answer: %v", took)
+	if fastest := slices.Min(took); fastest > 5*time.Second {
+		t.Errorf("the fastest took %v", fastest)
+	}
+}
