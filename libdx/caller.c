@@ -46,6 +46,7 @@ static dx_status wait_on(struct dx_caller *c, uint32_t looks, int64_t timeout_ns
                                      .check = check,
                                      .parked = parked,
                                      .park = dx_channel_park,
+                                     .sleep = dx_channel_sleep,
                                      .channel = c->channel,
                                      .user = c,
                                      .cell = &c->channel->cells[c->slot]};
@@ -303,6 +304,7 @@ dx_status dx_caller_wait(struct dx_caller *c, bool (*stream_look)(void *user), u
                                      .check = stream_check,
                                      .parked = stream_parked,
                                      .park = dx_channel_park,
+                                     .sleep = dx_channel_sleep,
                                      .channel = c->channel,
                                      .user = &c->stream,
                                      .cell = &c->channel->cells[c->slot]};

@@ -143,7 +143,7 @@ uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind)
     return armed;
 }
 
-static bool rung(const struct dx_cell *cell, uint32_t armed)
+bool dx_cell_rung(const struct dx_cell *cell, uint32_t armed)
 {
     /* A10 <- R10: what the ring announces. */
     return dx_load_acquire(&cell->rings) != DX_CELL_RINGS(armed);
@@ -158,7 +158,7 @@ static void wait_futex(struct dx_cell *cell, uint32_t armed, int64_t timeout_ns)
 bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wait,
                   int64_t timeout_ns)
 {
-    if (rung(cell, armed))
+    if (dx_cell_rung(cell, armed))
         return true;
     DX_FAULT(CELL_SLEEPS);
     switch (DX_CELL_KIND(armed)) {
@@ -176,7 +176,7 @@ bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wa
         break;
     }
     }
-    return rung(cell, armed);
+    return dx_cell_rung(cell, armed);
 }
 
 void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen,
@@ -240,7 +240,7 @@ bool dx_cell_dispatch(struct dx_cell *cell)
     /* Relaxed: of a sleeper of this process that armed it before it was rung. */
     uint32_t armed = dx_load_relaxed(&cell->armed);
     if ((armed & DX_CELL_ARMED) == 0 || DX_CELL_KIND(armed) != DX_PARK_DOORBELL ||
-        !rung(cell, armed))
+        !dx_cell_rung(cell, armed))
         return false;
     (void)futex(&cell->rings, FUTEX_WAKE, 1, NULL);
     return true;

@@ -50,6 +50,9 @@ void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen,
  * other side can take back what wakes it, just before it falls asleep. */
 void dx_cell_release(struct dx_cell *cell, enum dx_park kind);
 
+/* Has it been rung since it was armed? */
+bool dx_cell_rung(const struct dx_cell *cell, uint32_t armed);
+
 /* Ends the announcement. */
 void dx_cell_disarm(struct dx_cell *cell, uint32_t armed);
 

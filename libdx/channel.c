@@ -32,6 +32,7 @@ void dx_channel_destroy(struct dx_channel *c)
     dx_region_close(&c->region);
     (void)pthread_mutex_destroy(&c->lock);
     free(c->slots);
+    free(c->beds);
     free(c);
 }
 
@@ -74,7 +75,10 @@ dx_status dx_channel_make_books(struct dx_channel *c)
 {
     uint32_t count = dx_slot_count(&c->geometry, c->side);
     c->slots = calloc(count != 0 ? count : 1, sizeof *c->slots);
-    return c->slots != NULL ? DX_OK : dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
+    c->beds = calloc(c->geometry.cells, sizeof *c->beds);
+    return c->slots != NULL && c->beds != NULL
+               ? DX_OK
+               : dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
 }
 
 /* Is no guest left in the region of a dead host, under our kernel or another? */
@@ -139,14 +143,16 @@ static dx_status create(struct dx_channel *c, const char *url)
 
 dx_status dx_channel_start(struct dx_channel *c)
 {
-    if (c->region.link == NULL && c->wait.park == DX_PARK_DOORBELL)
+    if (c->region.link == NULL && c->wait.park == DX_PARK_DOORBELL && !c->region.url.doorbell)
         return dx_fail(DX_ERR_INVALID,
-                       "%s: park doorbell needs a rendezvous (unix:PATH); take futex",
+                       "%s: park doorbell needs a rendezvous (unix:PATH) or ivshmem:doorbell; take "
+                       "futex",
                        c->region.url.path);
     dx_status status = dx_pulse_start(c);
     if (status != DX_OK || c->region.link == NULL)
         return status;
-    c->liveness_ns = DX_LIVENESS_LINK_NS;
+    if (dx_link_has_news(c->region.link))
+        c->liveness_ns = DX_LIVENESS_LINK_NS;
     return dx_link_start(c->region.link, c);
 }
 
@@ -156,7 +162,8 @@ uint32_t dx_channel_park(const struct dx_channel *c)
     if (park == DX_PARK_NEVER || park == DX_PARK_POLL || !dx_channel_elsewhere(c))
         return park;
     /* Relaxed: input; a door that nobody has is rung in vain. */
-    bool rung = c->region.link != NULL && dx_load_relaxed(&c->peers[dx_other(c->side)].door) != 0;
+    bool rung = c->region.link != NULL && dx_link_hears(c->region.link) &&
+                dx_load_relaxed(&c->peers[dx_other(c->side)].door) != 0;
     return rung ? DX_PARK_DOORBELL : DX_PARK_POLL;
 }
 
@@ -257,6 +264,11 @@ dx_status dx_channel_check(const struct dx_channel *c)
     default:
         return DX_OK;
     }
+}
+
+const char *dx_channel_notice(const struct dx_channel *c)
+{
+    return c->region.notice;
 }
 
 size_t dx_channel_request_capacity(const struct dx_channel *c)

@@ -26,7 +26,10 @@ struct dx_channel {
     int64_t liveness_ns;
     int64_t silence_ns; /* after which a peer under another kernel counts as dead */
     struct dx_pulse pulse;
-    bool doorbell_taken; /* a binding waits for our eventfd and arms cells for it */
+    _Atomic uint32_t *beds;   /* one a cell: see channel_sleep.c */
+    _Atomic uint32_t hearing; /* one of our sleepers waits for the device's bell, for all */
+    int64_t vain_ns;          /* how long that one pauses after rings for nobody */
+    bool doorbell_taken;      /* a binding waits for our eventfd and arms cells for it */
 
     struct dx_header *header;
     struct dx_peer_lines *peers;
@@ -112,6 +115,10 @@ static inline bool dx_channel_ring(struct dx_channel *c, uint32_t cell)
 /* channel_ring.c: as dx_channel_ring, and wakes the sleeper also if it was rung already: whoever
  * rang may have died before the system call that wakes. */
 void dx_channel_wake(struct dx_channel *channel, uint32_t cell);
+
+/* channel_sleep.c: dx_cell_wait for a cell of ours, also where no futex can lie in the region. */
+bool dx_channel_sleep(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
+                      const struct dx_wait *wait, int64_t timeout_ns);
 
 /* channel_ring.c: our eventfd was rung: wakes those of our sleepers whose cells were. True if there
  * was one. */

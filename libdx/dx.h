@@ -22,6 +22,7 @@
 
 #include "dx_caller.h"
 #include "dx_channel.h"
+#include "dx_device.h"
 #include "dx_serve.h"
 #include "dx_stats.h"
 #include "dx_status.h"

@@ -13,8 +13,11 @@
  *                 other side is the host's file:PATH or shm:NAME. Of several devices one is chosen
  *                 by ivshmem:plain?addr=0000:00:03.0. Needs the device's resource files in sysfs,
  *                 which are root's
- *   unix:PATH     memory handed over at a Unix socket, where the end of a process is known at once;
- *                 the host serves it, unless a daemon (dx rendezvous PATH) does
+ *   ivshmem:doorbell  the same, of a device that QEMU connected to a host's unix:PATH: either side
+ *                 wakes the other by interrupt. Needs vfio-pci (dx_device_bind); without it, it
+ * rings by sysfs and polls, or only polls, and dx_channel_notice says so unix:PATH     memory
+ * handed over at a Unix socket, where the end of a process is known at once; the host serves it,
+ * unless a daemon (dx rendezvous PATH) does
  *
  * Names are created with mode 0600; a link, a file of another user or one open to others is
  * refused. Nothing that exists is ever truncated. One host and one guest hold a region at a time;
@@ -101,6 +104,10 @@ DX_API enum dx_peer dx_channel_peer(const struct dx_channel *channel);
 /* How this side parks now (enum dx_park): as its strategy says, or DX_PARK_POLL, with the
  * strategy's poll_ns as the bound of a wake-up, where the other side cannot wake it. */
 DX_API uint32_t dx_channel_park(const struct dx_channel *channel);
+
+/* What of the URL could not be had, why, and what is done instead, for people: of ivshmem:doorbell
+ * without vfio, for example. "" if nothing. Lasts as long as the channel. */
+DX_API const char *dx_channel_notice(const struct dx_channel *channel);
 
 /* Bytes of a request or a response that fit a slot; slots on which this side calls; bytes of the
  * whole region; the region's descriptor (owned by the channel; -1 if none). */

@@ -43,6 +43,11 @@ void dx_ivshmem_path(const struct dx_ivshmem_device *device, const char *name, c
     (void)snprintf(out, out_bytes, "%s/%s", device->directory, name);
 }
 
+void dx_ivshmem_sysfs(const char *path, char *out, size_t out_bytes)
+{
+    (void)snprintf(out, out_bytes, "%.200s/%s", sysfs, path);
+}
+
 /* The number in one of the device's files; -1 if there is none. */
 static long read_number(const struct dx_ivshmem_device *device, const char *name)
 {

@@ -32,6 +32,9 @@ dx_status dx_ivshmem_enable(const struct dx_ivshmem_device *device);
 void dx_ivshmem_path(const struct dx_ivshmem_device *device, const char *name, char *out,
                      size_t out_bytes);
 
+/* Joins where sysfs is and a path in it. */
+void dx_ivshmem_sysfs(const char *path, char *out, size_t out_bytes);
+
 /* For tests: where sysfs is; NULL: at /sys. Not copied. Set it before anything else. */
 void dx_ivshmem_pretend_sysfs(const char *folder);
 

@@ -90,6 +90,16 @@ func (ch Channel) Check() Status { return Status(C.dx_native_check(ch.c)) }
 // Park is dx_channel_park.
 func (ch Channel) Park() uint32 { return uint32(C.dx_channel_park(ch.c)) }
 
+// Notice is dx_channel_notice.
+func (ch Channel) Notice() string { return C.GoString(C.dx_channel_notice(ch.c)) }
+
+// BindDevice is dx_device_bind.
+func BindDevice(url string) error {
+	text := C.CString(url)
+	defer C.free(unsafe.Pointer(text))
+	return checked(func() C.dx_status { return C.dx_device_bind(text) })
+}
+
 // ArmedPark is the park kind in what Arm returned.
 func ArmedPark(armed uint32) uint32 { return armed >> 1 & 7 }
 

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "doorbells.h"
 #include "error.h"
+#include "ivshmem_vfio.h"
 #include "rendezvous.h"
 #include "socket_name.h"
 
@@ -37,6 +38,8 @@ struct dx_link {
     pthread_t thread;
     struct dx_channel *channel;
     struct dx_doorbells peers;
+    struct dx_ivshmem_bells device; /* of a guest in a VM, in place of the socket */
+    bool has_device;
 };
 
 static struct dx_link *new_link(void)
@@ -53,6 +56,34 @@ static struct dx_link *new_link(void)
         return NULL;
     }
     return link;
+}
+
+dx_status dx_link_of_device(const struct dx_ivshmem_bells *bells, struct dx_link **out)
+{
+    struct dx_link *link = new_link();
+    if (link == NULL) {
+        dx_status status = dx_fail_errno("no memory for the device's doorbell");
+        struct dx_ivshmem_bells owned = *bells;
+        dx_ivshmem_bells_close(&owned);
+        return status;
+    }
+    link->device = *bells;
+    link->has_device = true;
+    link->id = bells->id;
+    link->bell = bells->bell;
+    link->device.bell = -1; /* it is the link's now */
+    *out = link;
+    return DX_OK;
+}
+
+bool dx_link_hears(const struct dx_link *link)
+{
+    return link->bell >= 0;
+}
+
+bool dx_link_has_news(const struct dx_link *link)
+{
+    return !link->has_device;
 }
 
 /* The other side may be the one that left: its waits make no sense any more. */
@@ -280,9 +311,19 @@ static void *run(void *user)
     return NULL;
 }
 
+bool dx_link_hear(struct dx_link *link, int64_t timeout_ns)
+{
+    if (!readable(link->bell, timeout_ns))
+        return false;
+    drain(link->bell);
+    return true;
+}
+
 dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
 {
     link->channel = channel;
+    if (link->has_device)
+        return DX_OK; /* nobody tells it anything, and whoever sleeps hears the bell himself */
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
@@ -311,6 +352,8 @@ void dx_link_ring(struct dx_link *link, uint32_t door)
 {
     if (door == dx_link_door(link))
         dx_doorbell_write(link->bell);
+    else if (door != 0 && link->has_device)
+        dx_ivshmem_bells_ring(&link->device, door - 1);
     else if (door != 0)
         (void)dx_doorbells_ring(&link->peers, door - 1);
 }
@@ -322,7 +365,7 @@ static void wake_thread(struct dx_link *link)
 
 int dx_link_take_bell(struct dx_link *link)
 {
-    int fd = fcntl(link->bell, F_DUPFD_CLOEXEC, 0);
+    int fd = link->bell >= 0 ? fcntl(link->bell, F_DUPFD_CLOEXEC, 0) : -1;
     if (fd >= 0) {
         /* Relaxed: the thread that still sees 0 passes one ring on, which is as good. */
         dx_store_relaxed(&link->taken, 1u);
@@ -342,6 +385,8 @@ void dx_link_close(struct dx_link *link)
         (void)pthread_join(link->thread, NULL);
     }
     dx_rendezvous_close(link->server);
+    if (link->has_device)
+        dx_ivshmem_bells_close(&link->device);
     dx_ivshmem_reader_close(&link->reader);
     const int fds[] = {link->socket, link->bell, link->memory, link->control};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)

@@ -20,6 +20,18 @@ struct dx_channel;
 dx_status dx_link_serve(const char *path, int memory, struct dx_link **out);
 dx_status dx_link_publish(struct dx_link *link);
 
+/* A guest's device takes the place of a rendezvous: it rings others, and has a bell, or none; who
+ * leaves is not told. Owns what *bells holds from now on, also on failure. */
+struct dx_ivshmem_bells;
+dx_status dx_link_of_device(const struct dx_ivshmem_bells *bells, struct dx_link **out);
+
+/* Can we be rung? Does the end of the other side come as news? */
+bool dx_link_hears(const struct dx_link *link);
+bool dx_link_has_news(const struct dx_link *link);
+
+/* Waits for a ring of our own eventfd, and takes all that there are. False: none came. */
+bool dx_link_hear(struct dx_link *link, int64_t timeout_ns);
+
 /* Joins what is served at path. *memory is a descriptor for the caller to own. DX_ERR_NO_PEER:
  * nobody serves. DX_ERR_PERMISSION, _CORRUPT (a server that speaks something else), _TIMEOUT (one
  * that says nothing). Waits a second at most. */

@@ -12,6 +12,7 @@
 #include "layout.h"
 
 #define DX_PATH_MAX 4096
+#define DX_NOTICE_BYTES 512
 
 enum dx_region_kind {
     DX_REGION_SHM,
@@ -26,6 +27,7 @@ struct dx_url {
     enum dx_region_kind kind;
     char path[DX_PATH_MAX]; /* shm, file; unix: the socket's; ivshmem: the device's address or "" */
     int fd;                 /* memfd; -1: none given */
+    bool doorbell;          /* ivshmem: also its registers and its interrupt */
 };
 
 /* A mapped region. The descriptor has its own open file description, so that its locks are its
@@ -38,6 +40,7 @@ struct dx_region {
     struct dx_link *link; /* unix: who is there; else NULL */
     bool created;         /* the name is ours to remove */
     bool read_only;
+    char notice[DX_NOTICE_BYTES]; /* what could not be had, for people; "" if all could */
 };
 
 /* DX_ERR_URL says what is wrong with it. */

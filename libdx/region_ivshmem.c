@@ -18,6 +18,8 @@
 #include "clock.h"
 #include "error.h"
 #include "ivshmem_device.h"
+#include "ivshmem_vfio.h"
+#include "link.h"
 #include "region.h"
 
 #define PROBE_BYTES 32768u
@@ -70,10 +72,25 @@ static void drop(struct dx_region *region)
     region->fd = -1;
 }
 
+/* The doorbell, or a notice why there is none. vfio comes first: it may reset the device. */
+static dx_status open_bells(struct dx_region *region, const struct dx_ivshmem_device *device)
+{
+    struct dx_ivshmem_bells bells;
+    dx_status status = dx_ivshmem_bells_open(device, &bells);
+    if (status != DX_OK || bells.bell < 0)
+        (void)snprintf(region->notice, sizeof region->notice, "%s; %s", dx_last_error(),
+                       status == DX_OK
+                           ? "the other side can be rung through sysfs, and is polled for"
+                           : "both sides poll");
+    return status == DX_OK ? dx_link_of_device(&bells, &region->link) : DX_OK;
+}
+
 dx_status dx_region_open_ivshmem(struct dx_region *out)
 {
     struct dx_ivshmem_device device;
     dx_status status = dx_ivshmem_find(out->url.path, &device);
+    if (status == DX_OK && out->url.doorbell && !out->read_only)
+        status = open_bells(out, &device);
     if (status == DX_OK && !out->read_only)
         status = dx_ivshmem_enable(&device);
     if (status != DX_OK)

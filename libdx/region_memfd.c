@@ -28,6 +28,15 @@ dx_status dx_region_reopen_fd(int fd, const char *name, bool read_only, int *out
     return *out >= 0 ? DX_OK : dx_fail_errno("memfd:%d: cannot be opened anew", fd);
 }
 
+/* What QEMU can make a PCI device's memory: a power of two. */
+static uint64_t device_bytes(uint64_t bytes)
+{
+    uint64_t power = 1;
+    while (power < bytes)
+        power *= 2;
+    return power;
+}
+
 dx_status dx_region_create_memfd(const char *name, uint64_t bytes, struct dx_region *out)
 {
     if (out->url.fd >= 0)
@@ -38,10 +47,12 @@ dx_status dx_region_create_memfd(const char *name, uint64_t bytes, struct dx_reg
         return dx_fail_errno("%s: no memory can be had", name);
     dx_status status = DX_OK;
     int failed = posix_fallocate(fd, 0, (off_t)bytes);
+    /* A VM may join at a socket. What lies behind the region is never written and costs nothing. */
+    uint64_t length = out->url.kind == DX_REGION_UNIX ? device_bytes(bytes) : bytes;
     if (failed != 0) {
         errno = failed;
         status = dx_fail_errno("%s: no room for %llu bytes", name, (unsigned long long)bytes);
-    } else if (fchmod(fd, 0600) != 0 ||
+    } else if (ftruncate(fd, (off_t)length) != 0 || fchmod(fd, 0600) != 0 ||
                fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
         status = dx_fail_errno("%s: cannot be sealed", name);
     } else {

@@ -230,6 +230,7 @@ static dx_status await_news(struct dx_server *s)
                                      .check = check,
                                      .parked = NULL,
                                      .park = dx_channel_park,
+                                     .sleep = dx_channel_sleep,
                                      .channel = s->channel,
                                      .user = s,
                                      .cell = &s->channel->cells[s->cell]};

@@ -11,7 +11,7 @@
 #include "region.h"
 
 #define NAME_MAX_SHM 200u
-#define SCHEMES "shm:NAME, file:PATH, unix:PATH, memfd: or ivshmem:plain"
+#define SCHEMES "shm:NAME, file:PATH, unix:PATH, memfd:, ivshmem:plain or ivshmem:doorbell"
 #define ADDRESS "?addr="
 
 static dx_status parse_shm(const char *name, struct dx_url *out)
@@ -72,10 +72,13 @@ static dx_status parse_memfd(const char *number, struct dx_url *out)
 static dx_status parse_ivshmem(const char *rest, struct dx_url *out)
 {
     static const char plain[] = "plain";
+    static const char doorbell[] = "doorbell";
+    size_t length = strcspn(rest, "?");
+    const char *options = rest + length;
     out->kind = DX_REGION_IVSHMEM;
-    const char *options = rest + strcspn(rest, "?");
-    if ((size_t)(options - rest) != sizeof plain - 1 || memcmp(rest, plain, sizeof plain - 1) != 0)
-        return dx_fail(DX_ERR_URL, "ivshmem:%.60s: use ivshmem:plain", rest);
+    out->doorbell = length == sizeof doorbell - 1 && memcmp(rest, doorbell, length) == 0;
+    if (!out->doorbell && (length != sizeof plain - 1 || memcmp(rest, plain, length) != 0))
+        return dx_fail(DX_ERR_URL, "ivshmem:%.60s: use ivshmem:plain or ivshmem:doorbell", rest);
     if (*options == '\0')
         return DX_OK;
     const char *address = options + strlen(ADDRESS);

@@ -183,7 +183,9 @@ static bool sleep_armed(struct dx_waiter *waiter, const struct dx_source *source
     int64_t limit_ns = sleep_limit(waiter, p, now);
     dx_count(&c->parks, 1u);
     DX_FAULT(PARK_DECIDED);
-    bool rung = dx_cell_wait(source->cell, armed, &waiter->wait, limit_ns);
+    bool rung = source->sleep != NULL
+                    ? source->sleep(source->channel, source->cell, armed, &waiter->wait, limit_ns)
+                    : dx_cell_wait(source->cell, armed, &waiter->wait, limit_ns);
     int64_t slept_ns = dx_clock_ns() - now;
     p->slept_ns += slept_ns;
     dx_count(&c->park_ns, (uint64_t)slept_ns);

@@ -176,6 +176,20 @@ func (ch *Channel) Park() Park {
 	return Park(ch.raw.Park())
 }
 
+// Notice says what of the URL could not be had, why, and what is done instead: of
+// ivshmem:doorbell without vfio, for example. It is empty if nothing.
+func (ch *Channel) Notice() string {
+	if ch.enter() != nil {
+		return ""
+	}
+	defer func() { _ = ch.leave() }()
+	return ch.raw.Notice()
+}
+
+// BindDevice binds the ivshmem device of a QEMU guest to vfio-pci, once after each
+// boot and as root, so that ivshmem:doorbell can be woken by interrupts.
+func BindDevice(url string) error { return libdx.BindDevice(url) }
+
 // Slots returns the number of slots on which this side calls.
 func (ch *Channel) Slots() int { return cap(ch.idle) }
 

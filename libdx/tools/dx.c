@@ -11,6 +11,7 @@ static const struct verb {
     const char *summary;
     int (*run)(int argc, char **argv);
 } verbs[] = {
+    {"bind", "give a guest's ivshmem device to vfio-pci, for ivshmem:doorbell", tool_bind},
     {"info", "show a region: its sizes, who lives, what was counted", tool_info},
     {"doctor", "say what this machine, host or guest, lacks, and what to do", tool_doctor},
     {"rendezvous", "serve memory at a Unix socket for hosts, guests and VMs", tool_rendezvous},
@@ -28,8 +29,9 @@ static void print_usage(FILE *out)
         "  dx VERB -h     explain that verb\n"
         "\n"
         "URL is what the programs give to dx_create and dx_attach: shm:NAME, file:PATH,\n"
-        "unix:PATH or memfd:N. Only the user whose region it is gets at it; root is another\n"
-        "user, too: become the owner first (setpriv --reuid, su).\n"
+        "unix:PATH, memfd:N, or in a VM ivshmem:plain or ivshmem:doorbell. Only the user whose\n"
+        "region it is gets at it; root is another user, too: become the owner first (setpriv "
+        "--reuid, su).\n"
         "\n"
         "Examples:\n"
         "  dx info shm:demo          who is there, and how much was called\n"

@@ -79,5 +79,5 @@ func (a Accel) iommu() string {
 	if a == KVM {
 		return "intremap=on,caching-mode=on"
 	}
-	return "intremap=off"
+	return "intremap=on"
 }

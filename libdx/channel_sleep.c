@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sleeping for the interrupt of a device. No futex can lie in a device's memory, and there is one
+ * eventfd for all sleepers of a channel: the first of them waits for it, the others in a futex of
+ * this process, each in its bed. Whoever stops waiting for the eventfd wakes those whose cells were
+ * rung, and one more, to wait in its place.
+ */
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "link.h"
+
+#define VAIN_NS 100000ll
+#define VAIN_MAX_NS 1000000ll
+
+static void wait_in_bed(_Atomic uint32_t *bed, uint32_t before, int64_t timeout_ns)
+{
+    struct timespec timeout = dx_clock_timespec(timeout_ns);
+    (void)syscall(SYS_futex, (uint32_t *)bed, FUTEX_WAIT_PRIVATE, before, &timeout, NULL, 0);
+}
+
+static void wake_in_bed(_Atomic uint32_t *bed)
+{
+    /* R12 -> A12: rung, or to hear the bell. */
+    (void)dx_add_acqrel(bed, 1u);
+    (void)syscall(SYS_futex, (uint32_t *)bed, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* Wakes the sleeper of a cell if it was rung; or, if *heir is wanted and not found yet, one that
+ * was not. True if it was rung. */
+static bool look_at_bed(struct dx_channel *c, uint32_t cell, bool *heir)
+{
+    /* S7 <-> S8: behind the end of our hearing. */
+    uint32_t armed = dx_load_seqcst(&c->cells[cell].armed);
+    if ((armed & DX_CELL_ARMED) == 0 || DX_CELL_KIND(armed) != DX_PARK_DOORBELL)
+        return false;
+    bool rung = dx_cell_rung(&c->cells[cell], armed);
+    if (rung || *heir)
+        wake_in_bed(&c->beds[cell]);
+    *heir = *heir && rung;
+    return rung;
+}
+
+/* Returns whether anybody but us was rung. heir: wake one more, to hear the bell in our place. */
+static bool wake_others(struct dx_channel *c, uint32_t own, bool heir)
+{
+    uint32_t first = dx_first_slot(&c->geometry, c->side);
+    bool any = false;
+    for (uint32_t i = first; i < first + dx_slot_count(&c->geometry, c->side); i++)
+        any |= i != own && look_at_bed(c, i, &heir);
+    for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++) {
+        uint32_t cell = dx_cell_of_worker(c->geometry.slots, c->side, w);
+        any |= cell != own && look_at_bed(c, cell, &heir);
+    }
+    return any;
+}
+
+/* Somebody who does nothing but ring gets a slow listener and not a busy CPU. */
+static void pause_after_vain(struct dx_channel *c)
+{
+    struct timespec pause = dx_clock_timespec(c->vain_ns);
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    int64_t next_ns = c->vain_ns == 0 ? VAIN_NS : 2 * c->vain_ns;
+    c->vain_ns = next_ns < VAIN_MAX_NS ? next_ns : VAIN_MAX_NS;
+}
+
+static void hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int64_t timeout_ns)
+{
+    bool heard = dx_link_hear(c->region.link, timeout_ns);
+    bool any = wake_others(c, own, false);
+    if (any || dx_cell_rung(&c->cells[own], armed))
+        c->vain_ns = 0;
+    else if (heard)
+        pause_after_vain(c);
+    /* S7 <-> S8: our turn ends before the look at the beds. */
+    (void)dx_exchange_acqrel(&c->hearing, 0u);
+    dx_fence_store_load();
+    (void)wake_others(c, own, true);
+}
+
+bool dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint32_t armed,
+                      const struct dx_wait *wait, int64_t timeout_ns)
+{
+    if (c->region.url.kind != DX_REGION_IVSHMEM || DX_CELL_KIND(armed) != DX_PARK_DOORBELL)
+        return dx_cell_wait(cell, armed, wait, timeout_ns);
+    uint32_t own = (uint32_t)(cell - c->cells);
+    /* A12 <- R12: before the look at the cell. */
+    uint32_t before = dx_load_acquire(&c->beds[own]);
+    if (dx_cell_rung(cell, armed))
+        return true;
+    /* S8 <-> S7: the cell was armed before. */
+    if (dx_exchange_acqrel(&c->hearing, 1u) == 0)
+        hear_for_all(c, own, armed, timeout_ns);
+    else
+        wait_in_bed(&c->beds[own], before, timeout_ns);
+    return dx_cell_rung(cell, armed);
+}

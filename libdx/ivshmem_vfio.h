@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registers and the interrupt of an ivshmem device, for ringing other peers and being rung.
+ *
+ * Through vfio-pci both ways: its MSI-X vector 0 is an eventfd. Without it, sysfs still gives the
+ * registers to whoever is root, so that others can be rung, and nobody rings us. The device's
+ * memory is mapped from sysfs either way: vfio's mapping of it is uncached, and the two exclude
+ * each other.
+ */
+#ifndef DX_IVSHMEM_VFIO_H
+#define DX_IVSHMEM_VFIO_H
+
+#include <stdint.h>
+
+#include "dx_status.h"
+#include "ivshmem_device.h"
+
+struct dx_ivshmem_bells {
+    int container; /* vfio's three descriptors; -1 without vfio */
+    int group;
+    int device;
+    int bell;                  /* our own interrupt; -1: nobody can ring us */
+    volatile uint32_t *mapped; /* the registers; NULL: by pwrite at registers_at of `device` */
+    uint64_t registers_at;
+    uint32_t id; /* ours */
+};
+#define DX_IVSHMEM_BELLS_INIT                                                                      \
+    {                                                                                              \
+        -1, -1, -1, -1, NULL, 0, 0                                                                 \
+    }
+
+/* What could be had, the best first. DX_OK with bell < 0: we can only ring; the reason is the
+ * thread's last error. Anything else: not even that. */
+dx_status dx_ivshmem_bells_open(const struct dx_ivshmem_device *device,
+                                struct dx_ivshmem_bells *out);
+
+/* Rings a peer's vector 0. Any thread. A peer that is not there is rung in vain. */
+void dx_ivshmem_bells_ring(const struct dx_ivshmem_bells *bells, uint32_t peer);
+
+void dx_ivshmem_bells_close(struct dx_ivshmem_bells *bells);
+
+#endif
