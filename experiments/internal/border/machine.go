@@ -58,7 +58,7 @@ type Machine struct {
 	relax   string // by BestRelax
 }
 
-const regionFolders = "/dev/shm/dx-vm-"
+const regionFolders = "/dev/shm/dx-border-"
 
 // Boot starts a machine and returns when it is ready. Its region is removed by Close; should we be
 // killed, by the next Boot of this user.
@@ -152,7 +152,7 @@ func sweep() {
 		}
 		s, err := f.Stat()
 		fresh := err == nil && time.Since(s.ModTime()) < time.Minute // its maker may not have locked it yet
-		if err == nil && !fresh && ownedByUs(s) && unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+		if err == nil && !fresh && s.IsDir() && ownedByUs(s) && unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
 			_ = os.RemoveAll(folder)
 		}
 		_ = f.Close()
