@@ -128,18 +128,23 @@ static void check_governor(struct doctor *d, const cpu_set_t *set)
 static void check_instructions(struct doctor *d)
 {
     static char flags[8192];
-    const char *found = "none: waits spin with a pause, yield and park";
+    const char *found = NULL;
     doctor_read_field(doctor_path(d, "/proc/cpuinfo"), "flags", flags, sizeof flags);
-    if (flags[0] == '\0')
-        doctor_read_field(doctor_path(d, "/proc/cpuinfo"), "Features", flags, sizeof flags);
 #if defined(__aarch64__)
     found = "WFE, which every arm64 CPU has";
 #endif
     if (doctor_has_word(flags, "waitpkg"))
-        found = "WAITPKG (UMWAIT and TPAUSE)";
+        found = "UMWAIT (WAITPKG)";
     else if (doctor_has_word(flags, "mwaitx"))
         found = "MWAITX";
-    (void)doctor_add(d, "wait", DOCTOR_OK, "instructions to wait for a cache line: %s", found);
+    if (found == NULL) {
+        (void)doctor_add(d, "wait", DOCTOR_OK,
+                         "no instruction that waits for a cache line: waits spin, yield and park");
+        return;
+    }
+    struct finding *f = doctor_add(d, "wait", DOCTOR_OK,
+                                   "waits for a cache line can sleep in the CPU by %s", found);
+    doctor_advise(f, "relax = \"hardware\" in a wait strategy takes it instead of pauses");
 }
 
 void doctor_check_cpus(struct doctor *d)
