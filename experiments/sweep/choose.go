@@ -75,7 +75,8 @@ func (r *report) choose() {
 	r.printf("## How to choose\n\n"+
 		"For each file that searches, each load and each figure: the best cell, and the default (the preset balanced) beside it.\n"+
 		"Settings under which one caller makes less than %.1f of another's calls are left out. The best of many is best by luck, too,\n"+
-		"so that the distance is an upper bound; noise is the spread of the default's own runs.\n\n"+
+		"so that the distance is an upper bound; noise is the spread of the middle half of\n"+
+		"the default's own runs.\n\n"+
 		"| file | callers | loop | figure | best | with | default | default is off by | noise |\n|---|---|---|---|---|---|---|---|---|\n", fair)
 	r.printf("%s\n", rows.String())
 	r.printf("Find the row of your load and take the settings of the figure that matters to you; where the default is off by less than the\n" +

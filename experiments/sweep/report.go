@@ -91,15 +91,26 @@ func (r *report) head() {
 		"calls start by a schedule and their time counts from when they were to start.\n\n")
 }
 
-// arguments writes all TOML files of a folder as a shell takes them.
+// arguments writes paths as a shell takes them: all TOML files of a folder by a
+// pattern.
 func arguments(paths []string) string {
-	pattern := filepath.Join(filepath.Dir(paths[0]), "*.toml")
-	all, err := filepath.Glob(pattern)
-	given := slices.Sorted(slices.Values(paths))
-	if err == nil && len(all) > 1 && slices.Equal(all, given) {
-		return pattern
+	byFolder := map[string][]string{}
+	for _, path := range paths {
+		folder := filepath.Dir(path)
+		byFolder[folder] = append(byFolder[folder], path)
 	}
-	return strings.Join(paths, " ")
+	var list []string
+	for _, folder := range slices.Sorted(maps.Keys(byFolder)) {
+		pattern := filepath.Join(folder, "*.toml")
+		all, err := filepath.Glob(pattern)
+		given := slices.Sorted(slices.Values(byFolder[folder]))
+		if err == nil && len(all) > 1 && slices.Equal(all, given) {
+			list = append(list, pattern)
+		} else {
+			list = append(list, byFolder[folder]...)
+		}
+	}
+	return strings.Join(list, " ")
 }
 
 // pair is a cell and the one that it is compared with.
@@ -193,9 +204,10 @@ func (r *report) noise() {
 		r.printf("Nothing was measured twice under two names. What follows takes the spread of the baseline's own runs for the noise.\n\n")
 		return
 	}
-	r.printf("The same settings measured twice under two names, all runs interleaved. The spread, (largest - smallest) / median over the runs\n" +
-		"of both, is the noise: nothing below is called a difference that is smaller.\n\n" +
-		"| callers | loop | figure | once | again | medians differ by | spread of all runs |\n|---|---|---|---|---|---|---|\n")
+	r.printf("The same settings measured twice under two names, all runs interleaved. The spread, from the lowest to the\n" +
+		"highest of the middle halves of the runs of both, divided by the median, is the noise: nothing below is called a difference that\n" +
+		"is smaller.\n\n" +
+		"| callers | loop | figure | once | again | medians differ by | spread |\n|---|---|---|---|---|---|---|\n")
 	r.printf("%s\n", strings.Join(rows, ""))
 }
 

@@ -134,7 +134,7 @@ func TestReportOfWhatWasNotMeasured(t *testing.T) {
 
 func TestVerdicts(t *testing.T) {
 	of := func(median, low, high float64) result.Range {
-		return result.Range{Median: median, Min: low, Max: high, Known: true}
+		return result.Range{Median: median, Min: low, Max: high, Low: low, High: high, Known: true}
 	}
 	base := of(100, 95, 105)
 	noise, known := spread(base, of(101, 97, 110))

@@ -40,14 +40,15 @@ func (f figure) text(r result.Range) string {
 	return r.Format(func(x float64) string { return f.format(x * f.scale) })
 }
 
-// spread is how far runs of the same thing lie apart, over all that measured it.
+// spread is how far runs of the same thing lie apart, over all that measured it: the middle half
+// of the runs of each, since one that the machine disturbed would hide any difference.
 func spread(same ...result.Range) (share float64, known bool) {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, r := range same {
 		if !r.Known {
 			return 0, false
 		}
-		low, high = min(low, r.Min), max(high, r.Max)
+		low, high = min(low, r.Low), max(high, r.High)
 	}
 	if len(same) == 0 || same[0].Median <= 0 {
 		return 0, false

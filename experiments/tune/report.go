@@ -202,7 +202,7 @@ func (s *search) means(c *candidate, rounds []int) (summary result.Summary, ok b
 		f[i] = only.score(s.a, one, rounds) * only.score(c, s.a, rounds)
 	}
 	known := func(x float64) result.Range {
-		return result.Range{Median: x, Min: x, Max: x, Known: !math.IsNaN(x) && !math.IsInf(x, 0)}
+		return result.Range{Median: x, Min: x, Max: x, Low: x, High: x, Known: !math.IsNaN(x) && !math.IsInf(x, 0)}
 	}
 	summary.OpsPerS, summary.P99Ns, summary.CPUSPerMop = known(f[throughput]), known(1/f[latency]), known(1/f[cost])
 	return summary, summary.OpsPerS.Known

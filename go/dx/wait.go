@@ -60,7 +60,7 @@ type Wait struct {
 	Adapt         Adapt  `toml:"adapt" json:"adapt"`                     // off, step, cost, load
 	ParkTimeoutNs int64  `toml:"park_timeout_ns" json:"park_timeout_ns"` // longest single sleep
 	PollNs        int64  `toml:"poll_ns" json:"poll_ns"`                 // sleep between looks
-	SilenceNs     int64  `toml:"silence_ns" json:"silence_ns"`           // of a dead peer in a VM; 0: 1 s
+	SilenceNs     int64  `toml:"silence_ns" json:"silence_ns,omitzero"`  // of a dead peer in a VM; 0: 1 s
 }
 
 // Preset returns a wait strategy by name: balanced, latency, throughput or

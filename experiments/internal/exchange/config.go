@@ -43,9 +43,9 @@ type Config struct {
 	Dir          string  // an existing folder for the region of file and unix
 	// GuestRelax is between two looks of a guest in a virtual machine: none, pause, or auto,
 	// which takes what the bare loop is faster with there. Elsewhere Wait says it.
-	GuestRelax string
+	GuestRelax string `json:",omitzero"`
 	// Machines has the virtual machine of ivshmem; nil: each Measure boots one of its own.
-	Machines *border.Pool
+	Machines *border.Pool `json:"-"`
 }
 
 // Bounds of a Config.

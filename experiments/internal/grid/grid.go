@@ -32,6 +32,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"dx/experiments/internal/border"
 	"dx/experiments/internal/exchange"
 )
 
@@ -229,6 +230,9 @@ func byCallers(value any) (map[string]float64, error) {
 func (c Cell) key() string {
 	config := c.Config
 	config.Dir = ""
+	if config.Transport != border.Transport { // these mean nothing there, and older results have none
+		config.GuestRelax, config.Wait.SilenceNs = "", 0
+	}
 	data, err := json.Marshal(struct {
 		Name   string
 		Config exchange.Config

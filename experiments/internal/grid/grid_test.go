@@ -253,3 +253,17 @@ func TestSweepFilesOfTheRepository(t *testing.T) {
 		}
 	}
 }
+
+// A log stays of use as long as keys stay: parameters that are added must not count
+// where they are as they always were.
+func TestKeysOfOlderResultsStillCount(t *testing.T) {
+	file, err := Load("../../../tuning/experiments/00-baseline.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cell := range file.Cells {
+		if cell.Config.Threads == 1 && cell.Config.RatePerS == 0 && cell.Key != "38a273f1cbce00be" {
+			t.Errorf("the key of one caller's baseline was 38a273f1cbce00be once, is %s", cell.Key)
+		}
+	}
+}

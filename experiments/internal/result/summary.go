@@ -55,6 +55,7 @@ func (k Key) Title() string {
 // the figure: the median of those that happen to have it would be a choice.
 type Range struct {
 	Median, Min, Max float64
+	Low, High        float64 // of the middle half of the runs
 	Known            bool
 }
 
@@ -172,7 +173,8 @@ func rangeOf[T int64 | float64](cells []Cell, figure func(Cell) *T) Range {
 		}
 		values = append(values, float64(*value))
 	}
-	return Range{stat.Median(values), stat.Min(values), stat.Max(values), true}
+	low, high := stat.Middle(values)
+	return Range{stat.Median(values), stat.Min(values), stat.Max(values), low, high, true}
 }
 
 func sumOf(cells []Cell, counts func(Cell) *WaitCounts) *WaitCounts {

@@ -48,6 +48,18 @@ func Max(x []float64) float64 {
 	return slices.Max(x)
 }
 
+// Middle returns the range of the middle half of x, without the quarter of the smallest and the
+// quarter of the largest (rounded down, so that of 5 the 3 in the middle stay): what a run that was
+// disturbed does not move. NaN if x is empty.
+func Middle(x []float64) (low, high float64) {
+	if len(x) == 0 {
+		return math.NaN(), math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(x))
+	cut := len(sorted) / 4
+	return sorted[cut], sorted[len(sorted)-1-cut]
+}
+
 // Spread returns how far runs of the same thing lie apart: (max - min) / median, so that 0.1 means
 // 10 %. Nothing may be called faster by less than this. NaN if x is empty or its median 0.
 func Spread(x []float64) float64 {

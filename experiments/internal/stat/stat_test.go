@@ -202,3 +202,22 @@ func TestLatencyIsTheSameAfterEncoding(t *testing.T) {
 		}
 	}
 }
+
+func TestMiddleLeavesOutTheQuarterAtEachEnd(t *testing.T) {
+	for _, c := range []struct {
+		x         []float64
+		low, high float64
+	}{
+		{[]float64{7}, 7, 7},
+		{[]float64{9, 1}, 1, 9},
+		{[]float64{100, 2, 3, 4, -50}, 2, 4},
+		{[]float64{10, 9, 8, 7, 6, 5, 4, 3, 2, 1}, 3, 8},
+	} {
+		if low, high := Middle(c.x); low != c.low || high != c.high {
+			t.Errorf("%v: %v to %v, want %v to %v", c.x, low, high, c.low, c.high)
+		}
+	}
+	if low, high := Middle(nil); !math.IsNaN(low) || !math.IsNaN(high) {
+		t.Errorf("nothing: %v, %v", low, high)
+	}
+}
