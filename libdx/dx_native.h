@@ -25,11 +25,16 @@ enum dx_native_offset {
     DX_NATIVE_CALLER_BYTES = 8,
     DX_NATIVE_CALLER_TYPE = 12,
     DX_NATIVE_CALLER_PARKED = 16,
+    DX_NATIVE_CALLER_RESPONSE_RING = 20,
+    DX_NATIVE_CALLER_SENT = 24,
+    DX_NATIVE_CALLER_TAKEN = 32,
     DX_NATIVE_SERVER_WORD = 0,
     DX_NATIVE_SERVER_BYTES = 8,
     DX_NATIVE_SERVER_STATUS = 12,
     DX_NATIVE_SERVER_RESULT = 16,
     DX_NATIVE_SERVER_CELL = 20,
+    DX_NATIVE_SERVER_TAKEN = 24,
+    DX_NATIVE_SERVER_SENT = 32,
     DX_NATIVE_CELL_ARMED = 0,
     DX_NATIVE_CELL_RINGS = 4,
 };
@@ -67,8 +72,9 @@ struct dx_native_server {
     uint64_t response_offset;
     uint32_t cells_count;
     uint32_t cell;
-    uint32_t base;  /* first slot of the calling side */
-    uint32_t count; /* slots of the calling side */
+    uint32_t shared_cell; /* as of dx_native_caller */
+    uint32_t base;        /* first slot of the calling side */
+    uint32_t count;       /* slots of the calling side */
     uint32_t spin_max;
     int64_t spin_max_ns;
 };

@@ -66,11 +66,16 @@ const (
 	CallerBytes   = C.DX_NATIVE_CALLER_BYTES
 	CallerType    = C.DX_NATIVE_CALLER_TYPE
 	CallerParked  = C.DX_NATIVE_CALLER_PARKED
+	CallerRing    = C.DX_NATIVE_CALLER_RESPONSE_RING
+	CallerSent    = C.DX_NATIVE_CALLER_SENT
+	CallerTaken   = C.DX_NATIVE_CALLER_TAKEN
 	ServerWord    = C.DX_NATIVE_SERVER_WORD
 	ServerBytes   = C.DX_NATIVE_SERVER_BYTES
 	ServerStatus  = C.DX_NATIVE_SERVER_STATUS
 	ServerResult  = C.DX_NATIVE_SERVER_RESULT
 	ServerCell    = C.DX_NATIVE_SERVER_CELL
+	ServerTaken   = C.DX_NATIVE_SERVER_TAKEN
+	ServerSent    = C.DX_NATIVE_SERVER_SENT
 	CellArmed     = C.DX_NATIVE_CELL_ARMED
 	ServeThreads  = C.DX_SERVE_THREADS_MAX
 	TypePing      = C.DX_TYPE_PING

@@ -58,6 +58,7 @@ type ServerView struct {
 	Payload                         unsafe.Pointer
 	PayloadStride, ResponseOffset   uint64
 	CellsCount, Cell, Base, Count   uint32
+	SharedCell                      uint32
 	SpinMax                         uint32
 	SpinMaxNs                       int64
 }
@@ -78,7 +79,7 @@ func (ch Channel) ServerBegin(index, threads uint32) (ServerView, error) {
 		Counters: (*Stats)(v.counters), Serving: (*uint64)(v.serving),
 		SlotsUsed: (*uint32)(v.slots_used), Payload: v.payload,
 		PayloadStride: uint64(v.payload_stride), ResponseOffset: uint64(v.response_offset),
-		CellsCount: uint32(v.cells_count), Cell: uint32(v.cell), Base: uint32(v.base),
+		CellsCount: uint32(v.cells_count), Cell: uint32(v.cell), SharedCell: uint32(v.shared_cell), Base: uint32(v.base),
 		Count: uint32(v.count), SpinMax: uint32(v.spin_max), SpinMaxNs: int64(v.spin_max_ns),
 	}, err
 }

@@ -20,6 +20,15 @@ _Static_assert((int)DX_NATIVE_SERVER_STATUS == (int)offsetof(struct dx_server_li
 _Static_assert((int)DX_NATIVE_SERVER_RESULT == (int)offsetof(struct dx_server_line, result),
                "offset");
 _Static_assert((int)DX_NATIVE_SERVER_CELL == (int)offsetof(struct dx_server_line, cell), "offset");
+_Static_assert((int)DX_NATIVE_CALLER_RESPONSE_RING ==
+                   (int)offsetof(struct dx_caller_line, response_ring),
+               "offset");
+_Static_assert((int)DX_NATIVE_CALLER_SENT == (int)offsetof(struct dx_caller_line, sent), "offset");
+_Static_assert((int)DX_NATIVE_CALLER_TAKEN == (int)offsetof(struct dx_caller_line, taken),
+               "offset");
+_Static_assert((int)DX_NATIVE_SERVER_TAKEN == (int)offsetof(struct dx_server_line, taken),
+               "offset");
+_Static_assert((int)DX_NATIVE_SERVER_SENT == (int)offsetof(struct dx_server_line, sent), "offset");
 _Static_assert((int)DX_NATIVE_CELL_ARMED == (int)offsetof(struct dx_cell, armed), "offset");
 _Static_assert((int)DX_NATIVE_CELL_RINGS == (int)offsetof(struct dx_cell, rings), "offset");
 _Static_assert(DX_NATIVE_LINE == DX_LINE, "line");
@@ -102,6 +111,7 @@ dx_status dx_native_server_begin(struct dx_channel *c, uint32_t index, uint32_t 
         .response_offset = c->geometry.response_offset,
         .cells_count = c->geometry.cells,
         .cell = s.cell,
+        .shared_cell = dx_cell_shared(c->geometry.slots, c->side),
         .base = s.base,
         .count = s.count,
         .spin_max = s.waiter.wait.spin_max,

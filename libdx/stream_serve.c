@@ -77,7 +77,8 @@ static enum dx_result result_of(dx_status failure)
 static void conclude(struct dx_server *server, struct dx_stream *s, int32_t status)
 {
     struct dx_counters *counters = server->waiter.counters;
-    if (!s->out.ended) {
+    /* What was cut short is not to look complete. */
+    if (!s->out.ended && s->failure == DX_OK) {
         s->out.ended = true;
         /* R12 -> A12: as dx_stream_finish; the answer rings. */
         dx_store_release(s->out.ours, s->out.position | DX_STREAM_END);

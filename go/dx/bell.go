@@ -19,6 +19,7 @@ type bell struct {
 	cell uint32
 	raw  libdx.Bell
 	file *os.File      // nil until the first wait, and for strategies that nobody rings
+	word [8]byte       // what is read of it
 	rung chan struct{} // in place of all that where there is a doorbell
 }
 
@@ -61,9 +62,8 @@ func (b *bell) wait(armed uint32, limit time.Duration) bool {
 			return false
 		}
 	}
-	var count [8]byte
 	_ = b.file.SetReadDeadline(time.Now().Add(limit))
-	_, err := b.file.Read(count[:])
+	_, err := b.file.Read(b.word[:])
 	return err == nil
 }
 

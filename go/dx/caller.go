@@ -22,6 +22,7 @@ const (
 	callerAbandoned = 5
 
 	serverReady        = 2
+	serverProcessing   = 3
 	serverAcknowledged = 4
 )
 
@@ -37,6 +38,7 @@ const (
 	resultCancelled
 	resultType
 	resultRequestTooLarge
+	resultCorrupt
 )
 
 // word packs a slot's word.
@@ -78,6 +80,8 @@ type Caller struct {
 	response []byte
 	wake     chan error // the parker's word: nil for news
 	closed   bool
+	stream   *Stream // while it is open nothing else is sent on the slot
+	asleep   int     // flows of the stream that sleep; guarded by the parker
 }
 
 func at[T any](base unsafe.Pointer, offset uintptr) *T { return (*T)(unsafe.Add(base, offset)) }
@@ -136,6 +140,9 @@ func (c *Caller) Close() error {
 	if c.closed {
 		return nil
 	}
+	if c.stream != nil {
+		_ = c.stream.Close()
+	}
 	c.closed = true
 	c.ch.crowd.callers.Add(-1)
 	if c.ch.path == PathNative {
@@ -170,7 +177,7 @@ func (c *Caller) Call(ctx context.Context, kind uint32, request, response []byte
 // the slot's room. It is nil for as long as a handler may still be reading there:
 // of a call that was given up, or of one that a dead process made on this slot.
 func (c *Caller) Request() []byte {
-	if c.closed {
+	if c.closed || c.stream != nil {
 		return nil
 	}
 	if c.ch.path == PathCgo {
@@ -347,6 +354,9 @@ func (c *Caller) failed(err error) error {
 // getReady waits until a request may be sent: the first time for the server's
 // greeting, and after a call that was given up for the server to let go of it.
 func (c *Caller) getReady(ctx context.Context) error {
+	if c.stream != nil {
+		return ErrBusy
+	}
 	awaited := c.readyWord()
 	if c.waiter.spin(c.serverWord, awaited, 1) == 0 {
 		c.ringServer()

@@ -19,14 +19,18 @@ type parker struct {
 	bell    bell
 	mu      sync.Mutex
 	waiting map[*Caller]uint64 // the word that each awaits
+	flows   map[*flow]struct{} // of streams, of callers and of servers
 	running bool
+	begin   func()         // run, made once: whoever parks allocates nothing
 	ended   sync.WaitGroup // of run
 }
 
 func (p *parker) init(ch *Channel) {
 	p.ch = ch
 	p.bell.ch = ch
+	p.begin = func() { defer p.ended.Done(); p.run() }
 	p.waiting = map[*Caller]uint64{}
+	p.flows = map[*flow]struct{}{}
 }
 
 // park announces the sleep to the server and sleeps until the awaited word is
@@ -57,11 +61,7 @@ func (p *parker) add(c *Caller, awaited uint64) error {
 	cell := c.raw.View().SharedCell
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ch.stopped.Load() {
-		return ErrStopped
-	}
-	p.bell.cell = cell
-	if err := p.bell.ensure(); err != nil {
+	if err := p.prepare(cell); err != nil {
 		return err
 	}
 	// R7 -> A7 (serve.c): either the sleeper has armed the cell before, or it will
@@ -72,14 +72,33 @@ func (p *parker) add(c *Caller, awaited uint64) error {
 		return nil
 	}
 	p.waiting[c] = awaited
-	if !p.running {
-		if err := p.ch.enter(); err != nil {
-			delete(p.waiting, c)
-			return err
-		}
-		p.running = true
-		p.ended.Go(p.run)
+	if err := p.ensureRunning(); err != nil {
+		delete(p.waiting, c)
+		return err
 	}
+	return nil
+}
+
+// prepare opens the bell of the shared cell; p.mu is held.
+func (p *parker) prepare(cell uint32) error {
+	if p.ch.stopped.Load() {
+		return ErrStopped
+	}
+	p.bell.cell = cell
+	return p.bell.ensure()
+}
+
+// ensureRunning starts run if it does not run; p.mu is held.
+func (p *parker) ensureRunning() error {
+	if p.running {
+		return nil
+	}
+	if err := p.ch.enter(); err != nil {
+		return err
+	}
+	p.running = true
+	p.ended.Add(1)
+	go p.begin()
 	return nil
 }
 
@@ -104,7 +123,13 @@ func (p *parker) wakeReady() (woken, left int) {
 			woken++
 		}
 	}
-	return woken, len(p.waiting)
+	for f := range p.flows {
+		if f.ready() {
+			p.wakeFlow(f, nil)
+			woken++
+		}
+	}
+	return woken, len(p.waiting) + len(p.flows)
 }
 
 // wakeAll ends all waits; p.mu is held.
@@ -112,6 +137,9 @@ func (p *parker) wakeAll(err error) {
 	for c := range p.waiting {
 		delete(p.waiting, c)
 		c.wake <- err
+	}
+	for f := range p.flows {
+		p.wakeFlow(f, err)
 	}
 }
 

@@ -41,6 +41,9 @@ type ServeOptions struct {
 	// ThroughRestart goes on when the other side dies, so that a new one that
 	// takes the region over is served, too.
 	ThroughRestart bool
+	// Streams serves streams, each on a goroutine of its own; nil: they are refused
+	// (ErrType). ServeWith returns when all these goroutines have.
+	Streams StreamHandler
 }
 
 // Serve answers calls with h, on the calling goroutine, until ctx ends
@@ -62,6 +65,9 @@ func (ch *Channel) ServeWith(ctx context.Context, h Handler, o ServeOptions) err
 	}
 	defer func() { _ = ch.leave() }()
 	if ch.path == PathCgo {
+		if o.Streams != nil {
+			return errStreamsByCgo
+		}
 		return ch.serveCgo(ctx, h, o)
 	}
 	if err := ch.raw.ServeBegin(); err != nil {
@@ -105,11 +111,11 @@ func (ch *Channel) runWorkers(ctx context.Context, h Handler, o ServeOptions, n 
 	var first firstError
 	for _, s := range servers[1:] {
 		others.Go(func() {
-			first.set(s.run())
+			first.set(s.runAll())
 			ring()
 		})
 	}
-	first.set(servers[0].run())
+	first.set(servers[0].runAll())
 	ring() // one that ends takes the others along
 	others.Wait()
 	err := first.err

@@ -33,6 +33,7 @@ type server struct {
 	throughRestart                           bool
 	waiter                                   waiter
 	ended                                    *atomic.Bool
+	streams                                  serverStreams
 	bell                                     bell
 	ch                                       *Channel
 }
@@ -63,6 +64,7 @@ func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server
 	}
 	s.bell = bell{ch: ch, cell: v.Cell}
 	s.waiter.init(&ch.wait, v.SpinMax, v.SpinMaxNs, v.Counters)
+	s.streams.init(o.Streams, v)
 	ch.raw.Takeover(index, n, s.seen)
 	return s, nil
 }
@@ -124,6 +126,9 @@ func (s *server) run() error {
 
 // round serves each of our slots once; true if anything was new.
 func (s *server) round() bool {
+	if s.streams.anyEnded.Load() {
+		s.settleStreams()
+	}
 	used := s.used()
 	i := s.changed(0, used)
 	if i == used {
@@ -153,6 +158,9 @@ func (s *server) roundFrom(i, used uint32) {
 
 // look is round without serving.
 func (s *server) look() bool {
+	if s.streams.anyEnded.Load() {
+		return true
+	}
 	used := s.used()
 	return s.changed(0, used) != used
 }
@@ -189,6 +197,10 @@ func (s *server) spin(looks uint32) uint32 {
 
 // takeUp acts on a caller's word that is new to us.
 func (s *server) takeUp(slot uint32, w uint64) {
+	if s.streams.active != 0 && s.streamGoesOn(slot) {
+		s.seen[slot-s.base] = w // for the stream to judge, and for us when it has ended
+		return
+	}
 	before := s.seen[slot-s.base]
 	s.seen[slot-s.base] = w
 	switch w >> 32 & 0xff {
@@ -233,6 +245,9 @@ func (s *server) serve(slot uint32, w uint64) {
 		spin.StoreRelease(s.serving, journal(slot, w))
 		used, status = s.handler(&s.request, response)
 	} else if kind != TypePing {
+		if s.beginStream(slot, w, kind, n) {
+			return
+		}
 		s.refuse(slot, w, resultType)
 		return
 	}

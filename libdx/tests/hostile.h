@@ -102,10 +102,10 @@ static inline size_t scribbler_place(struct scribbler *s, enum dx_side side, uin
                dice_below(d, 3) * 8;
     case 2:
         return g->callers_offset + scribbler_slot(s, side) * sizeof(struct dx_caller_line) +
-               dice_below(d, 3) * 8;
+               dice_below(d, 5) * 8;
     case 3:
         return g->servers_offset + scribbler_slot(s, other) * sizeof(struct dx_server_line) +
-               dice_below(d, 3) * 8;
+               dice_below(d, 5) * 8;
     case 4:
         return g->counters_offset + scribbler_slot(s, side) * sizeof(struct dx_counters) +
                dice_below(d, sizeof(struct dx_counters) / 8) * 8;

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"dx/libdx"
+)
+
+// StreamChunk is how many bytes Write, ReadFrom and WriteTo move between two
+// publications of progress, unless a quarter of the ring is less.
+const StreamChunk = 128 << 10
+
+// StreamOptions are what the caller chooses for a stream: how much of the slot's
+// areas its rings use. 0 means all of it. A ring of 0.5 to 2 MiB stays in the
+// caches of most machines, and then a large payload arrives sooner than one copy of
+// it would take.
+type StreamOptions struct {
+	RequestRing  int // bytes, up to the request capacity
+	ResponseRing int // bytes, up to the response capacity
+}
+
+// Stream is a call whose request and response are payloads of any size: they flow
+// through rings in the slot's own areas, in chunks, so that the reader starts
+// before the writer ends, and a writer that is ahead by a ring waits. Nothing is
+// buffered elsewhere and nothing is allocated per chunk.
+//
+// It is an io.Reader of what the other side writes and an io.Writer of what it
+// reads; Reserve and Commit write in place, Peek and Consume read in place. One
+// goroutine may write while another reads; neither waits longer than the stream's
+// context. A context that ends, ends waits and not the stream. Other errors are the
+// stream's end and are reported ever after: ErrEnded (the other side reads no more),
+// ErrCancelled, ErrCorrupt, ErrLost, ErrPeerClosed, ErrPeerDead, ErrStopped, ErrType.
+type Stream struct {
+	out, in    flow
+	ch         *Channel
+	caller     *Caller // on its side, else nil
+	server     *server
+	ctx        context.Context
+	theirWord  *uint64 // the slot's word of the other side
+	goesOn     uint64  // its value while the stream goes on
+	answered   uint64  // caller: its value when the handler has returned
+	accepted   atomic.Bool
+	over       atomic.Pointer[ending]
+	sharedCell uint32
+	firstLooks uint32
+	spinLimit  uint32
+	kind       uint32
+	slot       uint32
+	begun      uint64 // server: the caller's word that began it
+}
+
+// ending is why a stream is over.
+type ending struct {
+	err    error // nil: the handler has returned
+	status int32
+}
+
+var errStreamsByCgo = &Error{Status: libdx.ErrInvalid,
+	Detail: "streams need PathNative"}
+
+// Type returns the type with which the stream was opened, Slot its slot.
+func (s *Stream) Type() uint32 { return s.kind }
+
+// Slot returns the number of the stream's slot.
+func (s *Stream) Slot() int { return int(s.slot) }
+
+// Context returns what bounds the stream's waits.
+func (s *Stream) Context() context.Context { return s.ctx }
+
+// SetContext changes what bounds the waits that begin from now on. It must not be
+// called while another goroutine uses the stream.
+func (s *Stream) SetContext(ctx context.Context) { s.ctx = ctx }
+
+// fail ends the stream, unless it has ended already, and returns how it ended.
+func (s *Stream) fail(err error) *ending { return s.end(&ending{err: err}) }
+
+func (s *Stream) end(e *ending) *ending {
+	if s.over.CompareAndSwap(nil, e) {
+		return e
+	}
+	return s.over.Load()
+}
+
+// refresh looks at what the other side says of the slot and of a flow, each word
+// once. It returns how the stream ended; one whose handler has returned still has
+// what it wrote.
+func (s *Stream) refresh(f *flow) *ending {
+	e := s.over.Load()
+	if e == nil {
+		e = s.lookAtWord()
+	}
+	if e != nil && e.err != nil || !s.accepted.Load() {
+		return e
+	}
+	// A12 <- R12: the bytes. A13 <- R13: their place.
+	if !f.note(atomic.LoadUint64(f.theirs)) {
+		if e != nil { // the answer stays what it is
+			s.over.CompareAndSwap(e, &ending{err: ErrCorrupt})
+			return s.over.Load()
+		}
+		return s.fail(ErrCorrupt)
+	}
+	return e
+}
+
+func (s *Stream) lookAtWord() *ending {
+	// A3 <- R3, A2 <- R2: what the slot's word publishes.
+	w := atomic.LoadUint64(s.theirWord)
+	switch {
+	case w == s.goesOn:
+		if !s.accepted.Load() {
+			s.accepted.Store(true)
+		}
+	case s.server != nil && w>>40 == s.goesOn>>40:
+		return s.fail(ErrCancelled)
+	case s.server != nil:
+		return s.fail(ErrPeerDead)
+	case w == s.answered:
+		s.accepted.Store(true)
+		return s.end(s.caller.streamAnswer())
+	}
+	return nil
+}
+
+// wokenBy says what to make of a wait that an error ended: news count first.
+func (s *Stream) wokenBy(f *flow, err error) (*ending, error) {
+	if e := s.refresh(f); e != nil || f.satisfied() {
+		return e, nil
+	}
+	if err == s.ctx.Err() {
+		return nil, err
+	}
+	return s.fail(err), nil
+}
+
+// check looks at the context, and every liveness at the peer: for waits that
+// never park.
+func (s *Stream) check(checked *time.Time) error {
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	if s.ch.stopped.Load() {
+		s.fail(ErrStopped)
+		return nil
+	}
+	if now := time.Now(); now.Sub(*checked) >= s.ch.liveness {
+		*checked = now
+		if err := errorOf(s.ch.raw.Check()); err != nil {
+			s.fail(err)
+		}
+	}
+	return nil
+}
+
+// Reserve returns room to write in place: all that is free and contiguous, at
+// least n bytes of it (or a ring, or what there is up to the ring's end, if that is
+// less). It is ours until Commit.
+func (s *Stream) Reserve(n int) ([]byte, error) {
+	f := &s.out
+	if f.ended {
+		return nil, io.ErrClosedPipe
+	}
+	if len(f.ring) == 0 {
+		return nil, &Error{Status: libdx.ErrInvalid, Detail: "no byte can be written to this stream"}
+	}
+	e, err := f.await(n)
+	switch {
+	case err != nil:
+		return nil, err
+	case e != nil && e.err != nil:
+		return nil, e.err
+	case e != nil:
+		return nil, ErrEnded
+	}
+	return f.span(), nil
+}
+
+// Commit publishes the first n bytes of what Reserve returned; it panics if there
+// are not so many.
+func (s *Stream) Commit(n int) {
+	if n == 0 || s.over.Load() != nil {
+		return
+	}
+	_ = s.out.span()[:n:n]
+	s.out.advance(n)
+}
+
+// chunk is how many bytes go between two publications.
+func (f *flow) chunk() int { return max(1, min(StreamChunk, len(f.ring)/4)) }
+
+// Write copies p into the stream, chunk by chunk.
+func (s *Stream) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		chunk := min(len(p)-n, s.out.chunk())
+		room, err := s.Reserve(chunk)
+		if err != nil {
+			return n, err
+		}
+		chunk = copy(room[:min(chunk, len(room))], p[n:])
+		s.Commit(chunk)
+		n += chunk
+	}
+	return n, nil
+}
+
+// ReadFrom writes what r gives, until its end: r reads straight into the ring.
+func (s *Stream) ReadFrom(r io.Reader) (total int64, err error) {
+	for {
+		room, err := s.Reserve(s.out.chunk())
+		if err != nil {
+			return total, err
+		}
+		n, err := r.Read(room[:min(len(room), s.out.chunk())])
+		s.Commit(n)
+		total += int64(n)
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// CloseWrite says that nothing more will be written. The other side's Read returns
+// io.EOF behind what was.
+func (s *Stream) CloseWrite() {
+	f := &s.out
+	if f.ended {
+		return
+	}
+	f.ended = true
+	if s.over.Load() == nil {
+		f.publish(f.position | streamEnd)
+	}
+}
+
+// Peek returns bytes to read in place: all that is there and contiguous, at least
+// n bytes of it (or a ring, or what there is up to the ring's end or the stream's,
+// if that is less). At the end of the stream it returns io.EOF. The bytes are valid
+// until Consume; the other side can still write there.
+func (s *Stream) Peek(n int) ([]byte, error) {
+	e, err := s.in.await(n)
+	switch {
+	case err != nil:
+		return nil, err
+	case e != nil && e.err != nil:
+		return nil, e.err
+	}
+	if span := s.in.span(); len(span) != 0 {
+		return span, nil
+	}
+	return nil, io.EOF
+}
+
+// Consume gives the first n bytes of what Peek returned back to the writer; it
+// panics if there are not so many.
+func (s *Stream) Consume(n int) {
+	if e := s.over.Load(); n == 0 || e != nil && e.err != nil {
+		return
+	}
+	_ = s.in.span()[:n:n]
+	s.in.advance(n)
+}
+
+// Read copies what is there to p, and waits only if there is nothing. Its end is
+// io.EOF.
+func (s *Stream) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	span, err := s.Peek(1)
+	if err != nil {
+		return 0, err
+	}
+	n := copy(p, span[:min(len(span), max(s.in.chunk(), 1))])
+	s.Consume(n)
+	return n, nil
+}
+
+// WriteTo gives w what the stream has, until its end: w gets it in place.
+func (s *Stream) WriteTo(w io.Writer) (total int64, err error) {
+	for {
+		span, err := s.Peek(1)
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		n, err := w.Write(span[:min(len(span), s.in.chunk())])
+		s.Consume(n)
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// ring wakes who waits for our progress, if it sleeps.
+func (s *Stream) ring() {
+	if s.server != nil {
+		s.server.ringCaller(s.slot)
+	} else {
+		s.caller.ringStreamServer()
+	}
+}

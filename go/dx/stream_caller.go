@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"dx/go/internal/spin"
+	"dx/libdx"
+)
+
+// streamType, added to a message type, says that the request is a stream.
+const streamType = 1 << 16
+
+// Stream opens a stream of this type. The Caller makes no other call (ErrBusy)
+// until End or Close of the stream. ctx bounds the waits of opening, and those of
+// the stream until SetContext.
+func (c *Caller) Stream(ctx context.Context, kind uint32, o StreamOptions) (*Stream, error) {
+	if c.ch.path != PathNative {
+		return nil, errStreamsByCgo
+	}
+	if uint(o.RequestRing) > uint(len(c.request)) || uint(o.ResponseRing) > uint(len(c.response)) {
+		return nil, &Error{Status: libdx.ErrInvalid, Detail: fmt.Sprintf(
+			"rings of %d and %d bytes: the slot has %d for requests and %d for responses",
+			o.RequestRing, o.ResponseRing, len(c.request), len(c.response))}
+	}
+	if kind-TypeUser > TypeMax-TypeUser {
+		return nil, &Error{Status: libdx.ErrType, Detail: fmt.Sprintf(
+			"message type %d: users send %d to %d", kind, TypeUser, TypeMax)}
+	}
+	if err := c.admit(ctx, kind, 0); err != nil {
+		return nil, err
+	}
+	s := c.newStream(ctx, kind, o)
+	*c.requestBytes = uint32(len(s.out.ring))
+	*at[uint32](c.line(), libdx.CallerRing) = uint32(len(s.in.ring))
+	*c.kind = kind | streamType
+	c.sequence++
+	s.goesOn = word(c.epoch, serverProcessing, c.sequence)
+	s.answered = word(c.epoch, serverAcknowledged, c.sequence)
+	c.stream, c.ready = s, false
+	// R2 -> A2 (serve.c): rings, type and progress words before the slot's.
+	// S1 <-> S2: the word before the look at the server's cell.
+	spin.StoreRelease(c.callerWord, word(c.epoch, callerSending, c.sequence))
+	spin.Fence()
+	c.ringServer()
+	return s, nil
+}
+
+// line is the caller's line.
+func (c *Caller) line() unsafePointer { return unsafePointer(c.callerWord) }
+
+func (c *Caller) newStream(ctx context.Context, kind uint32, o StreamOptions) *Stream {
+	view := c.raw.View()
+	s := &Stream{ch: c.ch, caller: c, ctx: ctx, theirWord: c.serverWord, kind: kind,
+		slot: view.Slot, sharedCell: view.SharedCell,
+		firstLooks: c.waiter.firstLooks, spinLimit: c.waiter.limit}
+	s.out = flow{stream: s, sends: true, ring: part(c.request, o.RequestRing),
+		ours: at[uint64](c.line(), libdx.CallerSent), theirs: at[uint64](c.results, libdx.ServerTaken),
+		wake: make(chan error, 1)}
+	s.in = flow{stream: s, ring: part(c.response, o.ResponseRing),
+		ours: at[uint64](c.line(), libdx.CallerTaken), theirs: at[uint64](c.results, libdx.ServerSent),
+		wake: make(chan error, 1)}
+	*s.out.ours, *s.in.ours = 0, 0
+	return s
+}
+
+func part(area []byte, n int) []byte {
+	if n == 0 {
+		return area
+	}
+	return area[:n:n]
+}
+
+// streamAnswer reads what the server says of a stream whose handler has returned.
+func (c *Caller) streamAnswer() *ending {
+	status := atomic.LoadInt32(at[int32](c.results, libdx.ServerStatus))
+	if result := atomic.LoadUint32(at[uint32](c.results, libdx.ServerResult)); result != resultOK {
+		return &ending{err: resultError(result)}
+	}
+	return &ending{status: status}
+}
+
+// ringStreamServer is ringServer for either of two goroutines.
+func (c *Caller) ringStreamServer() {
+	// S1 <-> S2: behind the publishing store. The cell's number is input.
+	cell := atomic.LoadUint32(at[uint32](c.results, libdx.ServerCell)) - 1
+	if cell >= c.cellsCount {
+		return
+	}
+	armed := at[uint32](c.cells, uintptr(cell)*libdx.Line+libdx.CellArmed)
+	if atomic.LoadUint32(armed)&1 != 0 && c.ch.raw.Ring(cell) {
+		atomic.AddUint64(&c.counters.Rings, 1)
+	}
+}
+
+// End finishes the request, drops what was not read of the response, waits for the
+// handler's status and ends the stream, whatever it returns: nil, the stream's
+// error, or that of the context, after which the slot is as after a call that
+// timed out. The caller's side only; nobody else may use the stream any more.
+func (s *Stream) End() (status int32, err error) {
+	c := s.caller
+	if c == nil || c.stream != s {
+		return 0, ErrStopped
+	}
+	s.CloseWrite()
+	f := &s.in
+	for {
+		f.wordToo = f.ended
+		e, err := f.await(1)
+		if err != nil {
+			c.closeStream(err)
+			return 0, err
+		}
+		if e != nil {
+			c.closeStream(e.err)
+			return e.status, e.err
+		}
+		s.Consume(len(f.span()))
+	}
+}
+
+// Close gives a stream up that has not ended: the handler sees ErrCancelled. It never
+// waits, and may be called again. The caller's side only.
+func (s *Stream) Close() error {
+	c := s.caller
+	if c == nil || c.stream != s {
+		return nil
+	}
+	s.fail(ErrCancelled)
+	s.ch.parker.wakeStream(s)
+	c.closeStream(ErrCancelled)
+	return nil
+}
+
+// closeStream gives the slot back to calls; one that the server still has is given
+// up.
+func (c *Caller) closeStream(err error) {
+	s := c.stream
+	c.stream = nil
+	s.fail(ErrStopped) // whoever still uses it
+	// A3 <- R3: the handler has let go of the rings.
+	if atomic.LoadUint64(c.serverWord) == s.answered {
+		c.ready = true
+	} else {
+		c.abandon()
+	}
+	if err != nil {
+		_ = c.failed(err)
+	} else {
+		c.counters.Calls++
+	}
+	c.counters.RequestBytes += s.out.position
+	c.counters.ResponseBytes += s.in.position
+}

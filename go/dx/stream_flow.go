@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dx
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"dx/go/internal/spin"
+	"dx/libdx"
+)
+
+// streamEnd, in a progress word, says that no more will be sent.
+const streamEnd = 1 << 63
+
+// flow is one direction of a stream, as one side sees it: a ring and two progress
+// words. stream.h in Go. One goroutine at a time uses it.
+type flow struct {
+	stream   *Stream
+	sends    bool // we write it
+	ring     []byte
+	offset   int    // of our position in the ring
+	position uint64 // bytes that we have sent, or taken
+	peer     uint64 // what the other side has taken, or sent; checked
+	ended    bool   // the writer has said the end
+	ours     *uint64
+	theirs   *uint64
+
+	// What it sleeps for, frozen while it does.
+	wanted  int        // bytes
+	wordToo bool       // only for the slot's word: progress is of no interest
+	wake    chan error // the parker's word: nil for news
+}
+
+// note takes note of the other side's progress word, which is input: false if it
+// cannot be.
+func (f *flow) note(word uint64) bool {
+	count := word
+	if f.sends {
+		if count < f.peer || count > f.position {
+			return false
+		}
+		f.peer = count
+		return true
+	}
+	count &^= streamEnd
+	end := word&streamEnd != 0
+	if count < f.peer || count-f.position > uint64(len(f.ring)) ||
+		f.ended && (!end || count != f.peer) {
+		return false
+	}
+	f.peer, f.ended = count, end
+	return true
+}
+
+// span is what is free, or there to read, and contiguous.
+func (f *flow) span() []byte {
+	n := int(f.peer - f.position)
+	if f.sends {
+		n = len(f.ring) - int(f.position-f.peer)
+	}
+	end := min(f.offset+n, len(f.ring))
+	return f.ring[f.offset:end:end]
+}
+
+// enough is how many bytes a wait for f.wanted ends with: no more than there are up
+// to the ring's end, so that writer and reader never wait for each other.
+func (f *flow) enough() int { return min(f.wanted, len(f.ring)-f.offset) }
+
+// advance publishes n bytes as sent, or as taken.
+func (f *flow) advance(n int) {
+	f.position += uint64(n)
+	if f.offset += n; f.offset == len(f.ring) {
+		f.offset = 0
+	}
+	f.publish(f.position)
+}
+
+func (f *flow) publish(word uint64) {
+	// R12 -> A12, R13 -> A13 (stream.c): the bytes were written, or read, before.
+	spin.StoreRelease(f.ours, word)
+	// S1 <-> S2, S3 <-> S4: the progress before the look at the other side's sleeper.
+	spin.Fence()
+	f.stream.ring()
+}
+
+// has says whether a flow that sleeps is to wake up for this progress word. Only
+// refresh judges it; one that cannot be wakes, too.
+func (f *flow) has(word uint64) bool {
+	if f.wordToo {
+		return false
+	}
+	if f.sends {
+		used := f.position - word
+		return used > uint64(len(f.ring)) || len(f.ring)-int(used) >= f.enough()
+	}
+	return word&streamEnd != 0 || word-f.position >= uint64(f.enough())
+}
+
+// ready says whether there is anything to wake up for.
+func (f *flow) ready() bool {
+	s := f.stream
+	if s.over.Load() != nil {
+		return true
+	}
+	// A3 <- R3, A2 <- R2: what the slot's word publishes.
+	w := atomic.LoadUint64(s.theirWord)
+	if s.server != nil {
+		return w != s.goesOn || f.has(atomic.LoadUint64(f.theirs))
+	}
+	if w == s.answered {
+		return true
+	}
+	// A12 <- R12, A13 <- R13.
+	return (w == s.goesOn || s.accepted.Load()) && f.has(atomic.LoadUint64(f.theirs))
+}
+
+// await waits until wanted bytes are there or will never be. What to make of
+// that is for the caller: e is what ended the stream, if it has ended.
+func (f *flow) await(wanted int) (e *ending, err error) {
+	s := f.stream
+	f.wanted = max(1, wanted)
+	if s.ctx.Done() != nil {
+		if err := s.ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	var checked time.Time
+	for looks, yields := uint32(0), uint32(0); ; looks++ {
+		e = s.refresh(f)
+		if e != nil || f.satisfied() {
+			return e, nil
+		}
+		switch {
+		case looks < s.firstLooks:
+			spin.Pause()
+		case looks < s.spinLimit || s.ch.wait.Park == libdx.ParkNever:
+			if yields++; yields%lookSlice == 0 {
+				if err := s.check(&checked); err != nil {
+					return nil, err
+				}
+			}
+			runtime.Gosched()
+			looks += yieldLooks
+		default:
+			if err := s.ch.parker.parkFlow(s.ctx, f); err != nil {
+				return s.wokenBy(f, err)
+			}
+		}
+	}
+}
+
+// yieldLooks is how many looks a yield counts for: it takes about as long.
+const yieldLooks = 16
+
+func (f *flow) satisfied() bool {
+	return !f.wordToo && (!f.sends && f.ended || len(f.span()) >= f.enough() && len(f.ring) != 0)
+}
+
+// parkFlow sleeps until there is something to look at. An error says that waiting
+// makes no sense any more.
+func (p *parker) parkFlow(ctx context.Context, f *flow) (err error) {
+	if err := p.addFlow(f); err != nil {
+		return err
+	}
+	select {
+	case err = <-f.wake:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	p.removeFlow(f)
+	return err
+}
+
+func (p *parker) addFlow(f *flow) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.prepare(f.stream.sharedCell); err != nil {
+		return err
+	}
+	if c := f.stream.caller; c != nil {
+		// R7 -> A7 (serve.c), S4 <-> S3: as in add. Both flows of a caller may sleep.
+		c.asleep++
+		atomic.StoreUint32(c.parked, f.stream.sharedCell+1)
+	}
+	if f.ready() {
+		f.wake <- nil
+		return nil
+	}
+	p.flows[f] = struct{}{}
+	if err := p.ensureRunning(); err != nil {
+		delete(p.flows, f)
+		return err
+	}
+	return nil
+}
+
+func (p *parker) removeFlow(f *flow) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.flows, f)
+	if c := f.stream.caller; c != nil {
+		if c.asleep--; c.asleep == 0 {
+			atomic.StoreUint32(c.parked, 0)
+		}
+	}
+	select { // what was sent to us meanwhile
+	case <-f.wake:
+	default:
+	}
+}
+
+// wakeFlow is called with p.mu held.
+func (p *parker) wakeFlow(f *flow, err error) {
+	delete(p.flows, f)
+	f.wake <- err
+}
+
+// wakeStream wakes what sleeps of a stream that has ended.
+func (p *parker) wakeStream(s *Stream) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range []*flow{&s.in, &s.out} {
+		if _, ok := p.flows[f]; ok {
+			p.wakeFlow(f, nil)
+		}
+	}
+}
