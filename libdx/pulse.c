@@ -79,9 +79,9 @@ static bool still_ours(const struct dx_channel *c)
 }
 
 /* Until it is time for the next beat; true if the channel closes. */
-static bool sleep_on(struct dx_pulse *p)
+static bool sleep_on(struct dx_pulse *p, int64_t beat_ns)
 {
-    struct timespec until = dx_clock_timespec(dx_clock_ns() + DX_PULSE_NS);
+    struct timespec until = dx_clock_timespec(dx_clock_ns() + beat_ns);
     (void)pthread_mutex_lock(&p->lock);
     int ended = 0;
     while (!p->closing && ended == 0)
@@ -112,11 +112,13 @@ static void *run(void *user)
     uint64_t heard = dx_load_relaxed(&p->heard);
     int64_t before = dx_clock_ns();
     int64_t silent_ns = 0;
-    while (!sleep_on(p) && still_ours(c)) {
+    int64_t beat_ns = DX_PULSE_NS;
+    while (!sleep_on(p, beat_ns) && still_ours(c)) {
         dx_pulse_beat(&c->peers[c->side]);
         follow_park(c);
         uint64_t now = dx_load_relaxed(&other->heartbeat);
-        int64_t passed_ns = awake_ns(&before, DX_PULSE_NS);
+        int64_t passed_ns = awake_ns(&before, beat_ns);
+        beat_ns = dx_channel_elsewhere(c) ? DX_PULSE_NS : DX_PULSE_SLOW_NS;
         silent_ns = now != heard                ? 0
                     : silent_ns < INT64_MAX / 2 ? silent_ns + passed_ns
                                                 : silent_ns;

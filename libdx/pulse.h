@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Liveness across kernels. Each peer's heart beats: its channel's thread advances `heartbeat` in
- * the peer's lines every DX_PULSE_NS. A peer under another kernel whose heart stands still for the
- * strategy's silence_ns counts as dead. Time in which we did not run ourselves does not count as
- * its silence: whoever was stopped, wakes up, and sees an old heartbeat first looks again.
+ * the peer's lines every DX_PULSE_NS, or more slowly where nobody needs it. A peer under another
+ * kernel whose heart stands still for the strategy's silence_ns counts as dead. Time in which we
+ * did not run ourselves does not count as its silence: whoever was stopped, wakes up, and sees an
+ * old heartbeat first looks again.
  */
 #ifndef DX_PULSE_H
 #define DX_PULSE_H
@@ -17,6 +18,8 @@
 struct dx_channel;
 
 #define DX_PULSE_NS 100000000ll
+/* While no peer under another kernel is known: only one that attaches listens, for long enough. */
+#define DX_PULSE_SLOW_NS 250000000ll
 /* How long to listen for the first beat of a host that should be alive. */
 #define DX_PULSE_LISTEN_NS (5 * DX_PULSE_NS)
 #define DX_SILENCE_NS 1000000000ll

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,8 @@ const (
 	bindEnv = "DX_BELLS_BIND"
 	pathEnv = "DX_BELLS_PATH"
 	urlEnv  = "DX_BELLS_URL"
+
+	callsEnv = "DX_BELLS_CALLS" // how many calls to look for a lost wake-up in
 )
 
 // TestMain lets the test program be the guest's init, and what it runs.
@@ -192,5 +195,91 @@ func TestBothSidesWakeEachOtherByDoorbell(t *testing.T) {
 			median := s.calls(2000)
 			t.Logf("parked round trip, median: %v", median)
 		})
+	}
+}
+
+// stats are those of the host's callers and of the guest's serving threads.
+func (s *scene) stats() (callers, servers dx.Stats) {
+	s.t.Helper()
+	callers, err := s.host.Stats(dx.HostCallers)
+	if err == nil {
+		servers, err = s.host.Stats(dx.GuestServers)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return callers, servers
+}
+
+// A wake-up that was lost would be found by the liveness look or by the end of the sleep, and
+// counted as rescued.
+func TestNoWakeUpIsLost(t *testing.T) {
+	s := newScene(t, "go")
+	s.start(s.boot(), "ivshmem:doorbell", "1", "cgo")
+	n := 10000
+	if more, err := strconv.Atoi(os.Getenv(callsEnv)); err == nil {
+		n = more
+	}
+	t.Logf("%d calls, median %v", n, s.calls(n))
+	callers, servers := s.stats()
+	t.Logf("host: %d parks, %d rings; guest: %d parks, %d rings", callers.Parks, callers.Rings,
+		servers.Parks, servers.Rings)
+	if callers.Rescued != 0 || servers.Rescued != 0 {
+		t.Errorf("%d wake-ups of the host and %d of the guest were lost", callers.Rescued, servers.Rescued)
+	}
+	// A guest that still rings the host for one answer has the next request already.
+	if servers.Parks < 100 || callers.Rings < 100 || servers.Rings < 1000 {
+		t.Error("hardly anybody slept: nothing is shown")
+	}
+}
+
+// Without vfio the guest rings through sysfs and polls, and says so; the host is woken all the same.
+func TestWithoutADriverTheGuestPollsAndSaysSo(t *testing.T) {
+	s := newScene(t, "go")
+	said := s.start(s.boot(), "ivshmem:doorbell", "", "go")
+	if !strings.Contains(said, "parks by poll") || !strings.Contains(said, "dx bind") ||
+		!strings.Contains(said, "rung through sysfs") {
+		t.Errorf("the guest says %q", said)
+	}
+	if s.host.Park() != 4 {
+		t.Errorf("the host parks by %v", s.host.Park())
+	}
+	t.Logf("round trip, median: %v", s.calls(1000))
+	callers, servers := s.stats()
+	if servers.Rings == 0 || callers.Rings != 0 {
+		t.Errorf("the guest rang %d times, the host %d times", servers.Rings, callers.Rings)
+	}
+}
+
+// ivshmem:plain on the same device neither rings nor is rung.
+func TestPlainOnADoorbellDevicePollsOnBothSides(t *testing.T) {
+	s := newScene(t, "go")
+	s.start(s.boot(), "ivshmem:plain", "", "go")
+	if s.host.Park() != dx.ParkPoll {
+		t.Errorf("the host parks by %v", s.host.Park())
+	}
+	s.calls(100)
+}
+
+// QEMU is killed while both sides are parked: the end of its socket wakes the host's call at once, and
+// another machine goes on.
+func TestAKilledMachineIsDeadAtOnceAndAnotherGoesOn(t *testing.T) {
+	s := newScene(t, "go")
+	for range 2 {
+		g := s.boot()
+		s.start(g, "ivshmem:doorbell", "1", "cgo")
+		s.calls(100)
+		began := time.Now()
+		g.Kill()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		_, err := s.host.Call(ctx, dx.TypeUser, make([]byte, 8), make([]byte, 8))
+		cancel()
+		if !errors.Is(err, dx.ErrPeerDead) {
+			t.Errorf("the call ended with %v", err)
+		}
+		// Well below the second for which a heart may stand still.
+		if took := time.Since(began); took > 700*time.Millisecond {
+			t.Errorf("that took %v", took)
+		}
 	}
 }
