@@ -77,7 +77,7 @@ func (panel Panel) setBarAxes(p *plot.Plot, width vg.Length, tops []float64) {
 	}
 	if widest*vg.Length(len(panel.Categories)) > width { // they would touch
 		p.X.Tick.Label.Rotation = math.Pi / 5
-		p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = text.XRight, text.YCenter
+		p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = text.XRight, text.YTop
 	}
 }
 

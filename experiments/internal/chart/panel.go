@@ -139,14 +139,15 @@ func (panel Panel) plot(width vg.Length, list func(string, ...plot.Thumbnailer))
 	if dots == 0 {
 		return nil, errors.New("nothing to draw")
 	}
-	if err := panel.X.set(&p.X, width); err != nil {
+	if err := panel.X.set(&p.X, width, legendStyle().Width); err != nil {
 		return nil, err
 	}
-	return p, panel.Y.set(&p.Y, rowHeight)
+	return p, panel.Y.set(&p.Y, rowHeight, legendStyle().Height)
 }
 
-// set gives the axis of the library, which knows its data by now, its ends and ticks.
-func (a Axis) set(axis *plot.Axis, length vg.Length) error {
+// set gives the axis of the library, which knows its data by now, its ends and ticks; size is what a
+// label takes of its length.
+func (a Axis) set(axis *plot.Axis, length vg.Length, size func(string) vg.Length) error {
 	if a.FromZero && !a.Logarithmic {
 		axis.Min = min(axis.Min, 0)
 	}
@@ -170,10 +171,10 @@ func (a Axis) set(axis *plot.Axis, length vg.Length) error {
 	}
 	switch {
 	case a.Ticks != nil:
-		axis.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return thin(a.named(), low, high, length) })
+		axis.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return thin(a.named(), low, high, length, size) })
 	case a.Logarithmic:
 		axis.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick {
-			return thin(decades(low, high, format), low, high, length)
+			return thin(decades(low, high, format), low, high, length, size)
 		})
 	case axis.Min >= 0 && a.FromZero:
 		axis.Tick.Marker = plot.TickerFunc(round)
@@ -202,13 +203,13 @@ func (a Axis) named() (ticks []plot.Tick) {
 }
 
 // thin leaves out labels that would touch the one before on an axis of that length.
-func thin(ticks []plot.Tick, low, high float64, length vg.Length) []plot.Tick {
-	style := legendStyle()
+func thin(ticks []plot.Tick, low, high float64, length vg.Length, size func(string) vg.Length) []plot.Tick {
+	const gap = 4
 	right := vg.Length(math.Inf(-1))
 	for i, t := range ticks {
 		middle := vg.Length((t.Value-low)/(high-low)) * length
-		half := style.Width(t.Label) / 2
-		if t.Label == "" || middle-half <= right+style.Width("0") {
+		half := size(t.Label) / 2
+		if t.Label == "" || middle-half <= right+gap {
 			ticks[i].Label = ""
 			continue
 		}

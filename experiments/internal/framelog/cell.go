@@ -150,6 +150,26 @@ func (c *Cell) Ratio(phase, to string) Span {
 	return SpanOf(values)
 }
 
+// RatioTo returns how many times as long a phase takes as the same one of another cell, run by run.
+func (c *Cell) RatioTo(other *Cell, phase string) Span {
+	var values []float64
+	above, below := c.sums(phase), other.sums(phase)
+	for i, run := range c.runs {
+		j := slices.Index(other.runs, run)
+		if j < 0 || above[i].count == 0 || below[j].count == 0 || below[j].ns == 0 {
+			continue
+		}
+		values = append(values, float64(above[i].ns)/float64(above[i].count)/(float64(below[j].ns)/float64(below[j].count)))
+	}
+	return SpanOf(values)
+}
+
+// Spread returns how far the runs of a phase lie apart: (fastest - slowest) / median.
+func (c *Cell) Spread(phase string) float64 {
+	rate := c.Rate(phase)
+	return (rate.High - rate.Low) / rate.Median
+}
+
 // NsPerLoad returns the time of one load of a read of which the loads are known.
 func (c *Cell) NsPerLoad(phase string, loads func(Record) uint64) Span {
 	ns, count := make([]int64, len(c.runs)), make([]uint64, len(c.runs))

@@ -63,12 +63,16 @@ const (
 
 // Against compares a ratio with a value: it is more or less only if the margin between the median
 // and that value is larger than the distance of the runs from each other.
-func (s Span) Against(value float64) Verdict {
+func (s Span) Against(value float64) Verdict { return s.AgainstNoise(value, 0) }
+
+// AgainstNoise is Against, and the margin must also be larger than a noise that is known from
+// elsewhere.
+func (s Span) AgainstNoise(value, noise float64) Verdict {
 	margin := math.Abs(s.Median - value)
 	switch {
 	case !s.Known() || s.Runs < RunsMin:
 		return TooFew
-	case margin <= s.High-s.Low:
+	case margin <= max(s.High-s.Low, noise):
 		return Same
 	case s.Median < value:
 		return Less

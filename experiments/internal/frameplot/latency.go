@@ -29,7 +29,10 @@ func (d *data) histogram() (chart.Sheet, error) {
 	}
 	slices.Sort(times)
 	low, high := max(times[0], 1)*milli, max(times[len(times)-1], 1)*milli
-	usual := max(times[(len(times)-1)*98/100], 1) * milli
+	usual := high
+	if len(times) >= 100 { // a few frames that waited for the CPU would squeeze all others
+		usual = max(times[(len(times)-1)*98/100], 1) * milli
+	}
 	beyond := 0
 	linear := chart.Panel{Title: frame + ", linear", X: chart.Axis{Label: "total, ms"}, Y: chart.Axis{Label: "frames", FromZero: true}}
 	logarithmic := chart.Panel{Title: frame + ", logarithmic",
@@ -47,10 +50,12 @@ func (d *data) histogram() (chart.Sheet, error) {
 			beyond++
 		}
 	}
-	return chart.Sheet{Panels: []chart.Panel{linear, logarithmic}, Note: fmt.Sprintf(
-		"Total: from the first byte written to the acknowledgement; verification is not in it. %d frames. "+
-			"The linear axis ends at %s ms: the %d frames beyond are in the logarithmic panel only, in which a line at the foot is a count of 0.",
-		len(times), result.FormatSig3(usual), beyond)}, nil
+	note := fmt.Sprintf("Total: from the first byte written to the acknowledgement; verification is not in it. Frames: %d. "+
+		"In the logarithmic panel a line at the foot is a count of 0.", len(times))
+	if beyond > 0 {
+		note += fmt.Sprintf(" The linear axis ends at %s ms; frames beyond, in the other panel only: %d.", result.FormatSig3(usual), beyond)
+	}
+	return chart.Sheet{Panels: []chart.Panel{linear, logarithmic}, Note: note}, nil
 }
 
 // edges are those of bins of the same width, or of the same ratio.
