@@ -26,16 +26,19 @@ func (m *moved) add(bytes int, took ns) {
 	}
 }
 
-// gbps returns GB/s: 10^9 bytes a second; NaN if nothing was moved.
-func (m moved) gbps() float64 {
+// rate returns bytes a second; NaN if nothing was moved.
+func (m moved) rate() float64 {
 	if m.count == 0 {
 		return math.NaN()
 	}
-	return stat.Rate(m.bytes, m.ns) / 1e9
+	return stat.Rate(m.bytes, m.ns)
 }
 
+// gbps returns GB/s: 10^9 bytes a second.
+func (m moved) gbps() float64 { return m.rate() / 1e9 }
+
 // mbps returns MB/s: 10^6 bytes a second.
-func (m moved) mbps() float64 { return m.gbps() * 1e3 }
+func (m moved) mbps() float64 { return m.rate() / 1e6 }
 
 // one is a single frame's.
 func one(bytes int, took ns) (m moved) {

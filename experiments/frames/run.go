@@ -80,7 +80,9 @@ func runAll(ctx context.Context, c config, e env.Environment) (l log, err error)
 			r.bar.Describe(fmt.Sprintf("run %d of %d, %s", run, c.runs, one))
 			// A guest that is gone ends its cell, and no other one.
 			if err := r.cell(ctx, one, run); err != nil && ctx.Err() == nil {
-				failures = append(failures, fmt.Errorf("run %d, %s: %w", run, one, err))
+				err = fmt.Errorf("run %d, %s: %w", run, one, err)
+				r.bar.Note(err.Error())
+				failures = append(failures, err)
 			}
 		}
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 by OpenSSL. One thread at a time may use a digest; after the first one, none allocates.
- */
+/* SHA-256 by OpenSSL, which allocates a small state for each digest and frees it. One thread at a
+ * time may use one. */
 #ifndef DX_EXPERIMENT_FRAME_DIGEST_H
 #define DX_EXPERIMENT_FRAME_DIGEST_H
 

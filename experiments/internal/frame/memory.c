@@ -13,7 +13,7 @@ typedef uint64_t vector __attribute__((vector_size(16), may_alias));
 typedef uint64_t word __attribute__((may_alias));
 
 /* Makes the compiler believe that the value is used, at the cost of no instruction: sums stay in
- * registers until here (docs/frames.md shows the loop). */
+ * registers until here. */
 static inline void use(uint64_t value)
 {
     __asm__ volatile("" ::"r"(value) : "memory");

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dx/experiments/internal/env"
+	"dx/experiments/internal/proctest"
+	"dx/experiments/internal/result"
+)
+
+func TestMain(m *testing.M) {
+	if isGuest() {
+		os.Exit(guestMain())
+	}
+	os.Exit(m.Run())
+}
+
+func parsed(t *testing.T, args ...string) config {
+	t.Helper()
+	c, err := parse(append(args, "-out", t.TempDir()), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// measured runs a configuration and returns what it left.
+func measured(t *testing.T, args ...string) (config, log) {
+	t.Helper()
+	c := parsed(t, args...)
+	l, err := runAll(context.Background(), c, env.Environment{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, l
+}
+
+// required are the keys that every line has.
+var required = []string{"experiment", "frame", "size_bytes", "variant", "iteration", "host_write_ns", "notify_ns", "read_hot_ns",
+	"read_cold_ns", "copy_ns", "verify_ns", "total_ns", "ok", "strided_ns", "memcpy_ns", "acknowledge_ns"}
+
+func TestEveryFrameIsALineWithAllKeysAndItsOwnNumber(t *testing.T) {
+	c, l := measured(t, "-sizes", "64KiB,1MiB", "-frames", "4", "-runs", "2")
+	text, err := os.ReadFile(filepath.Join(c.out, result.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	iteration, sequences := 0, map[float64]bool{}
+	for line := range bytes.Lines(text) {
+		var object map[string]any
+		if err := json.Unmarshal(line, &object); err != nil {
+			t.Fatal(err)
+		}
+		if object["experiment"] != experiment {
+			continue
+		}
+		iteration++
+		if object["iteration"] != float64(iteration) || object["ok"] != true || sequences[object["sequence"].(float64)] {
+			t.Errorf("frame %d: %s", iteration, line)
+		}
+		sequences[object["sequence"].(float64)] = true
+		for _, key := range required {
+			if _, found := object[key]; !found {
+				t.Errorf("no %s in %s", key, line)
+			}
+		}
+	}
+	if want := 2 * 2 * 3 * 4; iteration != want || len(l.records) != want || len(l.firstTouch) != 12 || len(l.memory) != 12 {
+		t.Errorf("%d lines, %d records, %d first touches, %d of memory, want %d frames", iteration, len(l.records), len(l.firstTouch), len(l.memory), want)
+	}
+}
+
+// What a variant does not do has no time, and what it does has one.
+func TestPhasesOfEachVariant(t *testing.T) {
+	_, l := measured(t, "-sizes", "256KiB", "-frames", "2", "-runs", "1")
+	always := []phaseKey{"generate_ns", "notify_ns", "exchange_ns", "total_ns", "acknowledge_ns", "verify_ns", "memcpy_ns"}
+	also := map[string][]phaseKey{
+		variantCopy:       {"host_write_ns", "copy_ns", "read_hot_ns", "read_cold_ns", "strided_ns", "copy_cold_ns", "write_cold_ns"},
+		variantZeroCopy:   {"read_ns", "read_hot_ns", "read_cold_ns", "strided_ns"},
+		variantOverlapped: {"host_write_ns", "copy_ns"},
+	}
+	for _, r := range l.records {
+		want := map[phaseKey]bool{}
+		for _, key := range append(also[r.Variant], always...) {
+			want[key] = true
+		}
+		for _, phase := range phaseOf {
+			if took := phase.of(&r.phases); took.known() != want[phase.key] || took == 0 {
+				t.Errorf("%s: %s is %d", r.Variant, phase.key, took)
+			}
+		}
+		if r.Variant == variantCopy && (r.ReadBytes != 256<<10 || r.ReadLoads != 16<<10 || r.StridedLoads != 4<<10 || r.HostCounters == nil || r.GuestCounters == nil) {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestSpoiltFramesFailAndNoOtherOne(t *testing.T) {
+	for name := range faults {
+		if name == "none" {
+			continue
+		}
+		_, l := measured(t, "-sizes", "64KiB", "-frames", "6", "-runs", "1", "-fault", name, "-fault-each", "3")
+		for i, r := range l.records {
+			spoilt := i%6 == 2 || i%6 == 5
+			if r.OK == spoilt || spoilt != (r.Failure == errWrong.Error()) || spoilt != (r.phases == noPhases) {
+				t.Errorf("%s: frame %d: %+v", name, i, r)
+			}
+		}
+		for _, s := range summarise(l.records) {
+			if s.good != 4 || s.failed != 2 || s.latency["total_ns"].Count() != 4 || s.runs[0]["total_ns"].count != 4 {
+				t.Errorf("%s: %+v", name, s)
+			}
+		}
+	}
+}
+
+func TestMemoryIsBoundedByTheRegion(t *testing.T) {
+	_, l := measured(t, "-sizes", "1080p", "-frames", "5", "-runs", "1", "-phases", "transfer")
+	for _, m := range l.memory {
+		room := uint64(m.SizeBytes)
+		if m.Variant == variantOverlapped {
+			room = uint64(m.RingBytes)
+		}
+		if m.RegionBytes > room+64<<10 || m.HostGained > 1<<20 || m.GuestGained > 1<<20 {
+			t.Errorf("%+v", m)
+		}
+	}
+}
+
+func TestFilesJoinByIterationAndLeaveOutWhatIsUnknown(t *testing.T) {
+	c, l := measured(t, "-sizes", "64KiB", "-frames", "3", "-runs", "1", "-fault", "flip", "-fault-each", "2")
+	if err := writeCSV(c.out, l.records); err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string][]map[string]string{}
+	for _, f := range csvFiles() {
+		rows[f.name] = readCSV(t, filepath.Join(c.out, f.name))
+		if len(rows[f.name]) != 3 {
+			t.Fatalf("%s has %d rows", f.name, len(rows[f.name]))
+		}
+	}
+	for i := range 3 {
+		results, performance := rows["latency_results.csv"][i], rows["bandwidth_performance.csv"][i]
+		if results["iteration"] != performance["iteration"] || results["iteration"] != strconv.Itoa(i+1) {
+			t.Errorf("row %d: %v, %v", i, results, performance)
+		}
+		if failed := i == 1; failed != (results["success"] == "0") || failed != (results["total_ns"] == "") || failed != (performance["guest_context_switches"] == "") {
+			t.Errorf("row %d: %v, %v", i, results, performance)
+		}
+	}
+}
+
+func readCSV(t *testing.T, path string) (rows []map[string]string) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	lines, err := csv.NewReader(file).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines[1:] {
+		row := map[string]string{}
+		for i, name := range lines[0] {
+			row[name] = line[i]
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+func TestInterruptKeepsResultsAndLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	cmd := proctest.Start(t, proctest.Build(t), " left", "-sizes", "1MiB", "-variants", "copy", "-frames", "200", "-runs", "1000",
+		"-transport", "shm", "-out", dir)
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	children := proctest.Children(t, cmd.Process.Pid)
+	if code := exitCode(cmd.Wait()); code != exitInterrupted {
+		t.Errorf("exit code %d", code)
+	}
+	for _, child := range children {
+		proctest.Gone(t, child)
+	}
+	if left, _ := filepath.Glob("/dev/shm/dx-frames-" + strconv.Itoa(cmd.Process.Pid)); len(left) != 0 {
+		t.Errorf("left in shared memory: %v", left)
+	}
+	if rows := readCSV(t, filepath.Join(dir, "bandwidth_results.csv")); len(rows) == 0 {
+		t.Errorf("%d frames kept", len(rows))
+	}
+	for _, name := range []string{result.FileName, "table.txt", "environment.json"} {
+		if s, err := os.Stat(filepath.Join(dir, name)); err != nil || s.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestGuestThatDiesEndsItsCellAndNoOtherOne(t *testing.T) {
+	dir := t.TempDir()
+	cmd := proctest.Start(t, proctest.Build(t), "(0 of", "-sizes", "1MiB", "-variants", "copy", "-phases", "transfer", "-frames", "60", "-runs", "2", "-out", dir)
+	var guests []int
+	for deadline := time.Now().Add(10 * time.Second); len(guests) == 0 && time.Now().Before(deadline); {
+		guests = proctest.Children(t, cmd.Process.Pid)
+	}
+	if len(guests) == 0 {
+		t.Fatal("no guest")
+	}
+	if err := unix.PidfdSendSignal(guests[0], unix.SIGKILL, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	if code := exitCode(cmd.Wait()); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	rows := readCSV(t, filepath.Join(dir, "bandwidth_results.csv"))
+	if last := rows[len(rows)-1]; len(rows) >= 120 || len(rows) < 60 || last["success"] != "1" {
+		t.Errorf("%d frames, the last one %v", len(rows), last)
+	}
+}
+
+func TestWrongFlagsAreSaidBeforeAnythingIsMeasured(t *testing.T) {
+	for args, want := range map[string]string{
+		"-sizes 5K":                  "-sizes",
+		"-sizes 100":                 "steps of 64",
+		"-sizes 1MiB..64KiB":         "smaller to a larger",
+		"-variants teleport":         "-variants",
+		"-ring 1KiB":                 "-ring",
+		"-chunk 0":                   "-chunk",
+		"-wait nonsense":             "-wait",
+		"-fault all":                 "-fault",
+		"-frames 0":                  "-frames 0: 1 to",
+		"-transport pigeon":          "-transport",
+		"-timeout 1ns":               "-timeout",
+		"more":                       "not a flag",
+		"-phases most":               "-phases",
+		"-sizes 4K -fault-each 0":    "-fault-each",
+		"-sizes 4KiB..512MiB -pin x": "-pin",
+	} {
+		if _, err := parse(strings.Fields(args), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	sizes, err := parseSizes("1080p, 4k,4KiB..64MiB,24883200B")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int
+	for _, s := range sizes {
+		got = append(got, s.bytes)
+	}
+	want := []int{6220800, 24883200, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20, 24883200}
+	if len(got) != len(want) {
+		t.Fatal(got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("size %d is %d, want %d", i, got[i], want[i])
+		}
+	}
+	if picture := sizes[1]; picture.name != "4K" || picture.width != 3840 || picture.height != 2160 {
+		t.Error(picture)
+	}
+}
+
+func TestRatesOfKnownNumbers(t *testing.T) {
+	// The predecessor called this 394 MB/s.
+	if got := one(24883200, 60182).gbps(); math.Abs(got-413.466) > 0.001 {
+		t.Errorf("23.73 MiB in 60.2 us are %v GB/s", got)
+	}
+	if got := one(24883200, 5e6).mbps(); math.Abs(got-4976.64) > 1e-9 {
+		t.Errorf("a 4K frame in 5 ms is %v MB/s", got)
+	}
+	var m moved
+	m.add(1e6, 1e6) // 1 GB/s
+	m.add(1e6, 3e6) // a third of it
+	m.add(1e9, unknown)
+	if got := m.gbps(); got != 0.5 {
+		t.Errorf("the mean of 1 and 1/3 GB/s over equal bytes is %v: bytes over time, not a mean of rates", got)
+	}
+	if !math.IsNaN((moved{}).gbps()) {
+		t.Error("nothing has a rate")
+	}
+}
