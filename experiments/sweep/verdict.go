@@ -61,7 +61,7 @@ type verdict struct {
 	difference float64 // of the medians, as a share of the baseline's
 	noise      float64
 	known      bool // both have the figure, and the noise is known
-	beyond     bool // the difference exceeds the noise
+	beyond     bool // the difference exceeds the noise, and the middle halves of the runs do not meet
 	apart      bool // no run of the one reaches a run of the other
 }
 
@@ -73,7 +73,7 @@ func judge(ours, base result.Range, noise float64, noiseKnown bool) verdict {
 		return v
 	}
 	v.difference = ours.Median/base.Median - 1
-	v.beyond = math.Abs(v.difference) > noise
+	v.beyond = math.Abs(v.difference) > noise && (ours.Low > base.High || ours.High < base.Low)
 	v.apart = ours.Min > base.Max || ours.Max < base.Min
 	return v
 }

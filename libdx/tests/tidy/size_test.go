@@ -16,14 +16,18 @@ const (
 	linesOfTestMax    = 500
 	linesOfFuncMax    = 60
 	bytesOfAnyFileMax = 1 << 20
+	bytesOfLogMax     = 4 << 20
 )
 
 // checkFileSizes finds sources that hold more than one idea, and files that do not belong here.
 func checkFileSizes(files []file) (found []string) {
 	for _, f := range files {
-		if len(f.text) > bytesOfAnyFileMax {
-			found = append(found, fmt.Sprintf("%s: %d bytes, at most %d", f.path, len(f.text),
-				bytesOfAnyFileMax))
+		most := bytesOfAnyFileMax
+		if f.path == "tuning/results.jsonl" { // the log behind docs/tuning.md
+			most = bytesOfLogMax
+		}
+		if len(f.text) > most {
+			found = append(found, fmt.Sprintf("%s: %d bytes, at most %d", f.path, len(f.text), most))
 		}
 		if !f.isC() && !f.isGo() && !f.isScript() {
 			continue
