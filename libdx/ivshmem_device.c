@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,48 +76,54 @@ static void make(const char *address, struct dx_ivshmem_device *out)
                    out->address);
 }
 
-/* All of them; how many, the last one, and their addresses for people. */
-static unsigned list(DIR *devices, struct dx_ivshmem_device *last, char *addresses)
+static int has_address(const struct dirent *entry)
 {
-    unsigned count = 0;
+    return dx_ivshmem_is_address(entry->d_name);
+}
+
+/* Those of all these devices that are ours: how many, the last one, and their addresses for people.
+ * Frees the entries. */
+static unsigned pick(struct dirent **entries, int count, struct dx_ivshmem_device *last,
+                     char *addresses)
+{
+    unsigned ours = 0;
     addresses[0] = '\0';
-    for (const struct dirent *entry; (entry = readdir(devices)) != NULL;) {
-        struct dx_ivshmem_device device;
-        if (!dx_ivshmem_is_address(entry->d_name))
-            continue;
-        make(entry->d_name, &device);
+    for (int i = 0; i < count; i++) {
+        struct dx_ivshmem_device device = {.address = ""};
+        make(entries[i]->d_name, &device);
+        free(entries[i]);
         if (!is_ivshmem(&device))
             continue;
         size_t used = strlen(addresses);
-        (void)snprintf(addresses + used, LIST_BYTES - used, "%s%s", count == 0 ? "" : ", ",
+        (void)snprintf(addresses + used, LIST_BYTES - used, "%s%s", ours == 0 ? "" : ", ",
                        device.address);
         *last = device;
-        count++;
+        ours++;
     }
-    return count;
+    free(entries);
+    return ours;
 }
 
 static dx_status find_only(struct dx_ivshmem_device *out)
 {
     char path[300];
     char addresses[LIST_BYTES];
-    (void)snprintf(path, sizeof path, "%.200s/bus/pci/devices", sysfs);
-    DIR *devices = opendir(path);
-    if (devices == NULL)
-        return dx_fail(DX_ERR_NO_PEER,
-                       "%s: cannot be read (%s): is sysfs mounted, and is there PCI?", path,
-                       strerror(errno));
-    unsigned count = list(devices, out, addresses);
-    (void)closedir(devices);
-    if (count == 0)
+    struct dirent **entries;
+    dx_ivshmem_sysfs("bus/pci/devices", path, sizeof path);
+    int count = scandir(path, &entries, has_address, alphasort);
+    if (count < 0)
+        return dx_fail(DX_ERR_NO_PEER, "%s: cannot be read: is sysfs mounted, and is there PCI?",
+                       path);
+    unsigned ours = pick(entries, count, out, addresses);
+    if (ours == 0)
         return dx_fail(DX_ERR_NO_PEER,
                        "no PCI device 1af4:1110 in %s: start QEMU with -device ivshmem-plain and "
                        "the host's memory behind it",
                        path);
-    if (count > 1)
+    if (ours > 1)
         return dx_fail(DX_ERR_INVALID,
                        "%u ivshmem devices, %s: choose one, ivshmem:plain?addr=%s for example",
-                       count, addresses, out->address);
+                       ours, addresses, out->address);
     return DX_OK;
 }
 

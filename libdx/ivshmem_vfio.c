@@ -82,7 +82,8 @@ static dx_status find_registers(const struct dx_ivshmem_device *device, struct d
         return DX_OK;
     void *at = mmap(NULL, (size_t)info.size, PROT_READ | PROT_WRITE, MAP_SHARED, b->device,
                     (off_t)info.offset);
-    b->mapped = at != MAP_FAILED ? at : NULL;
+    b->mapping = at != MAP_FAILED ? at : NULL;
+    b->mapped = b->mapping;
     return DX_OK;
 }
 
@@ -163,6 +164,7 @@ static dx_status open_sysfs(const struct dx_ivshmem_device *device, struct dx_iv
     (void)close(fd);
     if (at == MAP_FAILED)
         return dx_fail_errno("%s: cannot be mapped", path);
+    b->mapping = at;
     b->mapped = at;
     b->id = read_id(b);
     return b->id < IDS ? DX_OK
@@ -198,8 +200,8 @@ void dx_ivshmem_bells_ring(const struct dx_ivshmem_bells *b, uint32_t peer)
 
 void dx_ivshmem_bells_close(struct dx_ivshmem_bells *b)
 {
-    if (b->mapped != NULL)
-        (void)munmap((void *)(uintptr_t)b->mapped, REGISTERS_BYTES);
+    if (b->mapping != NULL)
+        (void)munmap(b->mapping, REGISTERS_BYTES);
     const int fds[] = {b->device, b->group, b->container, b->bell};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)

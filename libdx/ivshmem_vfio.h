@@ -20,13 +20,14 @@ struct dx_ivshmem_bells {
     int group;
     int device;
     int bell;                  /* our own interrupt; -1: nobody can ring us */
-    volatile uint32_t *mapped; /* the registers; NULL: by pwrite at registers_at of `device` */
+    void *mapping;             /* of the registers; NULL: by pwrite at registers_at of `device` */
+    volatile uint32_t *mapped; /* the same, as registers */
     uint64_t registers_at;
     uint32_t id; /* ours */
 };
 #define DX_IVSHMEM_BELLS_INIT                                                                      \
     {                                                                                              \
-        -1, -1, -1, -1, NULL, 0, 0                                                                 \
+        -1, -1, -1, -1, NULL, NULL, 0, 0                                                           \
     }
 
 /* What could be had, the best first. DX_OK with bell < 0: we can only ring; the reason is the

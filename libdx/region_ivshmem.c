@@ -30,16 +30,17 @@
 /* The time of the fastest of a few rounds over the first lines. */
 static bool is_cached(const struct dx_region *region)
 {
-    uint64_t bytes = region->bytes < PROBE_BYTES ? region->bytes : PROBE_BYTES;
+    uint64_t lines = (region->bytes < PROBE_BYTES ? region->bytes : PROBE_BYTES) / DX_LINE;
+    const char *base = region->base;
     int64_t best_ns = INT64_MAX;
     for (int round = 0; round < PROBE_ROUNDS; round++) {
         int64_t start = dx_clock_ns();
-        for (uint64_t at = 0; at < bytes; at += DX_LINE)
-            (void)*(const volatile uint32_t *)(const void *)((const char *)region->base + at);
+        for (uint64_t line = 0; line < lines; line++)
+            (void)*(const volatile uint32_t *)(const void *)(base + line * DX_LINE);
         int64_t took_ns = dx_clock_ns() - start;
         best_ns = took_ns < best_ns ? took_ns : best_ns;
     }
-    return best_ns < (int64_t)(bytes / DX_LINE) * CACHED_LINE_NS;
+    return best_ns < (int64_t)lines * CACHED_LINE_NS;
 }
 
 static dx_status open_resource(struct dx_region *region, const struct dx_ivshmem_device *device,
