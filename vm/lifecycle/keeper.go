@@ -149,7 +149,7 @@ func (k *keeper) start(ctx context.Context) error {
 	if k.console, err = os.Create(k.folder.file(consoleLog)); err != nil {
 		return err
 	}
-	about := 25 * time.Second
+	about := 40 * time.Second
 	if !c.Image.Built {
 		about = 2 * time.Minute
 	}
