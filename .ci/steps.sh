@@ -222,7 +222,7 @@ step_frames() {
     [ "$(grep -c '"experiment":"frames",.*"ok":true' "$out/result.jsonl")" = \
         "$(grep -c '"experiment":"frames",' "$out/result.jsonl")" ]
     [ "$(wc -l <"$out/latency_results.csv")" = 9 ]
-    timeout -k 5 60 go run ./experiments/frames -sizes 64KiB -frames 10 -runs 1 -fault flip \
+    timeout -k 5 60 go run ./experiments/frames -baseline=false -sizes 64KiB -frames 10 -runs 1 -fault flip \
         -phases transfer -out "$out-spoilt" || code=$?
     [ "$code" = 1 ] && grep -q '"ok":false' "$out-spoilt/result.jsonl"
 }
@@ -233,7 +233,7 @@ step_vm() {
         -duration 300ms -verify -out "$calls"
     [ "$(grep -c '"accelerator":"[a-z]*".*"errors":0,.*"verified":true,"verify_failures":0' \
         "$calls/result.jsonl")" = 2 ]
-    timeout -k 5 90 go run ./experiments/frames -transport ivshmem -sizes 1080p -frames 3 -runs 1 \
+    timeout -k 5 90 go run ./experiments/frames -baseline=false -transport ivshmem -sizes 1080p -frames 3 -runs 1 \
         -phases transfer -out "$frames"
     [ "$(grep -c '"experiment":"frames",.*"ok":true.*"accelerator":"[a-z]*"' \
         "$frames/result.jsonl")" = 9 ]

@@ -33,6 +33,7 @@ type config struct {
 	fault     frame.Fault
 	faultEach int
 	timeout   time.Duration
+	baseline  bool
 	out       string
 }
 
@@ -75,8 +76,10 @@ and with -phases all, but for overlapped, each a pass of its own over the frame 
   copy_cold_ns    copy, source and destination flushed before
   write_cold_ns   stores to the guest's own memory only, flushed before
 
-It prints tables and leaves result.jsonl, four CSV files, table.txt and
-environment.json in -out. MB is 10^6 bytes, MiB 2^20. Ctrl-C keeps what was measured.
+It prints tables and leaves result.jsonl, four CSV files, table.txt,
+environment.json, membw.json, performance_report.txt, report.html and charts in
+-out; "go run ./experiments/report FOLDER" draws them again. MB is 10^6 bytes, MiB
+2^20. Ctrl-C keeps what was measured.
 Exit code: 0 all right, 1 failed frames or a failed run, 2 wrong flags or a machine
 that cannot do it, 130 interrupted.
 
@@ -118,6 +121,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fault := fs.String("fault", "none", "spoil frames, which verification must find: flip (a bit), skip-write, skip-copy")
 	fs.IntVar(&c.faultEach, "fault-each", 5, "every so many frames, with -fault")
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "of one exchange")
+	fs.BoolVar(&c.baseline, "baseline", true, "first measure the bandwidth of the caches and the memory, 5 to 20 s")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/frames-TIME")
 	if err := fs.Parse(args); err != nil {
 		return c, err

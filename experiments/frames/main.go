@@ -62,13 +62,21 @@ func prepareDir(dir string) error {
 // measureAll measures every cell and reports also what an interruption left.
 func measureAll(ctx context.Context, c config) int {
 	environment := env.Capture(".")
+	if err := measureMachine(ctx, c); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "frames: baseline:", err)
+		return exitFailed
+	}
 	log, err := runAll(ctx, c, environment)
 	if len(log.records) > 0 && log.records[0].Accelerator != "" {
 		environment.Accelerator = log.records[0].Accelerator
 	}
 	interrupted := ctx.Err() != nil
 	if len(log.records) > 0 {
-		if reportErr := report(c, environment, log); reportErr != nil {
+		reportErr := report(c, environment, log)
+		if reportErr == nil {
+			reportErr = describe(ctx, c)
+		}
+		if reportErr != nil && ctx.Err() == nil {
 			fmt.Fprintln(os.Stderr, "frames: report:", reportErr)
 			return exitFailed
 		}
@@ -81,7 +89,8 @@ func measureAll(ctx context.Context, c config) int {
 	}
 	switch {
 	case interrupted:
-		fmt.Fprintf(os.Stderr, "frames: interrupted; %d frames are kept in %s\n", len(log.records), c.out)
+		fmt.Fprintf(os.Stderr, "frames: interrupted; %d frames are kept in %s; for charts: go run ./experiments/report %s\n",
+			len(log.records), c.out, c.out)
 		return exitInterrupted
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "frames:", err)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,9 @@ import (
 	"path/filepath"
 
 	"dx/experiments/internal/env"
+	"dx/experiments/internal/framereport"
+	"dx/experiments/internal/membw"
+	"dx/experiments/internal/progress"
 )
 
 // report prints the tables and writes them, the CSV files and the environment.
@@ -34,5 +38,40 @@ func report(c config, e env.Environment, l log) error {
 		return err
 	}
 	fmt.Printf("\nresults: %s (result.jsonl, four CSV files, table.txt, environment.json)\n", c.out)
+	return nil
+}
+
+// measureMachine leaves what the caches and the memory of this machine give beside
+// the results.
+func measureMachine(ctx context.Context, c config) error {
+	if !c.baseline {
+		return nil
+	}
+	var bar *progress.Bar
+	b, err := membw.Measure(ctx, membw.Options{Step: func(done, total int, what string) {
+		if bar == nil {
+			bar = progress.New("baseline", total)
+		}
+		bar.Describe(what)
+		if done > 0 {
+			bar.Add(1)
+		}
+	}})
+	if bar != nil {
+		bar.Close()
+	}
+	if err != nil {
+		return err
+	}
+	return b.WriteFile(c.out)
+}
+
+// describe draws the charts and writes the report.
+func describe(ctx context.Context, c config) error {
+	made, err := framereport.Make(ctx, c.out, c.out)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("report: %s, %s and the charts in it as PNG and SVG\n", made.HTMLPath, made.TextPath)
 	return nil
 }
