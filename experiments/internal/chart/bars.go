@@ -105,8 +105,8 @@ func (panel Panel) addFigures(p *plot.Plot, values []float64, offset, each vg.Le
 	for i := range labels.TextStyle {
 		style := &labels.TextStyle[i]
 		style.XAlign = text.XCenter
-		for size := 9.0; size >= 5; size-- {
-			if style.Font = sans(size); style.Width(l.Labels[i]) <= each*1.1 {
+		for size := 9.0; size >= 4; size-- {
+			if style.Font = sans(size); style.Width(l.Labels[i]) <= each*0.9 {
 				break
 			}
 		}

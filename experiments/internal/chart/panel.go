@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -202,18 +203,19 @@ func (a Axis) named() (ticks []plot.Tick) {
 	return ticks
 }
 
-// thin leaves out labels that would touch the one before on an axis of that length.
+// thin leaves out labels that would touch the one behind them on an axis of that length: the largest
+// is always named.
 func thin(ticks []plot.Tick, low, high float64, length vg.Length, size func(string) vg.Length) []plot.Tick {
 	const gap = 4
-	right := vg.Length(math.Inf(-1))
-	for i, t := range ticks {
+	left := vg.Length(math.Inf(1)) // from here on the axis is taken
+	for i, t := range slices.Backward(ticks) {
 		middle := vg.Length((t.Value-low)/(high-low)) * length
 		half := size(t.Label) / 2
-		if t.Label == "" || middle-half <= right+gap {
+		if t.Label == "" || middle+half >= left-gap {
 			ticks[i].Label = ""
 			continue
 		}
-		right = middle + half
+		left = middle - half
 	}
 	return ticks
 }
@@ -229,7 +231,7 @@ func between(low, high float64) []plot.Tick {
 	}
 	var ticks []plot.Tick
 	for i := math.Ceil(low / step); i*step <= high; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: formatRound(i * step)})
+		ticks = append(ticks, plot.Tick{Value: i * step, Label: formatRound(i*step + 0)}) // +0: no -0
 	}
 	return ticks
 }

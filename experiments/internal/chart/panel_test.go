@@ -80,9 +80,9 @@ func TestSheetsThatCannotBeDrawnAreErrors(t *testing.T) {
 }
 
 func TestLabelsThatWouldTouchAreLeftOut(t *testing.T) {
-	ticks := []plot.Tick{{Value: 0, Label: "wide label"}, {Value: 1, Label: "wide label"}, {Value: 10, Label: "wide label"}}
+	ticks := []plot.Tick{{Value: 0, Label: "wide label"}, {Value: 1, Label: "wide label"}, {Value: 9, Label: "wide label"}, {Value: 10, Label: "wide label"}}
 	got := thin(ticks, 0, 10, 300, legendStyle().Width)
-	if got[0].Label == "" || got[1].Label != "" || got[2].Label == "" {
+	if got[0].Label != "" || got[1].Label == "" || got[2].Label != "" || got[3].Label == "" {
 		t.Errorf("%+v", got)
 	}
 }
