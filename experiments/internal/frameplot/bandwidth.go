@@ -210,7 +210,7 @@ func (d *data) levels() (chart.Sheet, error) {
 	panel := chart.Panel{Title: "Bandwidth of one CPU at each level of the caches and in memory",
 		X: chart.Axis{Label: "level, and the size of the buffers"},
 		Y: chart.Axis{Label: "GB/s"}, Format: result.FormatSig3}
-	note := "Medians of the runs. A copied byte counts once, although it is read and written. Read and write take 16 bytes an instruction, copy is the memcpy of the C library, whose wider instructions show where a cache is faster than instructions. GB is 10^9 bytes."
+	note := "Medians of the runs. A copied byte counts once, although it is read and written. Read and write take 16 bytes an instruction, copy is the memcpy of the C library, which may take wider ones. GB is 10^9 bytes."
 	for _, level := range d.Baseline.Levels() {
 		panel.Categories = append(panel.Categories, level.Name+", "+formatBytes(float64(level.BufferBytes)))
 		if level.Note != "" {

@@ -113,14 +113,14 @@ var errNoFrame = errNothing("no frame was right")
 
 const milli = 1e-6 // of ns
 
-// formatBytes writes a size of memory with a binary unit, to three digits.
+// formatBytes writes a size of memory with a binary unit, to four digits.
 func formatBytes(bytes float64) string {
 	for _, unit := range []struct {
 		bytes float64
 		name  string
 	}{{1 << 30, " GiB"}, {1 << 20, " MiB"}, {1 << 10, " KiB"}} {
 		if bytes >= unit.bytes {
-			return strconv.FormatFloat(bytes/unit.bytes, 'g', 3, 64) + unit.name
+			return strconv.FormatFloat(bytes/unit.bytes, 'g', 4, 64) + unit.name
 		}
 	}
 	return strconv.FormatFloat(bytes, 'f', 0, 64) + " B"

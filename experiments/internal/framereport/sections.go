@@ -228,7 +228,7 @@ func (b *builder) baseline() Section {
 		s.say("The bandwidth of this machine was not measured with these frames.")
 		return s
 	}
-	s.say("Read and write take 16 bytes an instruction, copy is the memcpy of the C library, whose wider instructions show where a cache is faster than instructions.")
+	s.say("Read and write take 16 bytes an instruction, copy is the memcpy of the C library, which may take wider ones.")
 	seen := map[string]bool{}
 	for _, c := range b.main {
 		if f, found := b.Baseline.For(c.SizeBytes, membw.Copy); found && !seen[c.Frame] {
