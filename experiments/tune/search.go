@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	shortest    = 50 * time.Millisecond // slice
+	shortest    = 100 * time.Millisecond // slice: most have calls enough for a p99
 	longest     = 2 * time.Second
 	fieldMax    = 64 // candidates
 	fieldMin    = 2
@@ -242,7 +242,7 @@ func (s *search) one(ctx context.Context, c *candidate, callers int, slice time.
 }
 
 // ranked returns those that are left, the best first. What no round compares with
-// the default is left out.
+// the default is left out, unless that is the default's fault: then all stay.
 func (s *search) ranked(list []*candidate, rounds []int) (left []*candidate) {
 	scores := map[*candidate]float64{}
 	for _, c := range list {
@@ -251,6 +251,9 @@ func (s *search) ranked(list []*candidate, rounds []int) (left []*candidate) {
 			scores[c] = score
 			left = append(left, c)
 		}
+	}
+	if len(left) == 0 {
+		return slices.DeleteFunc(slices.Clone(list), func(c *candidate) bool { return c.bad })
 	}
 	slices.SortStableFunc(left, func(x, y *candidate) int { return cmp.Compare(scores[y], scores[x]) })
 	return left

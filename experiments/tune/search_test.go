@@ -78,7 +78,7 @@ func TestTheBestIsFoundWithinTheBudget(t *testing.T) {
 		if spent := m.clock.Sub(time.Time{}); spent > time.Minute || spent < 50*time.Second {
 			t.Errorf("seed %d: it took %v of a minute", seed, spent)
 		}
-		if len(s.all) < 12 || m.runs["all"] >= 4*len(s.all)*8 {
+		if len(s.all) < 8 || m.runs["all"] >= 4*len(s.all)*8 {
 			t.Errorf("seed %d: %d candidates, %d runs", seed, len(s.all), m.runs["all"])
 		}
 	}
@@ -202,5 +202,21 @@ func TestInterruptKeepsWhatIsThereAndConfirmsNothing(t *testing.T) {
 	}
 	if v := s.verdict(); v.best == nil || v.best.name != "c1" || !v.beyond || m.runs["all"] != 40 {
 		t.Errorf("%+v after %d runs", v, m.runs["all"])
+	}
+}
+
+// A default whose figure is not known compares with nobody: that says nothing of
+// the candidates.
+func TestADefaultWithoutAFigureDropsNobody(t *testing.T) {
+	s, _ := newTest(1, time.Minute, 0.01)
+	s.a, s.again = seen("a", math.NaN()), seen("again", math.NaN())
+	list := []*candidate{seen("c0", 1), seen("c1", 2), {name: "c2", bad: true}}
+	if left := s.ranked(list, []int{1}); len(left) != 2 {
+		t.Errorf("%d left of 2 that work", len(left))
+	}
+	s.a = seen("a", 1)
+	s.again = seen("again", 1)
+	if left := s.ranked(list, []int{1}); len(left) != 2 || left[0].name != "c1" {
+		t.Errorf("not by their scores: %v", left)
 	}
 }
