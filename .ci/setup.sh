@@ -8,7 +8,8 @@ declare -A packages=(
     [cc]='gcc libc6-dev' [gcc]='gcc libc6-dev' [clang]='clang libc6-dev' [cmake]=cmake
     [make]=ninja-build [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [pkg-config]=pkg-config
-    [spin]=spin [parallel]=parallel [openssl]=libssl-dev [qemu-system-x86_64]=qemu-system-x86
+    [chromium]='chromium fonts-liberation' [spin]=spin
+    [parallel]=parallel [openssl]=libssl-dev [qemu-system-x86_64]=qemu-system-x86
 )
 
 die() {

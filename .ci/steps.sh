@@ -8,7 +8,7 @@
 # another, so that no two tests compete for the CPUs; the last ones have the machine to themselves.
 lane_tests='gcc clang asan tsan gotest install'
 lane_sources='tidy shellcheck gofmt clang-format cppcheck govet model clang-tidy'
-lane_last='pingpong frames vm soak leftovers'
+lane_last='pingpong frames browser vm soak leftovers'
 read -ra step_order <<<"$lane_tests $lane_sources $lane_last"
 
 declare -A step_text=(
@@ -27,6 +27,7 @@ declare -A step_text=(
     [model]='the slot protocol in Promela, searched by spin; every mutation of it is found'
     [clang-tidy]='clang-tidy on every C file'
     [pingpong]='a short verified run of experiments/pingpong, and what it writes'
+    [browser]='the report of frames in a headless Chromium: no error, no request, nothing cut off'
     [frames]='short verified frames, and spoilt ones that experiments/frames must find'
     [vm]='verified calls and frames into a virtual machine, and its size checked'
     [soak]='200 kills, stops and closes under verified calls of experiments/soak'
@@ -38,7 +39,7 @@ declare -A step_tools=(
     [gotest]='cc go parallel openssl qemu-system-x86_64' [install]='cc cmake make pkg-config'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
-    [pingpong]='cc go'
+    [pingpong]='cc go' [browser]='cc go chromium'
     [model]='spin cc' [frames]='cc go openssl' [vm]='cc go openssl qemu-system-x86_64' [soak]='cc go' [leftovers]=''
 )
 
@@ -215,6 +216,10 @@ step_pingpong() {
     done
 }
 
+step_browser() {
+    go test -count=1 -tags browser -run 'Browser|Broken' ./experiments/internal/framereport
+}
+
 step_frames() {
     local out=$TMPDIR/frames code=0
     timeout -k 5 60 go run ./experiments/frames -sizes 64KiB,1080p -frames 8 -runs 1 -out "$out"
@@ -222,8 +227,10 @@ step_frames() {
     [ "$(grep -c '"experiment":"frames",.*"ok":true' "$out/result.jsonl")" = \
         "$(grep -c '"experiment":"frames",' "$out/result.jsonl")" ]
     [ "$(wc -l <"$out/latency_results.csv")" = 9 ]
-    timeout -k 5 60 go run ./experiments/frames -baseline=false -sizes 64KiB -frames 10 -runs 1 -fault flip \
-        -phases transfer -out "$out-spoilt" || code=$?
+    grep -q 'frames arrived as they were sent' "$out/performance_report.txt"
+    [ -s "$out/report.html" ]
+    timeout -k 5 60 go run ./experiments/frames -baseline=false -sizes 64KiB -frames 10 -runs 1 \
+        -fault flip -phases transfer -out "$out-spoilt" || code=$?
     [ "$code" = 1 ] && grep -q '"ok":false' "$out-spoilt/result.jsonl"
 }
 
@@ -233,8 +240,8 @@ step_vm() {
         -duration 300ms -verify -out "$calls"
     [ "$(grep -c '"accelerator":"[a-z]*".*"errors":0,.*"verified":true,"verify_failures":0' \
         "$calls/result.jsonl")" = 2 ]
-    timeout -k 5 90 go run ./experiments/frames -baseline=false -transport ivshmem -sizes 1080p -frames 3 -runs 1 \
-        -phases transfer -out "$frames"
+    timeout -k 5 90 go run ./experiments/frames -baseline=false -transport ivshmem -sizes 1080p \
+        -frames 3 -runs 1 -phases transfer -out "$frames"
     [ "$(grep -c '"experiment":"frames",.*"ok":true.*"accelerator":"[a-z]*"' \
         "$frames/result.jsonl")" = 9 ]
     # An ivshmem device of 24 MB cannot be, and QEMU would say so in its own way.
