@@ -68,7 +68,8 @@ Phases (the names of result.jsonl):
   total_ns        from the first byte written to the acknowledgement
   acknowledge_ns  an exchange after all that, in which the guest repeats the number
   verify_ns       guest: SHA-256 by OpenSSL
-  memcpy_ns       host: the same bytes from private to private memory
+  memcpy_ns       host: the same bytes by one memcpy, from where the frame was made;
+                  in turn right before and right after the transfer
 and with -phases all, but for overlapped, each a pass of its own over the frame that lies there:
   read_hot_ns     every byte, right after a pass that was not timed
   read_cold_ns    every byte, flushed from all caches before
@@ -109,7 +110,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}
 	sizes := fs.String("sizes", "1080p,1440p,4K", "list of 1080p, 1440p, 4K (24 bits a pixel), sizes such as 64KiB, and ranges such as 4KiB..64MiB (by factors of 4)")
 	variants := fs.String("variants", strings.Join(variantNames, ","), "list of ways to hand a frame over")
-	fs.IntVar(&c.frames, "frames", 20, "frames of each size and variant in each run")
+	fs.IntVar(&c.frames, "frames", 20, "frames of each size and variant in each run; an even number weighs both orders of memcpy and transfer alike")
 	fs.IntVar(&c.runs, "runs", 5, "runs, each with a new region and a new guest; all sizes and variants in turn")
 	fs.IntVar(&c.warmup, "warmup", 2, "frames before those that count, after the one of the first touch")
 	rings := fs.String("ring", "1MiB", "list of sizes of the ring, for overlapped")

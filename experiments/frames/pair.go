@@ -151,8 +151,10 @@ func (p *pair) steps(r *Record, fault frame.Fault) error {
 		return err
 	}
 	r.GenerateNs = ns(took)
-	// In turn before and after, so that neither has always the warmer caches.
-	if p.sequence%2 == 0 {
+	// In turn right before and right after the transfer, so that each of the two has as often the
+	// frame that the other one has just read.
+	r.MemcpyFirst = p.sequence%2 == 0
+	if r.MemcpyFirst {
 		r.MemcpyNs = ns(p.host.MemcpyNs())
 	}
 	// The first exchange makes sure that the guest is awake and looking.
@@ -165,15 +167,15 @@ func (p *pair) steps(r *Record, fault frame.Fault) error {
 	if err := p.hand(r); err != nil {
 		return err
 	}
+	if !r.MemcpyFirst {
+		r.MemcpyNs = ns(p.host.MemcpyNs())
+	}
 	if err := p.host.Phase(frame.Notify, &p.report); err != nil {
 		return err
 	}
 	r.AcknowledgeNs = ns(p.report.RoundtripNs)
 	if err := p.verify(r, inPlace); err != nil {
 		return err
-	}
-	if p.sequence%2 == 1 {
-		r.MemcpyNs = ns(p.host.MemcpyNs())
 	}
 	return nil
 }

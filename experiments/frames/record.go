@@ -87,6 +87,9 @@ type Record struct {
 	OK       bool   `json:"ok"`
 	Failure  string `json:"failure,omitempty"`
 	phases
+	// MemcpyFirst says that the memcpy came right before the transfer, and not right after: whichever
+	// comes second finds the frame in warmer caches. They take turns.
+	MemcpyFirst  bool   `json:"memcpy_first"`
 	ReadBytes    uint64 `json:"read_bytes"` // of one full read: all of the frame
 	ReadLoads    uint64 `json:"read_loads"`
 	StridedBytes uint64 `json:"strided_bytes"`

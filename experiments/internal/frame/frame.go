@@ -218,8 +218,8 @@ func (h *Host) Count(set *counters.Set, host, guest *counters.Values) error {
 	return json.Unmarshal(C.GoBytes(unsafe.Pointer(text), C.int(bytes)), guest)
 }
 
-// MemcpyNs copies the frame once within the host's memory, and says how long that
-// took.
+// MemcpyNs copies the frame once from where it was made to other memory of the
+// host, and says how long that took.
 func (h *Host) MemcpyNs() int64 { return int64(C.frame_host_memcpy(h.h)) }
 
 // AnonymousBytes is the private memory that this process occupies now.

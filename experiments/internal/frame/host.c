@@ -14,7 +14,8 @@ struct frame_host {
     struct dx_caller *caller;
     struct digest *digest;
     int64_t timeout_ns;
-    size_t room; /* for a frame in the region */
+    bool in_place; /* the frame was made in the region */
+    size_t room;   /* for a frame in the region */
     size_t bytes;
     unsigned char *source; /* frames are made here, unless in place */
     unsigned char *spare;  /* what one memcpy fills */
@@ -146,6 +147,7 @@ int frame_host_make(struct frame_host *h, uint64_t sequence, int in_place, enum 
     h->sum = memory_generate(to, h->bytes, sequence);
     *ns = memory_now_ns() - start;
     h->fault = fault;
+    h->in_place = in_place;
     h->head.sequence = sequence;
     h->head.flags = fault == FRAME_FAULT_SKIP_COPY ? FRAME_SKIP_COPY : 0;
     if (!digest_of(h->digest, to, h->bytes, h->head.digest))
@@ -248,7 +250,10 @@ const char *frame_host_text(const struct frame_host *h, size_t *bytes)
 
 int64_t frame_host_memcpy(struct frame_host *h)
 {
+    const unsigned char *from = h->in_place ? place(h) : h->source;
+    if (from == NULL)
+        from = h->source;
     int64_t start = memory_now_ns();
-    memory_copy(h->spare, h->source, h->bytes);
+    memory_copy(h->spare, from, h->bytes);
     return memory_now_ns() - start;
 }

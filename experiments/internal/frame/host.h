@@ -66,7 +66,8 @@ int frame_host_phase(struct frame_host *h, enum frame_type type, struct frame_re
 /* What the guest counted in the latest phase COUNT; valid until the next call. */
 const char *frame_host_text(const struct frame_host *h, size_t *bytes);
 
-/* The same bytes once more by one memcpy, from the host's memory to other memory of the host. */
+/* The same bytes once more by one memcpy, from where the frame was made to other memory of
+ * the host. */
 int64_t frame_host_memcpy(struct frame_host *h);
 
 /* Writes the frame into the region once more, with no clock: for whoever counts events meanwhile.
