@@ -110,10 +110,10 @@ func visit(t *testing.T, ctx context.Context, path string, width int64) (l look,
 	}
 	if dir := os.Getenv("CHART_DIR"); dir != "" { // for looking at
 		var picture []byte
-		if err := chromedp.Run(tab, chromedp.FullScreenshot(&picture, 90)); err != nil {
+		if err := chromedp.Run(tab, chromedp.FullScreenshot(&picture, 100)); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("report-%d.jpg", width)), picture, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("report-%d.png", width)), picture, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
