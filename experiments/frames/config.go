@@ -116,7 +116,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	rings := fs.String("ring", "1MiB", "list of sizes of the ring, for overlapped")
 	chunks := fs.String("chunk", "128KiB", "list of bytes after which a side publishes its progress, for overlapped")
 	phases := fs.String("phases", "all", "all, or transfer: without the guest's passes one by one and the counters")
-	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket), ivshmem (the guest runs in a virtual machine)")
+	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket), ivshmem (the guest runs in a virtual machine), ivshmem-doorbell (and is woken by interrupt)")
 	fs.StringVar(&c.waitName, "wait", "spin", "wait strategy: spin (latency, but never sleeps), a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
 	pin := fs.String("pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fault := fs.String("fault", "none", "spoil frames, which verification must find: flip (a bit), skip-write, skip-copy")
@@ -142,7 +142,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}{
 		{"phases", *phases, []string{"all", "transfer"}},
 		{"pin", *pin, []string{"auto", "none"}},
-		{"transport", c.transport, []string{"memfd", "shm", "file", "unix", border.Transport}},
+		{"transport", c.transport, []string{"memfd", "shm", "file", "unix", border.Transport, border.TransportDoorbell}},
 	} {
 		if !slices.Contains(one.allowed, one.value) {
 			return c, fmt.Errorf("-%s %q is none of: %s", one.name, one.value, strings.Join(one.allowed, ", "))

@@ -96,7 +96,7 @@ func (p *pair) startGuest(ctx context.Context, g guestConfig) error {
 		}
 		return err
 	}
-	g.URL, g.CPUs = border.GuestURL, nil // QEMU as a whole is where it should be
+	g.URL, g.CPUs = p.machine.GuestURL(), nil // QEMU as a whole is where it should be
 	text, err := json.Marshal(g)
 	if err != nil {
 		return err

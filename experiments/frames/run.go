@@ -139,10 +139,11 @@ func (r *runner) cell(ctx context.Context, of cell, run int) (err error) {
 // machine returns the virtual machine that the guest runs in, with room for every cell; nil where the
 // guest is a process beside us.
 func (r *runner) machine(ctx context.Context) (*border.Machine, error) {
-	if r.c.transport != border.Transport {
+	if !border.Crosses(r.c.transport) {
 		return nil, nil
 	}
-	o := border.Options{CPUs: len(r.halves.Guest), Say: r.bar.Note}
+	o := border.Options{CPUs: len(r.halves.Guest), Doorbell: r.c.transport == border.TransportDoorbell,
+		Say: r.bar.Note}
 	if r.c.pinned {
 		o.Pin = r.halves.Guest
 	}

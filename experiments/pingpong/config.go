@@ -37,6 +37,7 @@ bytes between the same two CPUs, because machines change under a program's feet.
   go run ./experiments/pingpong -threads 1,8,64 -verify -transport shm -out out/mine
   go run ./experiments/pingpong -threads 1,8 -rate 1000,100000 -wait low-power
   go run ./experiments/pingpong -threads 1,4,8 -transport ivshmem
+  go run ./experiments/pingpong -threads 1 -transport ivshmem-doorbell -spin-max 0
 
 Each caller makes its next call when the one before is answered: a closed loop.
 With -rate it also measures open loops, in which calls start by a schedule, spread
@@ -44,7 +45,9 @@ evenly, and each call's time counts from when it was to start, late or not.
 
 With -transport ivshmem the guest runs in a virtual machine, which QEMU boots in some
 seconds: the same program, on Debian's cloud kernel, which is fetched once. The two
-bare loops then cross the border, too. docs/vm.md says what that needs.
+bare loops then cross the border, too. docs/vm.md says what that needs. With
+ivshmem-doorbell a side that parks is woken by an interrupt (docs/doorbell.md), where
+ivshmem can only look again after -poll. The results' "park" says how both sides slept.
 
 It prints a table and leaves result.jsonl, ops.png, ops.svg, table.txt and
 environment.json in -out. Ctrl-C keeps what was measured.
@@ -68,7 +71,7 @@ var waitFlags = []struct {
 	{"yield-every", "looks between yields; 0 never yields", number(func(w *dx.Wait, n uint32) { w.YieldEvery = n })},
 	{"burst", "calls in a row before a goroutine must yield; 0 never", number(func(w *dx.Wait, n uint32) { w.Burst = n })},
 	{"relax", "between looks: none, pause, hardware (UMWAIT, MWAITX or WFE; pause where the CPU has none)", func(w *dx.Wait, s string) error { return w.Relax.UnmarshalText([]byte(s)) }},
-	{"park", "sleep by: never, futex, sem, poll, doorbell (unix only)", func(w *dx.Wait, s string) error { return w.Park.UnmarshalText([]byte(s)) }},
+	{"park", "sleep by: never, futex, sem, poll, doorbell (of unix and ivshmem-doorbell)", func(w *dx.Wait, s string) error { return w.Park.UnmarshalText([]byte(s)) }},
 	{"adapt", "spin limit moved by: off, step, cost", func(w *dx.Wait, s string) error { return w.Adapt.UnmarshalText([]byte(s)) }},
 	{"park-timeout", "longest single sleep, such as 100ms", duration(func(w *dx.Wait, ns int64) { w.ParkTimeoutNs = ns })},
 	{"poll", "sleep between looks of -park poll, such as 50us", duration(func(w *dx.Wait, ns int64) { w.PollNs = ns })},
@@ -112,8 +115,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.Host, "host", "go", "language of the calling side: go, c")
 	fs.StringVar(&c.Guest, "guest", "go", "language of the answering side: go, c")
 	fs.StringVar(&c.Path, "path", "native", "how Go calls: native, cgo")
-	fs.StringVar(&c.Transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket), ivshmem (the guest runs in a virtual machine)")
-	fs.StringVar(&c.GuestRelax, "guest-relax", exchange.RelaxAuto, "of ivshmem, in the guest between looks: none, pause, auto (what the bare loop does better with)")
+	fs.StringVar(&c.Transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket), ivshmem (the guest runs in a virtual machine), ivshmem-doorbell (and is woken by interrupt)")
+	fs.StringVar(&c.GuestRelax, "guest-relax", exchange.RelaxAuto, "of ivshmem and ivshmem-doorbell, in the guest between looks: none, pause, auto (what the bare loop does better with)")
 	fs.StringVar(&c.waitName, "wait", "balanced", "wait strategy: a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
 	fs.BoolVar(&c.Verify, "verify", false, "check the content of every call")
 	fs.StringVar(&c.Pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")

@@ -22,7 +22,7 @@ import (
 const echoEnv = "DX_BORDER_ECHO"
 
 func echo() {
-	ch, err := dx.Attach(context.Background(), GuestURL, dx.Options{})
+	ch, err := dx.Attach(context.Background(), os.Getenv(echoEnv), dx.Options{})
 	if err == nil {
 		fmt.Println("ready")
 		err = ch.Serve(context.Background(), dx.HandlerFunc(
@@ -37,7 +37,7 @@ func echo() {
 
 func startEcho(t *testing.T, m *Machine) *Process {
 	t.Helper()
-	p, err := m.StartReady(context.Background(), []string{echoEnv + "=1"}, os.Stderr)
+	p, err := m.StartReady(context.Background(), []string{echoEnv + "=" + m.GuestURL()}, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}

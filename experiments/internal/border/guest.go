@@ -19,27 +19,37 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dx/experiments/internal/floor"
+	"dx/libdx"
 	"dx/vm/quick"
 )
 
-// bareEnv makes this program the guest's side of the bare loop.
+// bareEnv makes this program the guest's side of the bare loop; its value is a URL of the device if
+// that is to be bound to vfio first.
 const bareEnv = "DX_BORDER_BARE"
+
+const bareUnbound = "plain"
 
 // Init makes this process what Boot started it as, inside the guest, and then does not return. On
 // the host it does nothing.
 func Init() {
 	quick.Init()
-	if os.Getenv(bareEnv) == "" {
+	role := os.Getenv(bareEnv)
+	if role == "" {
 		return
 	}
-	if err := serveBare(); err != nil {
+	if err := serveBare(role); err != nil {
 		fmt.Fprintln(os.Stderr, "bare loop:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-func serveBare() error {
+func serveBare(role string) error {
+	if role != bareUnbound {
+		if err := libdx.BindDevice(role); err != nil {
+			return err
+		}
+	}
 	region, err := mapDevice()
 	if err != nil {
 		return err
@@ -89,7 +99,11 @@ func attribute(device, name string) string {
 func (m *Machine) startBare() error {
 	ctx, cancel := context.WithTimeout(context.Background(), readyMax)
 	defer cancel()
-	p, err := m.StartReady(ctx, []string{bareEnv + "=1"}, os.Stderr)
+	role := bareUnbound
+	if m.options.Doorbell {
+		role = m.GuestURL()
+	}
+	p, err := m.StartReady(ctx, []string{bareEnv + "=" + role}, os.Stderr)
 	if err != nil {
 		return fmt.Errorf("bare loop: %w", err)
 	}

@@ -21,15 +21,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dx/experiments/internal/floor"
+	"dx/libdx"
 	"dx/vm/machine"
 	"dx/vm/quick"
 )
 
-// Transport is the name of this way across in flags and results.
-const Transport = "ivshmem"
+// Transports are the names of the ways across in flags and results: shared memory at which both
+// sides must look, and the same with doorbells.
+const (
+	Transport         = "ivshmem"
+	TransportDoorbell = "ivshmem-doorbell"
+)
 
-// GuestURL is where a guest in the machine finds the region.
-const GuestURL = "ivshmem:plain"
+// Crosses says whether a transport leads into a virtual machine.
+func Crosses(transport string) bool { return transport == Transport || transport == TransportDoorbell }
 
 // MemoryMiB is what a guest has for itself: its kernel, and a program of an experiment.
 const MemoryMiB = 384
@@ -42,6 +47,9 @@ type Options struct {
 	CPUs      int   // virtual ones; 0: 1
 	MemoryMiB int   // of the guest; 0: MemoryMiB
 	Pin       []int // host CPUs of all of QEMU's threads
+	// Doorbell gives the machine a device by which both sides wake each other, bound to vfio in the
+	// guest, and an IOMMU for that.
+	Doorbell bool
 	// Say is told of what takes seconds, and which accelerator it is; may be nil.
 	Say func(string)
 }
@@ -50,6 +58,8 @@ type Options struct {
 type Machine struct {
 	guest   *quick.Guest
 	region  machine.Region
+	server  *libdx.Rendezvous // of a machine with doorbells
+	bytes   int64             // of the device
 	folder  string
 	options Options
 	lock    *os.File
@@ -64,7 +74,7 @@ const regionFolders = "/dev/shm/dx-border-"
 // killed, by the next Boot of this user.
 func Boot(ctx context.Context, o Options) (*Machine, error) {
 	sweep()
-	m := &Machine{}
+	m := &Machine{options: o}
 	if err := m.makeRegion(o.Bytes); err != nil {
 		return nil, err
 	}
@@ -83,10 +93,12 @@ func (m *Machine) start(ctx context.Context, o Options) error {
 	if o.Say != nil {
 		o.Say(fmt.Sprintf("the guest runs under %s: %s", accel, why))
 	}
-	m.options = o
-	m.guest, err = quick.Boot(ctx, quick.Config{Accel: accel, CPUs: max(1, o.CPUs), Region: m.region,
-		MemoryMiB: max(o.MemoryMiB, MemoryMiB), Pin: o.Pin, Say: o.Say})
-	if err != nil {
+	c := quick.Config{Accel: accel, CPUs: max(1, o.CPUs), Region: m.region,
+		MemoryMiB: max(o.MemoryMiB, MemoryMiB), Pin: o.Pin, Say: o.Say}
+	if o.Doorbell {
+		c.IOMMU, c.Modules = true, []string{"vfio_iommu_type1", "vfio-pci"}
+	}
+	if m.guest, err = quick.Boot(ctx, c); err != nil {
 		return err
 	}
 	return m.startBare()
@@ -118,11 +130,11 @@ func (m *Machine) makeRegion(bytes int64) (err error) {
 	if m.lock, err = os.Open(m.folder); err == nil {
 		err = unix.Flock(int(m.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
-	if err == nil {
-		m.region, err = machine.CreateRegion(filepath.Join(m.folder, "region"), deviceBytes(bytes))
-	}
-	if err == nil {
-		err = m.mapArea()
+	m.bytes = deviceBytes(bytes)
+	if err == nil && m.options.Doorbell {
+		err = m.serveRegion()
+	} else if err == nil {
+		err = m.createRegion()
 	}
 	if err != nil {
 		return errors.Join(err, m.Close())
@@ -130,14 +142,31 @@ func (m *Machine) makeRegion(bytes int64) (err error) {
 	return nil
 }
 
-// mapArea maps the end of the region for the bare loop: dx begins at its start.
-func (m *Machine) mapArea() error {
+func (m *Machine) createRegion() (err error) {
+	if m.region, err = machine.CreateRegion(filepath.Join(m.folder, "region"), m.bytes); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(m.region.Path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	m.area, err = unix.Mmap(int(f.Fd()), m.region.Bytes-floor.BorderBytes, floor.BorderBytes,
+	return m.mapArea(int(f.Fd()))
+}
+
+// serveRegion serves memory without a name, so that hosts come and go while the machine stays: it is
+// as if dx rendezvous ran beside us.
+func (m *Machine) serveRegion() (err error) {
+	m.region = machine.Region{Socket: filepath.Join(m.folder, "socket"), Vectors: 1}
+	if m.server, err = libdx.ServeRendezvous(m.region.Socket, uint64(m.bytes), m.region.Vectors); err != nil {
+		return err
+	}
+	return m.mapArea(m.server.FD())
+}
+
+// mapArea maps the end of the region for the bare loop: dx begins at its start.
+func (m *Machine) mapArea(fd int) (err error) {
+	m.area, err = unix.Mmap(fd, m.bytes-floor.BorderBytes, floor.BorderBytes,
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	return err
 }
@@ -165,10 +194,23 @@ func ownedByUs(s os.FileInfo) bool {
 }
 
 // URL is where the host finds the region.
-func (m *Machine) URL() string { return "file:" + m.region.Path }
+func (m *Machine) URL() string {
+	if m.options.Doorbell {
+		return "unix:" + m.region.Socket
+	}
+	return "file:" + m.region.Path
+}
+
+// GuestURL is where a guest in the machine finds the region.
+func (m *Machine) GuestURL() string {
+	if m.options.Doorbell {
+		return "ivshmem:doorbell"
+	}
+	return "ivshmem:plain"
+}
 
 // Bytes is what the experiment may use of the region.
-func (m *Machine) Bytes() int64 { return m.region.Bytes - floor.BorderBytes }
+func (m *Machine) Bytes() int64 { return m.bytes - floor.BorderBytes }
 
 // Accelerator names how the guest's instructions are run.
 func (m *Machine) Accelerator() string { return string(m.guest.Accel) }
@@ -197,6 +239,10 @@ func (m *Machine) Close() error {
 	if m.area != nil {
 		err = unix.Munmap(m.area)
 		m.area = nil
+	}
+	if m.server != nil {
+		err = errors.Join(err, m.server.Close())
+		m.server = nil
 	}
 	if m.folder != "" {
 		err = errors.Join(err, os.RemoveAll(m.folder))

@@ -23,7 +23,7 @@ type Pool struct {
 // Machine returns the pool's machine, or boots one if there is none that lives and fits o.
 func (p *Pool) Machine(ctx context.Context, o Options) (*Machine, error) {
 	o.Bytes = max(o.Bytes, p.Bytes)
-	if p.machine != nil && !p.machine.Gone() && o.Bytes <= p.machine.Bytes() && o.CPUs == p.options.CPUs &&
+	if p.machine != nil && !p.machine.Gone() && o.Bytes <= p.machine.Bytes() && o.CPUs == p.options.CPUs && o.Doorbell == p.options.Doorbell &&
 		o.MemoryMiB <= p.options.MemoryMiB && slices.Equal(o.Pin, p.options.Pin) {
 		return p.machine, nil
 	}

@@ -79,6 +79,9 @@ func Create(url string, threads, bytes int, w *libdx.Wait) (*Host, error) {
 // FD is the region's descriptor.
 func (h *Host) FD() int { return int(C.dx_channel_fd(h.channel)) }
 
+// Park is dx_channel_park.
+func (h *Host) Park() uint32 { return uint32(C.dx_channel_park(h.channel)) }
+
 // RegionBytes is the size of the region.
 func (h *Host) RegionBytes() uint64 { return uint64(C.dx_channel_region_bytes(h.channel)) }
 

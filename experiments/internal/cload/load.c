@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -296,8 +297,11 @@ int load_serve(const char *url, const struct dx_wait *wait, int ready_fd)
     dx_status status = dx_attach(url, wait, 10000000000ll, &channel);
     if (status != DX_OK)
         return status;
+    const char *notice = dx_channel_notice(channel);
+    (void)fputs(notice, stderr);
     void *buffer = malloc(dx_channel_request_capacity(channel) + 1);
-    if (buffer != NULL && write(ready_fd, "ready\n", 6) == 6)
+    /* What is measured is what was asked for, or nothing. */
+    if (*notice == '\0' && buffer != NULL && write(ready_fd, "ready\n", 6) == 6)
         status = dx_serve(channel, answer, buffer, NULL);
     else
         status = DX_ERR_SYSTEM;

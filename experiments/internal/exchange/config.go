@@ -31,7 +31,7 @@ type Config struct {
 	Host      string        // language of the calling side: go, c
 	Guest     string        // language of the answering side: go, c
 	Path      string        // how Go calls: native, cgo
-	Transport string        // memfd, shm, file, unix, ivshmem
+	Transport string        // memfd, shm, file, unix, ivshmem, ivshmem-doorbell
 	Wait      dx.Wait       // of both sides
 	Verify    bool          // check the content of every call
 	Pin       string        // auto gives each side its half of the CPUs, none does not
@@ -44,7 +44,7 @@ type Config struct {
 	// GuestRelax is between two looks of a guest in a virtual machine: none, pause, or auto,
 	// which takes what the bare loop is faster with there. Elsewhere Wait says it.
 	GuestRelax string `json:",omitzero"`
-	// Machines has the virtual machine of ivshmem; nil: each Measure boots one of its own.
+	// Machines has the virtual machine of ivshmem and ivshmem-doorbell; nil: each Measure boots one of its own.
 	Machines *border.Pool `json:"-"`
 }
 
@@ -97,7 +97,7 @@ func (c Config) Check() error {
 		oneOf("host", c.Host, "go", "c"),
 		oneOf("guest", c.Guest, "go", "c"),
 		oneOf("path", c.Path, "native", "cgo"),
-		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix", border.Transport),
+		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix", border.Transport, border.TransportDoorbell),
 		oneOf("pin", c.Pin, "auto", "none"),
 		oneOf("pace", c.Pace, PaceSleep, PaceSpin),
 		oneOf("guest_relax", c.GuestRelax, RelaxAuto, "none", "pause"),
@@ -123,8 +123,8 @@ func (c Config) Check() error {
 		return wrong("lock_os_thread", "is about goroutines, but both sides are C")
 	case c.Path == "cgo" && c.noGo():
 		return wrong("path", "cgo is about a Go side, but both sides are C")
-	case c.Wait.Park.String() == "doorbell" && c.Transport != "unix":
-		return wrong("park", "doorbell needs the transport unix, not %s", c.Transport)
+	case c.Wait.Park == dx.ParkDoorbell && c.Transport != "unix" && c.Transport != border.TransportDoorbell:
+		return wrong("park", "doorbell needs the transport unix or %s, not %s", border.TransportDoorbell, c.Transport)
 	}
 	return c.Wait.Check()
 }

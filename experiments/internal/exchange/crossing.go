@@ -24,7 +24,7 @@ type crossing struct {
 // enter returns nil where host and guest are processes of one kernel. Else a machine is there when it
 // returns, booted if there is none that fits.
 func enter(ctx context.Context, c Config, cpus placement) (x *crossing, err error) {
-	if c.Transport != border.Transport {
+	if !border.Crosses(c.Transport) {
 		return nil, nil
 	}
 	x = &crossing{}
@@ -42,7 +42,7 @@ func enter(ctx context.Context, c Config, cpus placement) (x *crossing, err erro
 	if err != nil {
 		return nil, err
 	}
-	o := border.Options{Bytes: bytes, CPUs: len(cpus.Guest)}
+	o := border.Options{Bytes: bytes, CPUs: len(cpus.Guest), Doorbell: c.Transport == border.TransportDoorbell}
 	if cpus.pinned {
 		o.Pin = cpus.Guest
 	}
@@ -89,7 +89,7 @@ func chooseRelax(c Config, m *border.Machine) (relax dx.Relax, err error) {
 
 // start starts the guest in the machine.
 func (x *crossing) start(ctx context.Context, g guestConfig) (guest, error) {
-	g.URL, g.Wait.Relax = border.GuestURL, x.relax
+	g.URL, g.Wait.Relax = x.machine.GuestURL(), x.relax
 	text, err := json.Marshal(g)
 	if err != nil {
 		return nil, err

@@ -88,6 +88,9 @@ func serveGo(g guestConfig) error {
 		return err
 	}
 	defer func() { _ = ch.Close() }()
+	if notice := ch.Notice(); notice != "" { // what is measured is what was asked for
+		return errors.New(notice)
+	}
 	if g.Lock {
 		runtime.LockOSThread()
 	}

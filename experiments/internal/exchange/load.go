@@ -73,7 +73,8 @@ type load interface {
 	open(payload int, verify bool) error
 	slice(of stretch) (slice, error)
 	stats(of dx.StatsOf) dx.Stats
-	stop() // any goroutine
+	park() dx.Park // how the host really sleeps
+	stop()         // any goroutine
 	close() error
 }
 
@@ -85,7 +86,7 @@ func openHost(c Config, cross *crossing) (load, error) {
 		url = fmt.Sprintf("shm:dx-exchange-%d", os.Getpid())
 	case "file":
 		url = "file:" + filepath.Join(c.Dir, "region")
-	case border.Transport:
+	case border.Transport, border.TransportDoorbell:
 		url = cross.machine.URL()
 	case "unix":
 		url = "unix:" + filepath.Join(c.Dir, "rendezvous")
@@ -143,8 +144,9 @@ type goTally struct {
 	wrong      uint64
 }
 
-func (l *goLoad) url() string { return l.where }
-func (l *goLoad) fd() int     { return l.ch.FD() }
+func (l *goLoad) url() string   { return l.where }
+func (l *goLoad) fd() int       { return l.ch.FD() }
+func (l *goLoad) park() dx.Park { return l.ch.Park() }
 
 func (l *goLoad) open(payload int, verify bool) error {
 	for i := range l.c.Threads {

@@ -17,6 +17,7 @@ type cLoad struct {
 
 func (l *cLoad) url() string                         { return l.where }
 func (l *cLoad) fd() int                             { return l.host.FD() }
+func (l *cLoad) park() dx.Park                       { return dx.Park(l.host.Park()) }
 func (l *cLoad) open(payload int, verify bool) error { return l.host.Open(payload, verify) }
 func (l *cLoad) stop()                               { l.host.Stop() }
 func (l *cLoad) close() error                        { return l.host.Close() }

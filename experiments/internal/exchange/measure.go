@@ -262,7 +262,7 @@ func (m *measurement) cell(waits result.Waits) result.Cell {
 		ElapsedNs: int64(m.elapsed), FloorRTTNs: m.floorNs.value(), BareRTTNs: m.bareNs.value(),
 		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.Verify,
 		VerifyFailures: m.verifyFailures, Waits: waits, Wait: m.c.Wait,
-		Pinning: m.cpus.String(), LockOSThread: m.c.LockOSThread, DurationNs: int64(m.c.Duration),
+		Park: m.host.park().String(), Pinning: m.cpus.String(), LockOSThread: m.c.LockOSThread, DurationNs: int64(m.c.Duration),
 	}
 	if m.c.Host == "c" && m.c.Guest == "c" {
 		cell.Path = "c"

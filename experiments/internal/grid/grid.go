@@ -230,7 +230,7 @@ func byCallers(value any) (map[string]float64, error) {
 func (c Cell) key() string {
 	config := c.Config
 	config.Dir = ""
-	if config.Transport != border.Transport { // these mean nothing there, and older results have none
+	if !border.Crosses(config.Transport) { // these mean nothing there, and older results have none
 		config.GuestRelax, config.Wait.SilenceNs = "", 0
 	}
 	data, err := json.Marshal(struct {

@@ -53,7 +53,8 @@ type Cell struct {
 	VerifyFailures uint64 `json:"verify_failures"`
 
 	Waits     Waits  `json:"waits"`
-	Wait      any    `json:"wait"` // the wait strategy in full
+	Wait      any    `json:"wait"`           // the wait strategy in full
+	Park      string `json:"park,omitempty"` // how the host really slept: futex, sem, poll, doorbell; empty: not known
 	Pinning   string `json:"pinning"`
 	Procs     int    `json:"procs"` // GOMAXPROCS of a Go side; 0 where no side is Go
 	EnvCommit string `json:"env_commit"`
