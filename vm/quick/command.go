@@ -98,7 +98,7 @@ func (c *Command) Signal(s syscall.Signal) error {
 	defer c.signalling.Unlock()
 	select {
 	case <-c.ended:
-		return nil
+		return c.gone()
 	default:
 	}
 	if err := c.guest.order(order{ID: c.id, Kill: int(s)}); err != nil {
@@ -108,9 +108,14 @@ func (c *Command) Signal(s syscall.Signal) error {
 	case <-c.sent:
 		return nil
 	case <-c.ended:
-		if errors.Is(c.err, ErrGone) {
-			return c.err
-		}
-		return nil
+		return c.gone()
 	}
+}
+
+// gone is the error of an ended command whose guest went first.
+func (c *Command) gone() error {
+	if errors.Is(c.err, ErrGone) {
+		return c.err
+	}
+	return nil
 }
