@@ -28,7 +28,9 @@ func TestMain(m *testing.M) {
 		os.Exit(3)
 	case "wait":
 		fmt.Println("waiting")
-		select {}
+		for {
+			_ = syscall.Pause() // what blocks without a system call, Go takes for a deadlock
+		}
 	}
 }
 
