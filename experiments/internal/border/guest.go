@@ -45,6 +45,11 @@ func Init() {
 }
 
 func serveBare(role string) error {
+	if os.Getenv(networkEnv) != "" {
+		if err := setUpNetwork(); err != nil {
+			return err
+		}
+	}
 	if role != bareUnbound {
 		if err := libdx.BindDevice(role); err != nil {
 			return err
@@ -103,7 +108,11 @@ func (m *Machine) startBare() error {
 	if m.options.Doorbell {
 		role = m.GuestURL()
 	}
-	p, err := m.StartReady(ctx, []string{bareEnv + "=" + role}, os.Stderr)
+	env := []string{bareEnv + "=" + role}
+	if m.options.Rivals {
+		env = append(env, networkEnv+"=1")
+	}
+	p, err := m.StartReady(ctx, env, os.Stderr)
 	if err != nil {
 		return fmt.Errorf("bare loop: %w", err)
 	}

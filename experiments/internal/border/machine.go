@@ -50,6 +50,8 @@ type Options struct {
 	// Doorbell gives the machine a device by which both sides wake each other, bound to vfio in the
 	// guest, and an IOMMU for that.
 	Doorbell bool
+	// Rivals gives it a virtio-serial port and a virtio network card besides.
+	Rivals bool
 	// Say is told of what takes seconds, and which accelerator it is; may be nil.
 	Say func(string)
 }
@@ -97,6 +99,9 @@ func (m *Machine) start(ctx context.Context, o Options) error {
 		MemoryMiB: max(o.MemoryMiB, MemoryMiB), Pin: o.Pin, Say: o.Say}
 	if o.Doorbell {
 		c.IOMMU, c.Modules = true, []string{"vfio_iommu_type1", "vfio-pci"}
+	}
+	if o.Rivals {
+		m.addRivals(&c)
 	}
 	if m.guest, err = quick.Boot(ctx, c); err != nil {
 		return err

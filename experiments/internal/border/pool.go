@@ -15,6 +15,9 @@ type Pool struct {
 	// Bytes and Say go with every machine, beside what is asked for; see Options.
 	Bytes int64
 	Say   func(string)
+	// Everything gives every machine doorbells and rivals, whatever is asked for, so that all ways
+	// across can be compared in one.
+	Everything bool
 
 	machine *Machine
 	options Options
@@ -23,7 +26,8 @@ type Pool struct {
 // Machine returns the pool's machine, or boots one if there is none that lives and fits o.
 func (p *Pool) Machine(ctx context.Context, o Options) (*Machine, error) {
 	o.Bytes = max(o.Bytes, p.Bytes)
-	if p.machine != nil && !p.machine.Gone() && o.Bytes <= p.machine.Bytes() && o.CPUs == p.options.CPUs && o.Doorbell == p.options.Doorbell &&
+	o.Doorbell, o.Rivals = o.Doorbell || p.Everything, o.Rivals || p.Everything
+	if p.machine != nil && !p.machine.Gone() && o.Bytes <= p.machine.Bytes() && o.CPUs == p.options.CPUs && o.Doorbell == p.options.Doorbell && o.Rivals == p.options.Rivals &&
 		o.MemoryMiB <= p.options.MemoryMiB && slices.Equal(o.Pin, p.options.Pin) {
 		return p.machine, nil
 	}

@@ -97,7 +97,8 @@ func (c Config) Check() error {
 		oneOf("host", c.Host, "go", "c"),
 		oneOf("guest", c.Guest, "go", "c"),
 		oneOf("path", c.Path, "native", "cgo"),
-		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix", border.Transport, border.TransportDoorbell),
+		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix", border.Transport, border.TransportDoorbell,
+			TransportSerial, TransportTCP),
 		oneOf("pin", c.Pin, "auto", "none"),
 		oneOf("pace", c.Pace, PaceSleep, PaceSpin),
 		oneOf("guest_relax", c.GuestRelax, RelaxAuto, "none", "pause"),
@@ -125,6 +126,9 @@ func (c Config) Check() error {
 		return wrong("path", "cgo is about a Go side, but both sides are C")
 	case c.Wait.Park == dx.ParkDoorbell && c.Transport != "unix" && c.Transport != border.TransportDoorbell:
 		return wrong("park", "doorbell needs the transport unix or %s, not %s", border.TransportDoorbell, c.Transport)
+	}
+	if isRival(c.Transport) && (c.Threads != 1 || c.Payload == 0 || c.Host != "go" || c.Guest != "go") {
+		return wrong("transport", "%s takes one caller, a payload, and both sides in Go", c.Transport)
 	}
 	return c.Wait.Check()
 }

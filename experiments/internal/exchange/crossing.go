@@ -24,7 +24,7 @@ type crossing struct {
 // enter returns nil where host and guest are processes of one kernel. Else a machine is there when it
 // returns, booted if there is none that fits.
 func enter(ctx context.Context, c Config, cpus placement) (x *crossing, err error) {
-	if !border.Crosses(c.Transport) {
+	if !border.Crosses(c.Transport) && !isRival(c.Transport) {
 		return nil, nil
 	}
 	x = &crossing{}
@@ -42,7 +42,8 @@ func enter(ctx context.Context, c Config, cpus placement) (x *crossing, err erro
 	if err != nil {
 		return nil, err
 	}
-	o := border.Options{Bytes: bytes, CPUs: len(cpus.Guest), Doorbell: c.Transport == border.TransportDoorbell}
+	o := border.Options{Bytes: bytes, CPUs: len(cpus.Guest), Doorbell: c.Transport == border.TransportDoorbell,
+		Rivals: isRival(c.Transport)}
 	if cpus.pinned {
 		o.Pin = cpus.Guest
 	}
@@ -63,7 +64,9 @@ func (x *crossing) leave() error {
 
 // RegionBytes is what the region of c needs, which only the library knows.
 func RegionBytes(c Config) (int64, error) {
-	wait, err := c.Wait.Raw()
+	strategy := c.Wait
+	strategy.Park = dx.ParkFutex // which memfd has, and takes no room
+	wait, err := strategy.Raw()
 	if err != nil {
 		return 0, err
 	}
@@ -89,7 +92,7 @@ func chooseRelax(c Config, m *border.Machine) (relax dx.Relax, err error) {
 
 // start starts the guest in the machine.
 func (x *crossing) start(ctx context.Context, g guestConfig) (guest, error) {
-	g.URL, g.Wait.Relax = x.machine.GuestURL(), x.relax
+	g.Wait.Relax = x.relax
 	text, err := json.Marshal(g)
 	if err != nil {
 		return nil, err

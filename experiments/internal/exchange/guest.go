@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ type guestConfig struct {
 	CPUs    []int
 	Procs   int
 	Lock    bool
+	Verify  bool // of a rival's guest: dx tells it with each call
 	Wait    dx.Wait
 }
 
@@ -73,6 +75,9 @@ func guestRun() error {
 		return cload.Serve(g.URL, &wait, 1)
 	}
 	runtime.GOMAXPROCS(g.Procs)
+	if strings.HasPrefix(g.URL, rivalTCP) || g.URL == rivalSerial {
+		return serveRival(g)
+	}
 	return serveGo(g)
 }
 

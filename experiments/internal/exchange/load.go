@@ -80,6 +80,9 @@ type load interface {
 
 // openHost creates the region.
 func openHost(c Config, cross *crossing) (load, error) {
+	if isRival(c.Transport) {
+		return openRival(c, cross.machine)
+	}
 	url := "memfd:"
 	switch c.Transport {
 	case "shm":

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -83,14 +84,19 @@ func newAlarm() (*alarm, error) {
 	return &alarm{fd, os.NewFile(uintptr(fd), "alarm")}, nil
 }
 
-func (a *alarm) close() { _ = a.file.Close() }
+// close of nil does nothing.
+func (a *alarm) close() {
+	if a != nil {
+		_ = a.file.Close()
+	}
+}
 
 // longestSleep is how soon a caller that sleeps sees that it is to stop.
 const longestSleep = 100 * time.Millisecond
 
-// wait returns at the time t, or when the load has ended.
-func (c *goCaller) wait(t time.Time, spin time.Duration) {
-	for left := time.Until(t); left > 0 && !c.load.ended.Load(); left = time.Until(t) {
+// wait returns at the time t, or soon after the load has ended.
+func (a *alarm) wait(t time.Time, spin time.Duration, ended *atomic.Bool) {
+	for left := time.Until(t); left > 0 && !ended.Load(); left = time.Until(t) {
 		if left <= spin {
 			runtime.Gosched()
 			continue
@@ -99,7 +105,7 @@ func (c *goCaller) wait(t time.Time, spin time.Duration) {
 		// The runtime must see its own timer expired when the alarm wakes it.
 		const later = 3 * time.Microsecond
 		spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(sleep + later))}
-		_ = unix.TimerfdSettime(c.alarm.fd, 0, &spec, nil) // without it we are a millisecond late
+		_ = unix.TimerfdSettime(a.fd, 0, &spec, nil) // without it we are a millisecond late
 		time.Sleep(sleep)
 	}
 }
@@ -110,7 +116,7 @@ func (c *goCaller) runOpen(s *schedule, began time.Time) {
 	n, count := s.of(uint64(c.index), callers)
 	for ; count > 0; count, n = count-1, n+callers {
 		intended := began.Add(s.start(n))
-		c.wait(intended, s.spin)
+		c.alarm.wait(intended, s.spin, &c.load.ended)
 		if c.load.ended.Load() {
 			c.missed += count
 			return

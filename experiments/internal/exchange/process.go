@@ -36,6 +36,10 @@ func startGuest(ctx context.Context, c Config, host load, cpus placement, cross 
 	g := guestConfig{Lang: c.Guest, Path: c.Path, Payload: c.Payload, Wait: c.Wait,
 		Procs: procs(c, cpus.Guest), Lock: c.LockOSThread}
 	if cross != nil {
+		g.URL, g.Verify = cross.machine.GuestURL(), c.Verify
+		if isRival(c.Transport) {
+			g.URL = host.url()
+		}
 		return cross.start(ctx, g)
 	}
 	if cpus.pinned {

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package exchange
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dx/experiments/internal/border"
+	"dx/experiments/internal/content"
+	"dx/go/dx"
+)
+
+// Transports without dx into a virtual machine, to compare with: one caller, both sides in Go by blocking
+// reads and writes, which is the fastest that Go has for them.
+const (
+	TransportSerial = "virtio-serial" // a port of virtio-serial, at a socket of QEMU on the host
+	TransportTCP    = "tcp"           // a virtio network card and QEMU's user networking
+)
+
+func isRival(transport string) bool { return transport == TransportSerial || transport == TransportTCP }
+
+const (
+	rivalPatience = 10 // seconds, for one read
+	rivalTCP      = "tcp:"
+	rivalSerial   = "serial:"
+)
+
+// rivalLoad is the calling side.
+type rivalLoad struct {
+	c        Config
+	listener net.Listener // of TCP; the guest dials, so that no free port has to be guessed
+	stream   int          // a socket; -1: there is none yet
+	alarm    *alarm
+	ended    atomic.Bool
+	stopped  atomic.Bool
+	sequence uint64
+	request  []byte
+	response []byte
+}
+
+func openRival(c Config, m *border.Machine) (l *rivalLoad, err error) {
+	l = &rivalLoad{c: c, stream: -1, request: make([]byte, c.Payload), response: make([]byte, c.Payload)}
+	if c.Transport == TransportTCP {
+		l.listener, err = net.Listen("tcp4", "127.0.0.1:0")
+		return l, err
+	}
+	conn, err := net.Dial("unix", m.SerialSocket())
+	if err == nil {
+		l.stream, err = blocking(conn)
+	}
+	return l, err
+}
+
+// blocking takes the socket of a connection out of the runtime's poller.
+func blocking(conn net.Conn) (fd int, err error) {
+	defer func() { _ = conn.Close() }()
+	file, err := conn.(interface{ File() (*os.File, error) }).File()
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = file.Close() }()
+	if fd, err = unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		return -1, err
+	}
+	return fd, unix.SetNonblock(fd, false)
+}
+
+func (l *rivalLoad) url() string {
+	if l.listener == nil {
+		return rivalSerial
+	}
+	_, port, _ := net.SplitHostPort(l.listener.Addr().String())
+	return rivalTCP + net.JoinHostPort(border.GuestGateway, port)
+}
+
+func (l *rivalLoad) fd() int                   { return -1 }
+func (l *rivalLoad) park() dx.Park             { return dx.ParkNever }
+func (l *rivalLoad) stats(dx.StatsOf) dx.Stats { return dx.Stats{} }
+
+func (l *rivalLoad) open(int, bool) error {
+	var err error
+	if l.alarm, err = newAlarm(); err != nil {
+		return err
+	}
+	if l.listener != nil {
+		conn, err := l.listener.Accept() // the guest has dialled
+		if err != nil {
+			return err
+		}
+		if l.stream, err = blocking(conn); err != nil {
+			return err
+		}
+	}
+	patience := unix.Timeval{Sec: rivalPatience}
+	return unix.SetsockoptTimeval(l.stream, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience)
+}
+
+// slice is as that of goLoad with one caller.
+func (l *rivalLoad) slice(of stretch) (slice, error) {
+	l.ended.Store(l.stopped.Load())
+	s := newSlice(of)
+	s.calls = []uint64{0}
+	began := time.Now()
+	timer := time.AfterFunc(of.d, func() { l.ended.Store(of.open == nil || l.stopped.Load()) })
+	defer timer.Stop()
+	var err error
+	if of.open != nil {
+		err = l.scheduled(of.open, began, &s)
+		for left := time.Until(began.Add(of.d)); left > 0 && !l.ended.Load(); left = time.Until(began.Add(of.d)) {
+			time.Sleep(min(left, longestSleep))
+		}
+	} else {
+		for err == nil && !l.ended.Load() {
+			start := time.Now()
+			if err = l.call(&s); err == nil && s.latency != nil {
+				s.latency.Record(int64(time.Since(start)))
+			}
+		}
+	}
+	s.elapsed = time.Since(began)
+	if l.stopped.Load() {
+		err = nil
+	}
+	return s, err
+}
+
+func (l *rivalLoad) scheduled(o *schedule, began time.Time, s *slice) error {
+	for n := o.first; n < o.end; n++ {
+		intended := began.Add(o.start(n))
+		l.alarm.wait(intended, o.spin, &l.ended)
+		if l.ended.Load() || time.Since(began) > o.longest {
+			s.missed += o.end - n
+			return nil
+		}
+		start := time.Now()
+		if err := l.call(s); err != nil {
+			return err
+		}
+		s.record([]uint32{sample(time.Since(start))}, []uint32{sample(time.Since(intended))})
+	}
+	return nil
+}
+
+// call fails only if there is no use in another one.
+func (l *rivalLoad) call(s *slice) error {
+	l.sequence++
+	if l.c.Verify {
+		content.Fill(l.request, 0, l.sequence)
+	}
+	err := writeAll(l.stream, l.request)
+	if err == nil {
+		err = readAll(l.stream, l.response)
+	}
+	if err != nil {
+		s.errors++
+		return fmt.Errorf("%s: %w", l.c.Transport, err)
+	}
+	s.calls[0]++
+	if l.c.Verify && !content.IsAnswer(l.response, len(l.request), 0, l.sequence) {
+		s.verifyFailures++
+	}
+	return nil
+}
+
+func (l *rivalLoad) stop() {
+	l.stopped.Store(true)
+	l.ended.Store(true)
+	if l.listener != nil {
+		_ = l.listener.Close() // ends Accept
+	}
+}
+
+func (l *rivalLoad) close() error {
+	l.alarm.close()
+	if l.stream < 0 {
+		return nil
+	}
+	return unix.Close(l.stream)
+}
+
+func readAll(fd int, data []byte) error {
+	for len(data) > 0 {
+		n, err := unix.Read(fd, data)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return os.NewSyscallError("read", err)
+		case n == 0:
+			return io.EOF
+		default:
+			data = data[n:]
+		}
+	}
+	return nil
+}
+
+func writeAll(fd int, data []byte) error {
+	for len(data) > 0 {
+		n, err := unix.Write(fd, data)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return os.NewSyscallError("write", err)
+		}
+		data = data[max(n, 0):]
+	}
+	return nil
+}
+
+// serveRival is the guest: it answers until the host has gone.
+func serveRival(g guestConfig) error {
+	fd, err := dialRival(g.URL)
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	for data := make([]byte, g.Payload); ; {
+		if err := readAll(fd, data); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		if g.Verify {
+			content.Answer(data)
+		}
+		if err := writeAll(fd, data); err != nil {
+			return err
+		}
+	}
+}
+
+func dialRival(url string) (fd int, err error) {
+	address, isTCP := strings.CutPrefix(url, rivalTCP)
+	if !isTCP {
+		return border.OpenSerial()
+	}
+	conn, err := net.DialTimeout("tcp4", address, rivalPatience*time.Second) // it sets TCP_NODELAY
+	if err != nil {
+		return -1, err
+	}
+	return blocking(conn)
+}
