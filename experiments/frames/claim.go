@@ -19,6 +19,10 @@ const uncachedLoadNs = 50
 // localWrites holds each part of that finding against the data. Every verdict needs
 // all runs on its side.
 func (s *summary) localWrites() []string {
+	// That guest received.
+	if s.direction != hostToGuest {
+		return nil
+	}
 	factor := s.times("copy_cold_ns", "read_cold_ns")
 	writes := s.times("write_cold_ns", "read_cold_ns")
 	load := s.perLoad()

@@ -18,23 +18,24 @@ import (
 
 // config is what one invocation measures.
 type config struct {
-	sizes     []size
-	variants  []string
-	rings     []int // of overlapped
-	chunks    []int
-	frames    int // of each run of each cell
-	runs      int
-	warmup    int
-	isolated  bool // the guest's phases one by one, beside the transfer
-	transport string
-	wait      dx.Wait
-	waitName  string
-	pinned    bool
-	fault     frame.Fault
-	faultEach int
-	timeout   time.Duration
-	baseline  bool
-	out       string
+	sizes      []size
+	directions []direction
+	variants   []string
+	rings      []int // of overlapped
+	chunks     []int
+	frames     int // of each run of each cell
+	runs       int
+	warmup     int
+	isolated   bool // the receiver's phases one by one, beside the transfer
+	transport  string
+	wait       dx.Wait
+	waitName   string
+	pinned     bool
+	fault      frame.Fault
+	faultEach  int
+	timeout    time.Duration
+	baseline   bool
+	out        string
 }
 
 const usage = `frames measures how large payloads cross shared memory, phase by phase.
@@ -48,34 +49,40 @@ every other phase. Beside each frame the same bytes are copied by one memcpy.
   go run ./experiments/frames -sizes 4K -variants zero_copy -frames 200
   go run ./experiments/frames -sizes 4KiB..64MiB -variants copy,zero_copy
   go run ./experiments/frames -sizes 4K -variants overlapped -ring 256KiB,1MiB,4MiB
+  go run ./experiments/frames -sizes 4K -direction guest-host
   go run ./experiments/frames -sizes 4K -frames 20 -fault flip
   go run ./experiments/frames -sizes 1080p -frames 5 -transport ivshmem
 
 Variants:
-  copy        the host writes the frame into the region, then the guest copies it out
+  copy        the sender writes the frame into the region, then the receiver copies it out
   zero_copy   the frame is made in the region and read there: nothing is copied
-  overlapped  a stream through a ring: the guest copies while the host still writes
+  overlapped  a stream through a ring: the receiver copies while the sender still writes
 
-Phases (the names of result.jsonl):
-  generate_ns     host makes the frame; not part of anything else
-  host_write_ns   host's memory to region
+Directions: host-guest, where the host sends; guest-host, where it asks and the guest sends.
+
+Phases (the names of result.jsonl); total_ns and exchange_ns are by the host's clock:
+  generate_ns     sender makes the frame; not part of anything else
+  host_write_ns   host-guest: host's memory to region
+  guest_write_ns  guest-host: guest's memory to region
   notify_ns       an exchange that carries nothing, by itself: host to guest and back
-  copy_ns         guest copies the frame out of the region, caches as they are;
+  copy_ns         receiver copies the frame out of the region, caches as they are;
                   overlapped: from its start to the last byte, waits included
-  read_ns         guest loads every byte in place, caches as they are
-  exchange_ns     from the announcement to the acknowledgement: holds copy_ns or read_ns;
-                  overlapped: what is left when the host has written its last byte
-  total_ns        from the first byte written to the acknowledgement
+  read_ns         receiver loads every byte in place, caches as they are
+  exchange_ns     host-guest: from the announcement to the acknowledgement: holds copy_ns
+                  or read_ns; guest-host: from asking to the answer: holds guest_write_ns;
+                  overlapped: what is left when the host has written, or read, its last byte
+  total_ns        host-guest: from the first byte written to the acknowledgement;
+                  guest-host: from asking to the last byte copied or read
   acknowledge_ns  an exchange after all that, in which the guest repeats the number
-  verify_ns       guest: SHA-256 by OpenSSL
-  memcpy_ns       host: the same bytes by one memcpy, from where the frame was made;
+  verify_ns       receiver: SHA-256 by OpenSSL
+  memcpy_ns       sender: the same bytes by one memcpy, from where the frame was made;
                   in turn right before and right after the transfer
 and with -phases all, but for overlapped, each a pass of its own over the frame that lies there:
   read_hot_ns     every byte, right after a pass that was not timed
   read_cold_ns    every byte, flushed from all caches before
   strided_ns      one load of 8 bytes in each line of 64, flushed before
   copy_cold_ns    copy, source and destination flushed before
-  write_cold_ns   stores to the guest's own memory only, flushed before
+  write_cold_ns   stores to the receiver's own memory only, flushed before
 
 It prints tables and leaves result.jsonl, four CSV files, table.txt,
 environment.json, membw.json, performance_report.txt, report.html and charts in
@@ -94,6 +101,23 @@ const (
 	variantOverlapped = "overlapped"
 )
 
+// direction is who sends, as result.jsonl says it.
+type direction string
+
+const (
+	hostToGuest direction = "host_to_guest"
+	guestToHost direction = "guest_to_host"
+)
+
+var directions = map[string]direction{"host-guest": hostToGuest, "guest-host": guestToHost}
+
+func (d direction) raw() frame.Direction {
+	if d == guestToHost {
+		return frame.ToHost
+	}
+	return frame.ToGuest
+}
+
 var variantNames = []string{variantCopy, variantZeroCopy, variantOverlapped}
 
 var faults = map[string]frame.Fault{"none": frame.FaultNone, "flip": frame.FaultFlip,
@@ -110,12 +134,13 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}
 	sizes := fs.String("sizes", "1080p,1440p,4K", "list of 1080p, 1440p, 4K (24 bits a pixel), sizes such as 64KiB, and ranges such as 4KiB..64MiB (by factors of 4)")
 	variants := fs.String("variants", strings.Join(variantNames, ","), "list of ways to hand a frame over")
-	fs.IntVar(&c.frames, "frames", 20, "frames of each size and variant in each run; an even number weighs both orders of memcpy and transfer alike")
-	fs.IntVar(&c.runs, "runs", 5, "runs, each with a new region and a new guest; all sizes and variants in turn")
+	way := fs.String("direction", "host-guest,guest-host", "list of ways that frames go: host-guest, guest-host")
+	fs.IntVar(&c.frames, "frames", 20, "frames of each size, direction and variant in each run; an even number weighs both orders of memcpy and transfer alike")
+	fs.IntVar(&c.runs, "runs", 5, "runs, each with a new region and a new guest; all sizes, directions and variants in turn")
 	fs.IntVar(&c.warmup, "warmup", 2, "frames before those that count, after the one of the first touch")
 	rings := fs.String("ring", "1MiB", "list of sizes of the ring, for overlapped")
 	chunks := fs.String("chunk", "128KiB", "list of bytes after which a side publishes its progress, for overlapped")
-	phases := fs.String("phases", "all", "all, or transfer: without the guest's passes one by one and the counters")
+	phases := fs.String("phases", "all", "all, or transfer: without the receiver's passes one by one and the counters")
 	fs.StringVar(&c.transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket), ivshmem (the guest runs in a virtual machine), ivshmem-doorbell (and is woken by interrupt)")
 	fs.StringVar(&c.waitName, "wait", "spin", "wait strategy: spin (latency, but never sleeps), a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
 	pin := fs.String("pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
@@ -133,6 +158,13 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	var known bool
 	if c.fault, known = faults[*fault]; !known {
 		return c, fmt.Errorf("-fault %q is none of: none, flip, skip-write, skip-copy", *fault)
+	}
+	for _, name := range strings.Split(*way, ",") {
+		d, known := directions[name]
+		if !known {
+			return c, fmt.Errorf("-direction: %q is none of: host-guest, guest-host", name)
+		}
+		c.directions = append(c.directions, d)
 	}
 	c.variants = strings.Split(*variants, ",")
 	c.isolated, c.pinned = *phases == "all", *pin == "auto"
@@ -200,51 +232,4 @@ func parseWait(name string) (dx.Wait, error) {
 		err = w.Park.UnmarshalText([]byte("never"))
 	}
 	return w, err
-}
-
-// cell is one combination that is measured.
-type cell struct {
-	size        size
-	variant     string
-	ring, chunk int // of overlapped, else 0
-}
-
-func (c config) cells() (cells []cell) {
-	for _, s := range c.sizes {
-		for _, v := range c.variants {
-			if v != variantOverlapped {
-				cells = append(cells, cell{size: s, variant: v})
-				continue
-			}
-			for _, ring := range c.rings {
-				for _, chunk := range c.chunks {
-					cells = append(cells, cell{s, v, ring, chunk})
-				}
-			}
-		}
-	}
-	return cells
-}
-
-func (c cell) String() string {
-	if c.variant != variantOverlapped {
-		return c.size.name + " " + c.variant
-	}
-	return c.size.name + " " + c.variant + ", " + setting(c.ring, c.chunk)
-}
-
-// setting names a ring and a chunk; it is empty where there is none.
-func setting(ring, chunk int) string {
-	if ring == 0 {
-		return ""
-	}
-	return formatSize(ring) + "/" + formatSize(chunk)
-}
-
-// room is what the region holds: a frame, or a ring.
-func (c cell) room() int {
-	if c.variant == variantOverlapped {
-		return c.ring
-	}
-	return c.size.bytes
 }

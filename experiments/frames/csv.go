@@ -13,7 +13,7 @@ import (
 	"dx/experiments/internal/counters"
 )
 
-// The four CSV files hold the frames of the variant copy, under the columns that
+// The four CSV files hold the frames of the variant copy from host to guest, under the columns that
 // earlier experiments had, so that what reads those reads these. An iteration number
 // is that of result.jsonl and means the same frame in every file. Times of a frame
 // that failed are empty, as is a counter that the machine does not have.
@@ -157,10 +157,13 @@ type csvFile struct {
 	largestOnly bool
 }
 
+// inCSV says whether the columns, which name host and guest, mean what this frame did.
+func inCSV(r *Record) bool { return r.Variant == variantCopy && r.Direction == hostToGuest }
+
 func writeCSV(dir string, records []Record) error {
 	largest := 0
 	for i := range records {
-		if records[i].Variant == variantCopy {
+		if inCSV(&records[i]) {
 			largest = max(largest, records[i].SizeBytes)
 		}
 	}
@@ -185,7 +188,7 @@ func (f csvFile) write(dir string, records []Record, largest int) (err error) {
 	_ = w.Write(row) // Error tells
 	for i := range records {
 		r := &records[i]
-		if r.Variant != variantCopy || f.largestOnly && r.SizeBytes != largest {
+		if !inCSV(r) || f.largestOnly && r.SizeBytes != largest {
 			continue
 		}
 		for i, c := range f.columns {

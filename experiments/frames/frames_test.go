@@ -54,7 +54,7 @@ func measured(t *testing.T, args ...string) (config, log) {
 
 // required are the keys that every line has.
 var required = []string{"experiment", "frame", "size_bytes", "variant", "iteration", "host_write_ns", "notify_ns", "read_hot_ns",
-	"read_cold_ns", "copy_ns", "verify_ns", "total_ns", "ok", "strided_ns", "memcpy_ns", "acknowledge_ns"}
+	"read_cold_ns", "copy_ns", "verify_ns", "total_ns", "ok", "strided_ns", "memcpy_ns", "acknowledge_ns", "direction", "guest_write_ns"}
 
 func TestEveryFrameIsALineWithAllKeysAndItsOwnNumber(t *testing.T) {
 	c, l := measured(t, "-sizes", "64KiB,1MiB", "-frames", "4", "-runs", "2")
@@ -82,7 +82,7 @@ func TestEveryFrameIsALineWithAllKeysAndItsOwnNumber(t *testing.T) {
 			}
 		}
 	}
-	if want := 2 * 2 * 3 * 4; iteration != want || len(l.records) != want || len(l.firstTouch) != 12 || len(l.memory) != 12 {
+	if want := 2 * 2 * 2 * 3 * 4; iteration != want || len(l.records) != want || len(l.firstTouch) != 24 || len(l.memory) != 24 {
 		t.Errorf("%d lines, %d records, %d first touches, %d of memory, want %d frames", iteration, len(l.records), len(l.firstTouch), len(l.memory), want)
 	}
 }
@@ -92,18 +92,21 @@ func TestPhasesOfEachVariant(t *testing.T) {
 	_, l := measured(t, "-sizes", "256KiB", "-frames", "2", "-runs", "1")
 	always := []phaseKey{"generate_ns", "notify_ns", "exchange_ns", "total_ns", "acknowledge_ns", "verify_ns", "memcpy_ns"}
 	also := map[string][]phaseKey{
-		variantCopy:       {"host_write_ns", "copy_ns", "read_hot_ns", "read_cold_ns", "strided_ns", "copy_cold_ns", "write_cold_ns"},
+		variantCopy:       {"copy_ns", "read_hot_ns", "read_cold_ns", "strided_ns", "copy_cold_ns", "write_cold_ns"},
 		variantZeroCopy:   {"read_ns", "read_hot_ns", "read_cold_ns", "strided_ns"},
-		variantOverlapped: {"host_write_ns", "copy_ns"},
+		variantOverlapped: {"copy_ns"},
 	}
 	for _, r := range l.records {
 		want := map[phaseKey]bool{}
 		for _, key := range append(also[r.Variant], always...) {
 			want[key] = true
 		}
+		if r.Variant != variantZeroCopy {
+			want["host_write_ns"], want["guest_write_ns"] = r.Direction == hostToGuest, r.Direction == guestToHost
+		}
 		for _, phase := range phaseOf {
 			if took := phase.of(&r.phases); took.known() != want[phase.key] || took == 0 {
-				t.Errorf("%s: %s is %d", r.Variant, phase.key, took)
+				t.Errorf("%s %s: %s is %d", r.Variant, r.Direction, phase.key, took)
 			}
 		}
 		if r.Variant == variantCopy && (r.ReadBytes != 256<<10 || r.ReadLoads != 16<<10 || r.StridedLoads != 4<<10 || r.HostCounters == nil || r.GuestCounters == nil) {
@@ -260,6 +263,7 @@ func TestWrongFlagsAreSaidBeforeAnythingIsMeasured(t *testing.T) {
 		"-transport pigeon":          "-transport",
 		"-timeout 1ns":               "-timeout",
 		"more":                       "not a flag",
+		"-direction up":              "-direction",
 		"-phases most":               "-phases",
 		"-sizes 4K -fault-each 0":    "-fault-each",
 		"-sizes 4KiB..512MiB -pin x": "-pin",

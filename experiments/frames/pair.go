@@ -65,7 +65,7 @@ func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, fi
 	}
 	p := &pair{c: c, cell: of, sequence: first, machine: machine}
 	url := c.url(machine)
-	if p.host, err = frame.Create(url, of.room(), &wait, c.timeout); err != nil {
+	if p.host, err = frame.Create(url, of.direction.raw(), of.room(), &wait, c.timeout); err != nil {
 		return nil, err
 	}
 	runtime.LockOSThread()
@@ -155,7 +155,9 @@ func (p *pair) steps(r *Record, fault frame.Fault) error {
 	// frame that the other one has just read.
 	r.MemcpyFirst = p.sequence%2 == 0
 	if r.MemcpyFirst {
-		r.MemcpyNs = ns(p.host.MemcpyNs())
+		if err := p.memcpy(r); err != nil {
+			return err
+		}
 	}
 	// The first exchange makes sure that the guest is awake and looking.
 	for range 2 {
@@ -168,16 +170,36 @@ func (p *pair) steps(r *Record, fault frame.Fault) error {
 		return err
 	}
 	if !r.MemcpyFirst {
-		r.MemcpyNs = ns(p.host.MemcpyNs())
+		if err := p.memcpy(r); err != nil {
+			return err
+		}
 	}
 	if err := p.host.Phase(frame.Notify, &p.report); err != nil {
 		return err
 	}
 	r.AcknowledgeNs = ns(p.report.RoundtripNs)
+	guestStreamNs := ns(p.report.StreamNs)
 	if err := p.verify(r, inPlace); err != nil {
 		return err
 	}
+	if p.cell.variant == variantOverlapped {
+		*p.guestPart(r) = guestStreamNs
+	}
 	return nil
+}
+
+func (p *pair) memcpy(r *Record) error {
+	took, err := p.host.Memcpy()
+	r.MemcpyNs = ns(took)
+	return err
+}
+
+// guestPart is where the time of the guest's part of a stream belongs.
+func (p *pair) guestPart(r *Record) *ns {
+	if p.cell.direction == guestToHost {
+		return &r.GuestWriteNs
+	}
+	return &r.CopyNs
 }
 
 // hand is the transfer itself.
@@ -188,20 +210,33 @@ func (p *pair) hand(r *Record) error {
 		if err := p.host.Read(t); err != nil {
 			return err
 		}
-		r.ReadNs = ns(t.GuestNs)
+		r.ReadNs = ns(t.ReceiveNs)
 	case variantCopy:
 		if err := p.host.Copy(t); err != nil {
 			return err
 		}
-		r.HostWriteNs, r.CopyNs = ns(t.WriteNs), ns(t.GuestNs)
+		*p.written(r), r.CopyNs = ns(t.WriteNs), ns(t.ReceiveNs)
 	case variantOverlapped:
 		if err := p.host.Stream(p.cell.ring, p.cell.chunk, t); err != nil {
 			return err
 		}
-		r.HostWriteNs = ns(t.WriteNs)
+		// The guest's part is known when it has been asked.
+		if p.cell.direction == guestToHost {
+			r.CopyNs = ns(t.ReceiveNs)
+		} else {
+			r.HostWriteNs = ns(t.WriteNs)
+		}
 	}
 	r.ExchangeNs, r.TotalNs = ns(t.ExchangeNs), ns(t.TotalNs)
 	return nil
+}
+
+// written is where the time of writing into the region belongs.
+func (p *pair) written(r *Record) *ns {
+	if p.cell.direction == guestToHost {
+		return &r.GuestWriteNs
+	}
+	return &r.HostWriteNs
 }
 
 func (p *pair) verify(r *Record, inPlace bool) error {
@@ -216,14 +251,11 @@ func (p *pair) verify(r *Record, inPlace bool) error {
 		return errWrong
 	}
 	r.VerifyNs = ns(p.report.Ns)
-	if p.cell.variant == variantOverlapped {
-		r.CopyNs = ns(p.report.CopiedNs)
-	}
 	return nil
 }
 
-// isolated has the guest pass over the frame, for one purpose at a time, and counts
-// events in passes of their own. What overwrites the guest's copy comes last.
+// isolated has the receiver pass over the frame, for one purpose at a time, and
+// counts events in passes of their own. What overwrites its copy comes last.
 func (p *pair) isolated(r *Record) error {
 	for _, pass := range []struct {
 		phase frame.Phase

@@ -48,6 +48,7 @@ const (
 type phases struct {
 	GenerateNs    ns `json:"generate_ns"`
 	HostWriteNs   ns `json:"host_write_ns"`
+	GuestWriteNs  ns `json:"guest_write_ns"`
 	NotifyNs      ns `json:"notify_ns"`
 	CopyNs        ns `json:"copy_ns"`
 	ReadNs        ns `json:"read_ns"`
@@ -64,7 +65,7 @@ type phases struct {
 }
 
 var noPhases = phases{unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown, unknown,
-	unknown, unknown, unknown, unknown, unknown, unknown}
+	unknown, unknown, unknown, unknown, unknown, unknown, unknown}
 
 // Record is one frame: one line of result.jsonl.
 type Record struct {
@@ -78,7 +79,7 @@ type Record struct {
 	Variant    string    `json:"variant"`
 	RingBytes  int       `json:"ring_bytes,omitempty"` // of overlapped
 	ChunkBytes int       `json:"chunk_bytes,omitempty"`
-	Direction  string    `json:"direction"`
+	Direction  direction `json:"direction"` // host_to_guest, guest_to_host
 	// Iteration counts the frames of a folder from 1, in the order in which they were sent; 0 for
 	// those of the first touch.
 	Iteration int `json:"iteration"`
@@ -94,8 +95,8 @@ type Record struct {
 	ReadLoads    uint64 `json:"read_loads"`
 	StridedBytes uint64 `json:"strided_bytes"`
 	StridedLoads uint64 `json:"strided_loads"`
-	// Counters are of passes of their own, one write by the host and one copy by the guest, without a
-	// clock.
+	// Counters are of passes of their own, one write by the sender and one copy by the receiver,
+	// without a clock.
 	HostCounters  *counters.Values `json:"host_counters"`
 	GuestCounters *counters.Values `json:"guest_counters"`
 

@@ -25,12 +25,13 @@ type log struct {
 
 // memoryRecord says what a run of a cell cost in memory: a line of result.jsonl.
 type memoryRecord struct {
-	Experiment string `json:"experiment"` // frames_memory
-	Run        int    `json:"run"`
-	Frame      string `json:"frame"`
-	SizeBytes  int    `json:"size_bytes"`
-	Variant    string `json:"variant"`
-	RingBytes  int    `json:"ring_bytes,omitempty"`
+	Experiment string    `json:"experiment"` // frames_memory
+	Run        int       `json:"run"`
+	Frame      string    `json:"frame"`
+	SizeBytes  int       `json:"size_bytes"`
+	Variant    string    `json:"variant"`
+	Direction  direction `json:"direction"`
+	RingBytes  int       `json:"ring_bytes,omitempty"`
 	// RegionBytes is the shared memory. The others are private memory that each side had gained from
 	// the first frame to the last, without the experiment's own buffers for frames.
 	RegionBytes uint64 `json:"region_bytes"`
@@ -152,7 +153,7 @@ func (r *runner) machine(ctx context.Context) (*border.Machine, error) {
 		return nil, err
 	}
 	for _, c := range r.c.cells() {
-		bytes, err := frame.RegionBytes(c.room(), &wait)
+		bytes, err := frame.RegionBytes(c.direction.raw(), c.room(), &wait)
 		if err != nil {
 			return nil, err
 		}
@@ -176,7 +177,7 @@ func (r *runner) template(p *pair, run int) Record {
 	}
 	return Record{Experiment: experiment, Run: run, Accelerator: accelerator, Frame: s.name, Width: s.width, Height: s.height,
 		SizeBytes: s.bytes, Variant: p.cell.variant,
-		RingBytes: p.cell.ring, ChunkBytes: p.cell.chunk, Direction: "host_to_guest", phases: noPhases,
+		RingBytes: p.cell.ring, ChunkBytes: p.cell.chunk, Direction: p.cell.direction, phases: noPhases,
 		Flush: p.flush, Transport: r.c.transport, Wait: r.c.waitName, Pinning: pinning,
 		EnvCommit: r.commit}
 }
@@ -194,11 +195,15 @@ func (r *runner) memory(p *pair, run int) error {
 		return err
 	}
 	now := memory{frame.AnonymousBytes(), p.report.GuestAnonymousBytes}
-	hostBuffers, guestBuffers := int64(p.cell.size.bytes), int64(0) // what memcpy fills; the copy
+	sender, receiver := int64(p.cell.size.bytes), int64(0) // what memcpy fills; the copy
 	if p.cell.variant != variantZeroCopy {
-		guestBuffers = int64(p.cell.size.bytes)
+		receiver = int64(p.cell.size.bytes)
 	}
-	m := memoryRecord{"frames_memory", run, p.cell.size.name, p.cell.size.bytes, p.cell.variant, p.cell.ring,
+	hostBuffers, guestBuffers := sender, receiver
+	if p.cell.direction == guestToHost {
+		hostBuffers, guestBuffers = receiver, sender
+	}
+	m := memoryRecord{"frames_memory", run, p.cell.size.name, p.cell.size.bytes, p.cell.variant, p.cell.direction, p.cell.ring,
 		p.host.RegionBytes(), int64(now.host-p.before.host) - hostBuffers,
 		int64(now.guest-p.before.guest) - guestBuffers}
 	r.log.memory = append(r.log.memory, m)

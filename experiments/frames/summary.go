@@ -18,6 +18,7 @@ var phaseOf = []struct {
 }{
 	{"generate_ns", func(p *phases) ns { return p.GenerateNs }},
 	{"host_write_ns", func(p *phases) ns { return p.HostWriteNs }},
+	{"guest_write_ns", func(p *phases) ns { return p.GuestWriteNs }},
 	{"notify_ns", func(p *phases) ns { return p.NotifyNs }},
 	{"copy_ns", func(p *phases) ns { return p.CopyNs }},
 	{"read_ns", func(p *phases) ns { return p.ReadNs }},
@@ -36,6 +37,7 @@ var phaseOf = []struct {
 // summary is all runs of one cell.
 type summary struct {
 	frame, variant, setting string
+	direction               direction
 	bytes, ring             int
 	good, failed            int
 	firstFailure            string
@@ -45,15 +47,18 @@ type summary struct {
 
 // summarise groups records by cell, in the order in which cells first come.
 func summarise(records []Record) (all []*summary) {
-	type key struct{ frame, variant, setting string }
+	type key struct {
+		frame, variant, setting string
+		direction               direction
+	}
 	found := map[key]*summary{}
 	lastRun := map[key]int{}
 	for i := range records {
 		r := &records[i]
-		k := key{r.Frame, r.Variant, setting(r.RingBytes, r.ChunkBytes)}
+		k := key{r.Frame, r.Variant, setting(r.RingBytes, r.ChunkBytes), r.Direction}
 		s := found[k]
 		if s == nil {
-			s = &summary{frame: r.Frame, variant: r.Variant, setting: k.setting, ring: r.RingBytes, bytes: r.SizeBytes, latency: map[phaseKey]*stat.Latency{}}
+			s = &summary{frame: r.Frame, variant: r.Variant, setting: k.setting, direction: r.Direction, ring: r.RingBytes, bytes: r.SizeBytes, latency: map[phaseKey]*stat.Latency{}}
 			found[k] = s
 			all = append(all, s)
 		}

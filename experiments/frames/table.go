@@ -15,9 +15,9 @@ import (
 const legend = `A figure is the median of the runs, with the slowest and the fastest run; of each run the sum of bytes over the sum of time.
 GB is 10^9 bytes. p50 and p99 are over all frames; - where they are fewer than 100/(1-p).
 notify     an exchange that carries nothing, by itself, there and back
-write      host's memory to region; guest: copy out of it, or read in place; both with caches as they are
-total      from the first byte written to the acknowledgement
-of memcpy  speed of the total / speed of one memcpy of the same bytes by the host, in the same run
+write      sender's memory to region; receive: copy out of it, or read in place; both with caches as they are
+total      host>guest: from the first byte written to the acknowledgement; guest>host: from the host's asking to its last byte
+of memcpy  speed of the total / speed of one memcpy of the same bytes by the sender, in the same run
 A/A        (fastest - slowest) / median of that memcpy: differences below it say nothing
 hot, cold  every byte is loaded, after a pass that is not timed or flushed before; strided: one load of 8 bytes in each line of 64
 `
@@ -45,25 +45,42 @@ func aligned(text *bytes.Buffer, title string, write func(w io.Writer)) {
 
 func transfers(text *bytes.Buffer, all []*summary) {
 	aligned(text, "Handing a frame over (GB/s)", func(w io.Writer) {
-		fmt.Fprintln(w, "frame\tvariant\tgood\tfailed\tnotify p50\tp99\twrite\tguest\ttotal\tp50\tmemcpy\tof memcpy\tA/A\t")
+		fmt.Fprintln(w, "frame\tvariant\tgood\tfailed\tnotify p50\tp99\twrite\treceive\ttotal\tp50\tmemcpy\tof memcpy\tA/A\t")
 		for _, s := range all {
-			guest := s.gbps("copy_ns")
-			if !guest.known() {
-				guest = s.gbps("read_ns")
-			}
 			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.frame, s.name(), s.good, s.failed,
 				s.formatQuantile("notify_ns", 0.5), s.formatQuantile("notify_ns", 0.99),
-				s.gbps("host_write_ns").short(), guest.short(), s.gbps("total_ns"), s.formatQuantile("total_ns", 0.5),
+				s.write().short(), s.receive().short(), s.gbps("total_ns"), s.formatQuantile("total_ns", 0.5),
 				s.gbps("memcpy_ns").short(), s.times("memcpy_ns", "total_ns"), percent(s.spread()))
 		}
 	})
 }
 
+// name tells cells of one frame apart.
 func (s *summary) name() string {
-	if s.setting == "" {
-		return s.variant
+	way := " host>guest"
+	if s.direction == guestToHost {
+		way = " guest>host"
 	}
-	return s.variant + " " + s.setting
+	if s.setting == "" {
+		return s.variant + way
+	}
+	return s.variant + way + " " + s.setting
+}
+
+// write is what the sender does with the frame.
+func (s *summary) write() span {
+	if s.direction == guestToHost {
+		return s.gbps("guest_write_ns")
+	}
+	return s.gbps("host_write_ns")
+}
+
+// receive is what the receiver does with it.
+func (s *summary) receive() span {
+	if copied := s.gbps("copy_ns"); copied.known() {
+		return copied
+	}
+	return s.gbps("read_ns")
 }
 
 func isolatedTable(text *bytes.Buffer, all []*summary) {
@@ -74,7 +91,7 @@ func isolatedTable(text *bytes.Buffer, all []*summary) {
 	if !measured {
 		return
 	}
-	aligned(text, "The guest's passes by themselves (GB/s; strided in ns per load)", func(w io.Writer) {
+	aligned(text, "The receiver's passes by themselves (GB/s; strided in ns per load)", func(w io.Writer) {
 		fmt.Fprintln(w, "frame\tvariant\tread hot\tread cold\tstrided cold\tcopy cold\twrite cold\tSHA-256\t")
 		for _, s := range all {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.frame, s.name(), s.gbps("read_hot_ns"),
@@ -89,13 +106,9 @@ func firstTouchTable(text *bytes.Buffer, records []Record) {
 		return
 	}
 	aligned(text, "The first frame in memory that nobody has touched: page faults included, not part of the figures above (GB/s)", func(w io.Writer) {
-		fmt.Fprintln(w, "frame\tvariant\twrite\tguest\ttotal\t")
+		fmt.Fprintln(w, "frame\tvariant\twrite\treceive\ttotal\t")
 		for _, s := range summarise(records) {
-			guest := s.gbps("copy_ns")
-			if !guest.known() {
-				guest = s.gbps("read_ns")
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", s.frame, s.name(), s.gbps("host_write_ns"), guest, s.gbps("total_ns"))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", s.frame, s.name(), s.write(), s.receive(), s.gbps("total_ns"))
 		}
 	})
 }

@@ -33,6 +33,15 @@ const (
 	BytesMax = C.FRAME_BYTES_MAX
 )
 
+// A Direction is which side makes frames and which one they come to.
+type Direction int
+
+// The directions.
+const (
+	ToGuest Direction = iota
+	ToHost
+)
+
 // A Fault is what goes wrong on purpose.
 type Fault int
 
@@ -44,7 +53,7 @@ const (
 	FaultSkipCopy  Fault = C.FRAME_FAULT_SKIP_COPY
 )
 
-// A Phase is what the guest does with a frame.
+// A Phase is what the receiver does with a frame, or the guest in any case.
 type Phase int
 
 // The phases; frame.h says what each is.
@@ -63,13 +72,13 @@ const (
 
 // Transfer is struct frame_transfer.
 type Transfer struct {
-	WriteNs, ExchangeNs, TotalNs, GuestNs int64
+	WriteNs, ExchangeNs, TotalNs, ReceiveNs int64
 }
 
 // Report is struct frame_report, and the host's time of the exchange.
 type Report struct {
 	Ns, RoundtripNs     int64
-	CopiedNs            int64 // of VerifyCopy: what the guest took to copy the stream
+	StreamNs            int64 // of what the guest does: its part of the stream before
 	Bytes, Loads        uint64
 	Right               bool
 	Flush               string
@@ -111,13 +120,13 @@ func waitPointer(w *libdx.Wait) *C.struct_dx_wait { return (*C.struct_dx_wait)(u
 
 // Create creates a region with room for that many bytes of a frame, or of a
 // stream's ring. A call that takes longer than timeout fails.
-func Create(url string, room int, w *libdx.Wait, timeout time.Duration) (*Host, error) {
+func Create(url string, d Direction, room int, w *libdx.Wait, timeout time.Duration) (*Host, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	text := C.CString(url)
 	defer C.free(unsafe.Pointer(text))
 	h := &Host{}
-	status := C.frame_host_create(text, C.size_t(room), waitPointer(w), C.int64_t(timeout), &h.h)
+	status := C.frame_host_create(text, C.int(d), C.size_t(room), waitPointer(w), C.int64_t(timeout), &h.h)
 	if err := failure(status); err != nil {
 		return nil, fmt.Errorf("create %s: %w", url, err)
 	}
@@ -125,8 +134,8 @@ func Create(url string, room int, w *libdx.Wait, timeout time.Duration) (*Host, 
 }
 
 // RegionBytes is how large the region of a host with such a room is.
-func RegionBytes(room int, w *libdx.Wait) (int64, error) {
-	h, err := Create("memfd:", room, w, time.Second)
+func RegionBytes(d Direction, room int, w *libdx.Wait) (int64, error) {
+	h, err := Create("memfd:", d, room, w, time.Second)
 	if err != nil {
 		return 0, err
 	}
@@ -169,22 +178,24 @@ func (h *Host) Make(sequence uint64, inPlace bool, fault Fault) (ns int64, err e
 	return int64(h.roundtrip), failure(status)
 }
 
-// Copy writes the frame into the region and has the guest copy it out.
+// Copy has the sender write the frame into the region and the receiver copy it
+// out.
 func (h *Host) Copy(t *Transfer) error {
 	status := C.frame_host_copy(h.h, &h.transfer)
 	t.take(&h.transfer)
 	return failure(status)
 }
 
-// Read has the guest read every byte of the frame where it was made.
+// Read has the receiver read every byte of the frame where it was made.
 func (h *Host) Read(t *Transfer) error {
 	status := C.frame_host_read(h.h, &h.transfer)
 	t.take(&h.transfer)
 	return failure(status)
 }
 
-// Stream writes the frame into a stream through a ring of that many bytes, from
-// which the guest copies meanwhile. GuestNs is not set: see Report.CopiedNs.
+// Stream has the sender write the frame into a stream through a ring of that many
+// bytes, from which the receiver copies meanwhile. The guest's part, ReceiveNs or
+// WriteNs, is not set: see Report.StreamNs.
 func (h *Host) Stream(ring, chunk int, t *Transfer) error {
 	status := C.frame_host_stream(h.h, C.size_t(ring), C.size_t(chunk), &h.transfer)
 	t.take(&h.transfer)
@@ -192,10 +203,10 @@ func (h *Host) Stream(ring, chunk int, t *Transfer) error {
 }
 
 func (t *Transfer) take(c *C.struct_frame_transfer) {
-	*t = Transfer{int64(c.write_ns), int64(c.exchange_ns), int64(c.total_ns), int64(c.guest_ns)}
+	*t = Transfer{int64(c.write_ns), int64(c.exchange_ns), int64(c.total_ns), int64(c.receive_ns)}
 }
 
-// Phase has the guest do one thing with the frame.
+// Phase has the receiver do one thing with the frame.
 func (h *Host) Phase(p Phase, r *Report) error {
 	h.report = C.struct_frame_report{}
 	status := C.frame_host_phase(h.h, C.enum_frame_type(p), &h.report, &h.roundtrip)
@@ -203,12 +214,16 @@ func (h *Host) Phase(p Phase, r *Report) error {
 	return failure(status)
 }
 
-// Count counts events of both sides while the frame is written once more, by this
-// thread, and copied once more by the guest. No clock is read meanwhile.
+// Count counts events of both sides while the sender writes the frame once more and
+// the receiver copies it once more; the host's part is on this thread. No clock is
+// read meanwhile.
 func (h *Host) Count(set *counters.Set, host, guest *counters.Values) error {
 	before := set.Sample()
-	C.frame_host_write_again(h.h)
+	status := C.frame_host_again(h.h)
 	*host = set.Since(before)
+	if err := failure(status); err != nil {
+		return err
+	}
 	var r Report
 	if err := h.Phase(count, &r); err != nil {
 		return err
@@ -218,16 +233,20 @@ func (h *Host) Count(set *counters.Set, host, guest *counters.Values) error {
 	return json.Unmarshal(C.GoBytes(unsafe.Pointer(text), C.int(bytes)), guest)
 }
 
-// MemcpyNs copies the frame once from where it was made to other memory of the
-// host, and says how long that took.
-func (h *Host) MemcpyNs() int64 { return int64(C.frame_host_memcpy(h.h)) }
+// Memcpy has the sender copy the frame once from where it was made to other memory
+// of its own, and says how long that took.
+func (h *Host) Memcpy() (ns int64, err error) {
+	status := C.frame_host_memcpy(h.h, &h.roundtrip)
+	return int64(h.roundtrip), failure(status)
+}
 
 // AnonymousBytes is the private memory that this process occupies now.
 func AnonymousBytes() uint64 { return uint64(C.memory_anonymous_bytes()) }
 
 func (r *Report) take(c *C.struct_frame_report, roundtripNs int64) {
 	*r = Report{Ns: int64(c.ns), RoundtripNs: roundtripNs, Bytes: uint64(c.bytes),
-		Loads: uint64(c.loads), Right: c.right == 1, GuestAnonymousBytes: uint64(c.anonymous_bytes), CopiedNs: int64(c.copied_ns)}
+		Loads: uint64(c.loads), Right: c.right == 1,
+		GuestAnonymousBytes: uint64(c.anonymous_bytes), StreamNs: int64(c.stream_ns)}
 	switch c.flush {
 	case C.FRAME_FLUSH_CLFLUSHOPT:
 		r.Flush = "clflushopt"

@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +10,8 @@
 #include "digest.h"
 #include "frame.h"
 #include "memory.h"
+#include "receiver.h"
+#include "sender.h"
 
 /* guest_count.go. Between the two, events of this thread are counted; the second one writes them
  * as text and returns its length. */
@@ -21,145 +22,110 @@ extern size_t dxFrameCountEnd(uintptr_t counters, void *text, size_t room);
 
 struct guest {
     uintptr_t counters;
-    unsigned char *copy; /* room bytes: where frames are copied to */
-    size_t room;
     struct digest *digest;
-    size_t chunk;      /* of streams; 0: the library's own */
-    int64_t copied_ns; /* what the latest stream took */
+    size_t chunk;             /* of streams; 0: the library's own */
+    int64_t stream_ns;        /* what the latest stream took */
+    struct receiver receiver; /* of frames from the host */
+    struct sender sender;     /* of frames to it; only one of the two has memory */
+    bool lies;                /* behind every response there is a frame of ours */
 };
 
-/* A frame as one message claims it, checked. */
-struct frame {
+/* A message, with its head read once, and where its response goes. */
+struct message {
+    uint32_t type;
     struct frame_head head;
-    const unsigned char *content; /* in the region */
+    const unsigned char *content; /* a frame from the host, in the region */
+    size_t bytes;                 /* of that */
+    unsigned char *text;          /* at most FRAME_TEXT_BYTES */
+    unsigned char *place;         /* of a frame to the host; NULL: there is no room for one */
+    struct frame_report report;
 };
 
-static bool prepare(struct guest *g, size_t bytes, size_t chunk)
+static bool prepare(struct guest *g, struct message *m)
 {
-    g->chunk = chunk;
-    memory_unmap(g->copy, g->room);
-    g->room = 0;
-    g->copy = bytes == 0 || bytes > FRAME_BYTES_MAX ? NULL : memory_map(bytes);
-    if (g->copy != NULL)
-        g->room = bytes;
-    return g->copy != NULL;
+    size_t bytes = m->head.bytes;
+    receiver_close(&g->receiver);
+    sender_close(&g->sender);
+    g->lies = false;
+    g->chunk = m->head.chunk;
+    m->report.flush = memory_flush_kind();
+    if (bytes < FRAME_STEP || bytes > FRAME_BYTES_MAX || bytes % FRAME_STEP != 0)
+        return false;
+    return m->head.flags & FRAME_GUEST_SENDS ? sender_prepare(&g->sender, bytes)
+                                             : receiver_prepare(&g->receiver, bytes);
 }
 
-static void copy(struct guest *g, const struct frame *f, struct frame_report *report)
+/* What a guest does that sends. False: it knows no such message, or has no room for the frame. */
+static bool send_frame(struct guest *g, struct message *m)
 {
-    size_t bytes = f->head.flags & FRAME_SKIP_COPY ? 0 : f->head.bytes;
-    int64_t start = memory_now_ns();
-    memory_copy(g->copy, f->content, bytes);
-    report->ns = memory_now_ns() - start;
-    report->bytes = bytes;
-}
-
-static size_t count(struct guest *g, const struct frame *f, void *text, size_t room)
-{
-    dxFrameCountBegin(g->counters);
-    memory_copy(g->copy, f->content, f->head.bytes);
-    return dxFrameCountEnd(g->counters, text, room);
-}
-
-static void copy_cold(struct guest *g, const struct frame *f, struct frame_report *report)
-{
-    memory_flush(f->content, f->head.bytes);
-    memory_flush(g->copy, f->head.bytes);
-    copy(g, f, report);
-}
-
-static void write_cold(struct guest *g, const struct frame *f, struct frame_report *report)
-{
-    memory_flush(g->copy, f->head.bytes);
-    int64_t start = memory_now_ns();
-    memory_write(g->copy, f->head.bytes, f->head.sequence);
-    report->ns = memory_now_ns() - start;
-    report->bytes = f->head.bytes;
-}
-
-static void read_frame(const struct frame *f, struct frame_report *report)
-{
-    uint64_t loads;
-    int64_t start = memory_now_ns();
-    uint64_t sum = memory_read(f->content, f->head.bytes, &loads);
-    report->ns = memory_now_ns() - start;
-    report->bytes = f->head.bytes;
-    report->loads = loads;
-    report->sum = sum;
-}
-
-static void read_hot(const struct frame *f, struct frame_report *report)
-{
-    uint64_t loads;
-    (void)memory_read(f->content, f->head.bytes, &loads);
-    read_frame(f, report);
-}
-
-static void read_cold(const struct frame *f, struct frame_report *report)
-{
-    memory_flush(f->content, f->head.bytes);
-    read_frame(f, report);
-}
-
-static void strided_cold(const struct frame *f, struct frame_report *report)
-{
-    uint64_t loads;
-    memory_flush(f->content, f->head.bytes);
-    int64_t start = memory_now_ns();
-    report->sum = memory_read_strided(f->content, f->head.bytes, &loads);
-    report->ns = memory_now_ns() - start;
-    report->bytes = loads * sizeof(uint64_t);
-    report->loads = loads;
-}
-
-static void verify(const struct guest *g, const unsigned char *content, const struct frame *f,
-                   struct frame_report *report)
-{
-    unsigned char digest[FRAME_DIGEST_BYTES];
-    uint64_t sequence;
-    int64_t start = memory_now_ns();
-    bool done = digest_of(g->digest, content, f->head.bytes, digest);
-    report->ns = memory_now_ns() - start;
-    memcpy(&sequence, content, sizeof sequence);
-    report->bytes = f->head.bytes;
-    report->copied_ns = g->copied_ns;
-    report->right =
-        done && sequence == f->head.sequence && memcmp(digest, f->head.digest, sizeof digest) == 0;
-}
-
-/* False: the guest knows no such message. */
-static bool act(struct guest *g, uint32_t type, const struct frame *f, struct frame_report *report)
-{
-    switch (type) {
-    case FRAME_COPY:
-        copy(g, f, report);
+    struct sender *s = &g->sender;
+    if (m->head.bytes != s->bytes || m->head.fault > FRAME_FAULT_SKIP_COPY)
+        return false;
+    if (m->type == FRAME_MAKE) {
+        bool in_place = m->head.flags & FRAME_IN_PLACE;
+        if (in_place && m->place == NULL)
+            return false;
+        bool made = sender_make(s, g->digest, m->head.sequence, (enum frame_fault)m->head.fault,
+                                in_place ? m->place : NULL, &m->report.ns, m->report.digest);
+        m->report.sum = s->sum;
+        g->lies = g->lies || in_place;
+        return made;
+    }
+    if (s->frame == NULL)
+        return false;
+    switch (m->type) {
+    case FRAME_MEMCPY:
+        m->report.ns = sender_memcpy(s);
         return true;
-    case FRAME_COPY_COLD:
-        copy_cold(g, f, report);
+    case FRAME_WRITE:
+        if (m->place == NULL)
+            return false;
+        m->report.ns = sender_write(s, m->place);
+        m->report.bytes = s->bytes;
+        g->lies = true;
         return true;
-    case FRAME_WRITE_COLD:
-        write_cold(g, f, report);
-        return true;
-    case FRAME_VERIFY_COPY:
-        verify(g, g->copy, f, report);
-        return true;
-    case FRAME_VERIFY_PLACE:
-        verify(g, f->content, f, report);
-        return true;
-    case FRAME_READ:
-        read_frame(f, report);
-        return true;
-    case FRAME_READ_HOT:
-        read_hot(f, report);
-        return true;
-    case FRAME_READ_COLD:
-        read_cold(f, report);
-        return true;
-    case FRAME_STRIDED_COLD:
-        strided_cold(f, report);
+    case FRAME_COUNT:
+        if (m->place == NULL)
+            return false;
+        dxFrameCountBegin(g->counters);
+        memory_copy(m->place, s->source, s->bytes);
+        m->report.text_bytes = dxFrameCountEnd(g->counters, m->text, FRAME_TEXT_BYTES);
         return true;
     default:
         return false;
+    }
+}
+
+/* What a guest does to which frames are sent. */
+static bool receive_frame(struct guest *g, struct message *m)
+{
+    const struct receiver *r = &g->receiver;
+    size_t bytes = m->head.bytes;
+    if (bytes > r->room || bytes < FRAME_STEP || bytes % FRAME_STEP != 0 ||
+        (receiver_reads_region(m->type) && bytes > m->bytes))
+        return false;
+    if (m->type == FRAME_COUNT) {
+        dxFrameCountBegin(g->counters);
+        memory_copy(r->copy, m->content, bytes);
+        m->report.text_bytes = dxFrameCountEnd(g->counters, m->text, FRAME_TEXT_BYTES);
+        return true;
+    }
+    return receiver_act(r, g->digest, m->type, &m->head, m->content, &m->report);
+}
+
+static bool act(struct guest *g, struct message *m)
+{
+    switch (m->type) {
+    case FRAME_NOTIFY:
+        return true;
+    case FRAME_PREPARE:
+    case FRAME_MEMORY: {
+        bool good = m->type == FRAME_MEMORY || prepare(g, m);
+        m->report.anonymous_bytes = memory_anonymous_bytes();
+        return good;
+    }
+    default:
+        return g->sender.bytes != 0 ? send_frame(g, m) : receive_frame(g, m);
     }
 }
 
@@ -167,71 +133,49 @@ static bool act(struct guest *g, uint32_t type, const struct frame *f, struct fr
 static int32_t answer(void *user, const struct dx_request *request, struct dx_response *response)
 {
     struct guest *g = user;
-    struct frame f;
-    struct frame_report report = {0};
-    if (request->bytes < sizeof f.head || response->capacity < sizeof report)
+    struct message m = {.type = request->type};
+    if (request->bytes < sizeof m.head || response->capacity < FRAME_RESPONSE_CONTENT)
         return 1;
-    memcpy(&f.head, request->data, sizeof f.head); /* read once: what follows uses this copy */
-    f.content = (const unsigned char *)request->data + sizeof f.head;
-    report.sequence = f.head.sequence;
-    bool good = true;
-    size_t text = 0;
-    if (request->type == FRAME_PREPARE) {
-        good = prepare(g, f.head.bytes, f.head.chunk);
-        report.flush = memory_flush_kind();
-        report.anonymous_bytes = memory_anonymous_bytes();
-    } else if (request->type == FRAME_MEMORY) {
-        report.anonymous_bytes = memory_anonymous_bytes();
-    } else if (request->type != FRAME_NOTIFY) {
-        bool in_region = request->type != FRAME_VERIFY_COPY && request->type != FRAME_WRITE_COLD;
-        good = (!in_region || f.head.bytes <= request->bytes - sizeof f.head) &&
-               f.head.bytes <= g->room && f.head.bytes >= FRAME_STEP &&
-               f.head.bytes % FRAME_STEP == 0;
-        if (good && request->type == FRAME_COUNT)
-            text = count(g, &f, (unsigned char *)response->data + sizeof report,
-                         response->capacity - sizeof report);
-        else if (good)
-            good = act(g, request->type, &f, &report);
-    }
-    memcpy(response->data, &report, sizeof report);
-    response->bytes = sizeof report + text;
+    memcpy(&m.head, request->data, sizeof m.head); /* read once: what follows uses this copy */
+    m.content = (const unsigned char *)request->data + sizeof m.head;
+    m.bytes = request->bytes - sizeof m.head;
+    m.text = (unsigned char *)response->data + sizeof m.report;
+    if (g->sender.bytes != 0 && g->sender.bytes <= response->capacity - FRAME_RESPONSE_CONTENT)
+        m.place = (unsigned char *)response->data + FRAME_RESPONSE_CONTENT;
+    m.report.sequence = m.head.sequence;
+    m.report.stream_ns = g->stream_ns;
+    bool good = act(g, &m);
+    memcpy(response->data, &m.report, sizeof m.report);
+    response->bytes =
+        g->lies ? FRAME_RESPONSE_CONTENT + g->sender.bytes : sizeof m.report + m.report.text_bytes;
     return good ? 0 : 1;
 }
 
-/* Reads without copying. Returns how many bytes there were. */
-static size_t drop(struct dx_stream *stream, size_t bytes)
-{
-    const void *data;
-    size_t dropped = 0, there = 1;
-    while (dropped < bytes && there != 0 &&
-           dx_stream_peek(stream, 0, &data, &there, STREAM_TIMEOUT_NS) == DX_OK) {
-        dx_stream_consume(stream, there);
-        dropped += there;
-    }
-    return dropped;
-}
-
-/* A stream: copied while the host still writes. The status is 0 if all of it came. */
-static int32_t receive(void *user, struct dx_stream *stream)
+/* A stream of either direction. The status is 0 if all of it went. */
+static int32_t flow(void *user, struct dx_stream *stream)
 {
     struct guest *g = user;
-    size_t bytes = 0;
+    struct sender *s = &g->sender;
+    uint32_t type = dx_stream_type(stream);
+    size_t bytes = 0, wanted = type == FRAME_STREAM_BACK ? s->bytes : g->receiver.room;
     if (g->chunk != 0)
         dx_stream_set_chunk(stream, g->chunk);
+    if (type == FRAME_STREAM_BACK && s->frame == s->source)
+        sender_spoil_stream(s);
     int64_t start = memory_now_ns();
-    if (dx_stream_type(stream) == FRAME_STREAM)
-        (void)dx_stream_read(stream, g->copy, g->room, &bytes, STREAM_TIMEOUT_NS);
-    else if (dx_stream_type(stream) == FRAME_STREAM_DROP)
-        bytes = drop(stream, g->room);
-    g->copied_ns = memory_now_ns() - start;
-    return bytes == g->room && bytes != 0 ? 0 : 1;
+    if (type == FRAME_STREAM_BACK)
+        (void)dx_stream_write(stream, s->source, s->bytes, &bytes, STREAM_TIMEOUT_NS);
+    else if (type == FRAME_STREAM || type == FRAME_STREAM_DROP)
+        bytes = receiver_take(&g->receiver, stream, type == FRAME_STREAM_DROP, STREAM_TIMEOUT_NS);
+    g->stream_ns = memory_now_ns() - start;
+    return bytes == wanted && bytes != 0 ? 0 : 1;
 }
 
 int frame_serve(const char *url, const struct dx_wait *wait, int ready_fd, uintptr_t counters)
 {
     struct dx_channel *channel;
     struct guest g = {.counters = counters};
-    struct dx_serve_options options = {.stream = receive};
+    struct dx_serve_options options = {.stream = flow};
     dx_status status = dx_attach(url, wait, 10000000000ll, &channel);
     if (status != DX_OK)
         return status;
@@ -244,7 +188,8 @@ int frame_serve(const char *url, const struct dx_wait *wait, int ready_fd, uintp
     else
         status = DX_ERR_SYSTEM;
     digest_close(g.digest);
-    memory_unmap(g.copy, g.room);
+    receiver_close(&g.receiver);
+    sender_close(&g.sender);
     (void)dx_close(channel);
     return status;
 }

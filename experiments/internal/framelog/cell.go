@@ -21,6 +21,17 @@ type Key struct {
 	ChunkBytes int
 }
 
+// GuestToHost is the Direction of frames that the guest sends.
+const GuestToHost = "guest_to_host"
+
+// WritePhase is the phase in which the sender writes into the region.
+func (k Key) WritePhase() string {
+	if k.Direction == GuestToHost {
+		return "guest_write"
+	}
+	return "host_write"
+}
+
 // Cell is all frames of one kind.
 type Cell struct {
 	Key

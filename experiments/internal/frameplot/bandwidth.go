@@ -96,7 +96,7 @@ func (d *data) sorted() []*framelog.Cell {
 func (d *data) phases(cells []*framelog.Cell) (panel chart.Panel, isOverlapped bool) {
 	panel = chart.Panel{Title: cells[0].Frame + ": phases of the total", Y: chart.Axis{Label: "mean of a frame, ms"}, Stacked: true}
 	list := []chart.Bars{
-		{Name: "host write", Style: 4}, {Name: "guest copy, or read in place", Style: 5},
+		{Name: "write", Style: 4}, {Name: "copy, or read in place", Style: 5},
 		{Name: "rest", Style: 3}, {Name: "write and copy, overlapped", Style: 2},
 	}
 	for _, c := range cells {
@@ -123,7 +123,7 @@ func split(c *framelog.Cell) (write, read, rest, all float64, overlapped bool) {
 		return 0
 	}
 	total := mean("total")
-	write, read = mean("host_write"), mean("copy")
+	write, read = mean(c.WritePhase()), mean("copy")
 	if read == 0 {
 		read = mean("read")
 	}

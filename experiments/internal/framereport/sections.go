@@ -18,11 +18,11 @@ const units = "GB is 10^9 bytes. A figure is the median of the runs, [slowest-fa
 func (b *builder) transfers() Section {
 	s := Section{Title: "Handing a frame over", Charts: b.pictures("bandwidth_analysis")}
 	s.say("Total: from the first byte written to the acknowledgement. Making frames, flushing caches and verifying lie outside.", units)
-	t := Table{Caption: "Rates in GB/s", Head: []string{"frame", "bytes", "right", "failed", "runs", "host write", "guest", "total", "memcpy", "of memcpy", "spread of memcpy"}}
+	t := Table{Caption: "Rates in GB/s", Head: []string{"frame", "bytes", "right", "failed", "runs", "write", "receiver", "total", "memcpy", "of memcpy", "spread of memcpy"}}
 	for _, c := range b.main {
 		failed, _ := c.Failures()
 		t.Rows = append(t.Rows, []string{b.name(c), strconv.Itoa(c.SizeBytes), strconv.Itoa(c.Good()), strconv.Itoa(failed), strconv.Itoa(c.Runs()),
-			gbps(c, "host_write"), guest(c), gbps(c, "total"), gbps(c, "memcpy"), c.Ratio("memcpy", "total").String(), percent(c.Spread("memcpy"))})
+			written(c), received(c), gbps(c, "total"), gbps(c, "memcpy"), c.Ratio("memcpy", "total").String(), percent(c.Spread("memcpy"))})
 	}
 	s.add(t)
 	return s
@@ -30,8 +30,10 @@ func (b *builder) transfers() Section {
 
 func gbps(c *framelog.Cell, phase string) string { return c.Rate(phase).Times(giga).String() }
 
-// guest is what the guest does with the frame: copies it, or reads it in place.
-func guest(c *framelog.Cell) string {
+func written(c *framelog.Cell) string { return gbps(c, c.WritePhase()) }
+
+// received is what the receiver does with the frame: copies it, or reads it in place.
+func received(c *framelog.Cell) string {
 	if rate := c.Rate("copy"); rate.Known() {
 		return rate.Times(giga).String()
 	}
@@ -102,7 +104,7 @@ func (b *builder) passes() Section {
 		caches.Rows = append(caches.Rows, verdictRow(b.name(c), ratio, verdict(ratio, 1, 0, "cold is slower", "cold is faster")))
 	}
 	if len(t.Rows) > 0 {
-		s.say("Passes of the guest over a frame that lies in the region. Hot: right after a pass that is not timed; cold: flushed from all caches before. " +
+		s.say("Passes of the receiver over a frame that lies in the region. Hot: right after a pass that is not timed; cold: flushed from all caches before. " +
 			"A read loads every byte; strided loads 8 bytes of each line of 64, and its rate counts the whole line. Verification is by OpenSSL.")
 	}
 	s.add(t)
@@ -136,6 +138,9 @@ func (b *builder) localWrites() Section {
 	loads := Table{Caption: "One load in each line, ns", Head: verdictHead("ns a load")}
 	for _, c := range b.main {
 		factor, writes, load := c.Ratio("copy_cold", "read_cold"), c.Ratio("write_cold", "read_cold"), perLoad(c)
+		if c.Direction == framelog.GuestToHost { // it received nothing
+			continue
+		}
 		if !factor.Known() || !writes.Known() || !load.Known() {
 			continue
 		}
@@ -242,10 +247,10 @@ func (b *builder) baseline() Section {
 
 func (b *builder) firstTouch() Section {
 	s := Section{Title: "The first frame in new memory"}
-	t := Table{Caption: "Page faults included; not part of any other figure; GB/s", Head: []string{"frame", "host write", "guest", "total"}}
+	t := Table{Caption: "Page faults included; not part of any other figure; GB/s", Head: []string{"frame", "write", "receiver", "total"}}
 	for _, c := range framelog.Main(framelog.CellsOf(b.FirstTouch)) {
 		if c.Good() > 0 {
-			t.Rows = append(t.Rows, []string{b.name(c), gbps(c, "host_write"), guest(c), gbps(c, "total")})
+			t.Rows = append(t.Rows, []string{b.name(c), written(c), received(c), gbps(c, "total")})
 		}
 	}
 	s.add(t)
