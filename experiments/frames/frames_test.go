@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dx/experiments/internal/env"
+	"dx/experiments/internal/membw"
 	"dx/experiments/internal/proctest"
 	"dx/experiments/internal/result"
 )
@@ -132,6 +133,18 @@ func TestSpoiltFramesFailAndNoOtherOne(t *testing.T) {
 				t.Errorf("%s: %+v", name, s)
 			}
 		}
+	}
+}
+
+func TestLevelThatHoldsAFrame(t *testing.T) {
+	levels := []membw.Level{{Name: "L1d", CacheBytes: 32 << 10}, {Name: "L2", CacheBytes: 1 << 20}, {Name: membw.Memory}}
+	for bytes, want := range map[int]string{4 << 10: "L1d", 32 << 10: "L1d", 64 << 10: "L2", 2 << 20: membw.Memory} {
+		if got := holding(levels, bytes); got != want {
+			t.Errorf("%d bytes fit %q, want %q", bytes, got, want)
+		}
+	}
+	if got := holding(levels[2:], 64); got != "" {
+		t.Errorf("no cache is known, but 64 bytes fit %q", got)
 	}
 }
 

@@ -76,6 +76,9 @@ type Record struct {
 	Width      int       `json:"width,omitempty"`
 	Height     int       `json:"height,omitempty"`
 	SizeBytes  int       `json:"size_bytes"`
+	// CacheLevel is the smallest cache that holds the frame, L1d to L3, or memory; empty where the
+	// machine does not tell its caches. A copy takes twice as much, a ring has its own size.
+	CacheLevel string    `json:"cache_level,omitempty"`
 	Variant    string    `json:"variant"`
 	RingBytes  int       `json:"ring_bytes,omitempty"` // of overlapped
 	ChunkBytes int       `json:"chunk_bytes,omitempty"`

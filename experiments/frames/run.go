@@ -11,6 +11,7 @@ import (
 	"dx/experiments/internal/border"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/frame"
+	"dx/experiments/internal/membw"
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
 	"dx/libdx"
@@ -49,6 +50,7 @@ type runner struct {
 	log      log
 	sequence uint64
 	machines border.Pool // of ivshmem
+	levels   []membw.Level
 }
 
 // runAll runs all cells in turn, c.runs times, so that a drift of the machine meets
@@ -56,6 +58,9 @@ type runner struct {
 func runAll(ctx context.Context, c config, e env.Environment) (l log, err error) {
 	r := &runner{c: c, commit: e.Commit()}
 	if r.halves, err = affinity.Split(); err != nil {
+		return l, err
+	}
+	if r.levels, err = membw.Levels(r.halves.Host[0], 0); err != nil {
 		return l, err
 	}
 	if c.pinned {
@@ -176,10 +181,18 @@ func (r *runner) template(p *pair, run int) Record {
 		accelerator = p.machine.Accelerator()
 	}
 	return Record{Experiment: experiment, Run: run, Accelerator: accelerator, Frame: s.name, Width: s.width, Height: s.height,
-		SizeBytes: s.bytes, Variant: p.cell.variant,
+		SizeBytes: s.bytes, CacheLevel: holding(r.levels, s.bytes), Variant: p.cell.variant,
 		RingBytes: p.cell.ring, ChunkBytes: p.cell.chunk, Direction: p.cell.direction, phases: noPhases,
 		Flush: p.flush, Transport: r.c.transport, Wait: r.c.waitName, Pinning: pinning,
 		EnvCommit: r.commit}
+}
+
+// holding names the level that holds so many bytes; it is empty where no cache is known.
+func holding(levels []membw.Level, bytes int) string {
+	if len(levels) < 2 { // memory alone
+		return ""
+	}
+	return membw.Holding(levels, bytes)
 }
 
 func (r *runner) keep(record Record) error {

@@ -38,6 +38,7 @@ var phaseOf = []struct {
 type summary struct {
 	frame, variant, setting string
 	direction               direction
+	level                   string // that holds the frame
 	bytes, ring             int
 	good, failed            int
 	firstFailure            string
@@ -58,7 +59,7 @@ func summarise(records []Record) (all []*summary) {
 		k := key{r.Frame, r.Variant, setting(r.RingBytes, r.ChunkBytes), r.Direction}
 		s := found[k]
 		if s == nil {
-			s = &summary{frame: r.Frame, variant: r.Variant, setting: k.setting, direction: r.Direction, ring: r.RingBytes, bytes: r.SizeBytes, latency: map[phaseKey]*stat.Latency{}}
+			s = &summary{frame: r.Frame, variant: r.Variant, setting: k.setting, direction: r.Direction, level: r.CacheLevel, ring: r.RingBytes, bytes: r.SizeBytes, latency: map[phaseKey]*stat.Latency{}}
 			found[k] = s
 			all = append(all, s)
 		}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -14,6 +15,7 @@ import (
 
 const legend = `A figure is the median of the runs, with the slowest and the fastest run; of each run the sum of bytes over the sum of time.
 GB is 10^9 bytes. p50 and p99 are over all frames; - where they are fewer than 100/(1-p).
+fits       the smallest cache that holds the frame, as the kernel tells sizes (in a virtual machine the last one is shared with others)
 notify     an exchange that carries nothing, by itself, there and back
 write      sender's memory to region; receive: copy out of it, or read in place; both with caches as they are
 total      host>guest: from the first byte written to the acknowledgement; guest>host: from the host's asking to its last byte
@@ -45,9 +47,9 @@ func aligned(text *bytes.Buffer, title string, write func(w io.Writer)) {
 
 func transfers(text *bytes.Buffer, all []*summary) {
 	aligned(text, "Handing a frame over (GB/s)", func(w io.Writer) {
-		fmt.Fprintln(w, "frame\tvariant\tgood\tfailed\tnotify p50\tp99\twrite\treceive\ttotal\tp50\tmemcpy\tof memcpy\tA/A\t")
+		fmt.Fprintln(w, "frame\tfits\tvariant\tgood\tfailed\tnotify p50\tp99\twrite\treceive\ttotal\tp50\tmemcpy\tof memcpy\tA/A\t")
 		for _, s := range all {
-			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.frame, s.name(), s.good, s.failed,
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.frame, cmp.Or(s.level, "-"), s.name(), s.good, s.failed,
 				s.formatQuantile("notify_ns", 0.5), s.formatQuantile("notify_ns", 0.99),
 				s.write().short(), s.receive().short(), s.gbps("total_ns"), s.formatQuantile("total_ns", 0.5),
 				s.gbps("memcpy_ns").short(), s.times("memcpy_ns", "total_ns"), percent(s.spread()))
