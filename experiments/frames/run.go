@@ -22,6 +22,7 @@ type log struct {
 	records    []Record
 	firstTouch []Record
 	memory     []memoryRecord
+	waits      []waitsRecord
 }
 
 // memoryRecord says what a run of a cell cost in memory: a line of result.jsonl.
@@ -125,6 +126,10 @@ func (r *runner) cell(ctx context.Context, of cell, run int) (err error) {
 			return err
 		}
 	}
+	hostBefore, guestBefore, err := p.host.Waits()
+	if err != nil {
+		return err
+	}
 	for i := range r.c.frames {
 		record := template
 		fault := frame.FaultNone
@@ -139,7 +144,7 @@ func (r *runner) cell(ctx context.Context, of cell, run int) (err error) {
 			return err
 		}
 	}
-	return r.memory(p, run)
+	return errors.Join(r.waits(p, run, hostBefore, guestBefore), r.memory(p, run))
 }
 
 // machine returns the virtual machine that the guest runs in, with room for every cell; nil where the

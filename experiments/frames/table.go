@@ -31,6 +31,7 @@ func table(w io.Writer, l log) error {
 	transfers(&text, all)
 	isolatedTable(&text, all)
 	firstTouchTable(&text, l.firstTouch)
+	waitsTable(&text, l.waits)
 	notes(&text, all, l.memory)
 	text.WriteString(legend)
 	_, err := w.Write(text.Bytes())

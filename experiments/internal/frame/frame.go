@@ -148,6 +148,36 @@ func (h *Host) FD() int { return int(C.frame_host_fd(h.h)) }
 // RegionBytes is the size of the region.
 func (h *Host) RegionBytes() uint64 { return uint64(C.frame_host_region_bytes(h.h)) }
 
+// Waits are how waits of one side ended.
+type Waits struct {
+	Spin  uint64 `json:"spin"`
+	Yield uint64 `json:"yield"`
+	Park  uint64 `json:"park"` // after a sleep was begun
+}
+
+// Minus is what came between two readings.
+func (w Waits) Minus(before Waits) Waits {
+	return Waits{w.Spin - before.Spin, w.Yield - before.Yield, w.Park - before.Park}
+}
+
+// Plus is the sum.
+func (w Waits) Plus(v Waits) Waits { return Waits{w.Spin + v.Spin, w.Yield + v.Yield, w.Park + v.Park} }
+
+// Total is how many waits there were.
+func (w Waits) Total() uint64 { return w.Spin + w.Yield + w.Park }
+
+// Waits reads the counters of both sides.
+func (h *Host) Waits() (host, guest Waits, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var w C.struct_frame_waits
+	if err := failure(C.frame_host_waits(h.h, &w)); err != nil {
+		return host, guest, err
+	}
+	of := func(c [3]C.uint64_t) Waits { return Waits{uint64(c[0]), uint64(c[1]), uint64(c[2])} }
+	return of(w.host), of(w.guest), nil
+}
+
 // Stop ends calls in flight, and fails all that come.
 func (h *Host) Stop() { C.frame_host_stop(h.h) }
 

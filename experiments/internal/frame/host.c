@@ -60,6 +60,24 @@ uint64_t frame_host_region_bytes(const struct frame_host *h)
     return dx_channel_region_bytes(h->channel);
 }
 
+static dx_status waits(const struct frame_host *h, enum dx_stats_of of, uint64_t out[3])
+{
+    struct dx_stats stats;
+    dx_status status = dx_stats_read(h->channel, of, &stats);
+    if (status == DX_OK) {
+        out[0] = stats.spin;
+        out[1] = stats.yield;
+        out[2] = stats.park;
+    }
+    return status;
+}
+
+int frame_host_waits(const struct frame_host *h, struct frame_waits *out)
+{
+    dx_status status = waits(h, DX_STATS_HOST_CALLERS, out->host);
+    return status != DX_OK ? status : waits(h, DX_STATS_GUEST_SERVERS, out->guest);
+}
+
 unsigned char *host_place(struct frame_host *h)
 {
     unsigned char *request = dx_caller_request(h->caller);

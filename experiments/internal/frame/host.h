@@ -35,6 +35,13 @@ int frame_host_close(struct frame_host *h);
 int frame_host_fd(const struct frame_host *h);
 uint64_t frame_host_region_bytes(const struct frame_host *h);
 
+/* How waits on the host and on the guest have ended so far, by libdx's own counters: while
+ * spinning, after a yield, after a park was begun. */
+struct frame_waits {
+    uint64_t host[3], guest[3];
+};
+int frame_host_waits(const struct frame_host *h, struct frame_waits *out);
+
 /* New memory for frames of `bytes` on both sides, and the chunk of streams. Nobody has touched it
  * but for what frames are made in. */
 int frame_host_prepare(struct frame_host *h, size_t bytes, size_t chunk,

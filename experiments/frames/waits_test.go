@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"dx/experiments/internal/frame"
+)
+
+// A frame takes some exchanges, and each is a wait of both sides; what is said of them is what the
+// strategy does.
+func TestCountersOfWaitsProveTheRegime(t *testing.T) {
+	for wait, parks := range map[string]bool{"spin": false, "low-power": true} {
+		_, l := measured(t, "-sizes", "64KiB", "-frames", "4", "-runs", "1", "-wait", wait)
+		if len(l.waits) != 6 {
+			t.Fatalf("%s: %d lines", wait, len(l.waits))
+		}
+		for _, r := range l.waits {
+			if r.Host.Total() < 4*3 || r.Guest.Total() < 4*3 || r.Host.Park > 0 != parks || r.Guest.Park > 0 != parks {
+				t.Errorf("%s: %+v", wait, r)
+			}
+		}
+		var text bytes.Buffer
+		waitsTable(&text, l.waits)
+		if strings.Contains(text.String(), "parking") != parks {
+			t.Errorf("%s:\n%s", wait, text.String())
+		}
+	}
+}
+
+func TestRegimes(t *testing.T) {
+	for want, w := range map[string]frame.Waits{
+		"not waiting": {}, "spinning": {Spin: 3}, "spinning, yielding": {Spin: 3, Yield: 1}, "parking (25 %)": {Spin: 3, Park: 1},
+	} {
+		if got := regime(w); got != want {
+			t.Errorf("%+v is %q, want %q", w, got, want)
+		}
+	}
+}
