@@ -53,6 +53,7 @@ type Schedule struct {
 	Begin         time.Duration
 	First, End    uint64
 	Spin, Longest time.Duration
+	NoCalls       bool
 }
 
 func failure(what string, status C.int) error {
@@ -110,6 +111,9 @@ func (h *Host) Slice(d time.Duration, room int, s *Schedule) ([]Count, time.Dura
 		schedule = &C.struct_load_schedule{rate_per_s: C.double(s.RatePerS),
 			begin_ns: C.int64_t(s.Begin), first: C.uint64_t(s.First), end: C.uint64_t(s.End),
 			spin_ns: C.int64_t(s.Spin), longest_ns: C.int64_t(s.Longest)}
+		if s.NoCalls {
+			schedule.no_calls = 1
+		}
 		columns = 2
 	}
 	samples := (*C.struct_load_samples)(C.calloc(1, C.sizeof_struct_load_samples))

@@ -133,6 +133,8 @@ static void run_open(struct thread *t)
         wait_until(load, load->start_ns + since);
         if (stopped(load))
             t->count.missed++;
+        else if (s->no_calls)
+            t->count.calls++;
         else
             call_timed(t, load->start_ns + since);
     }

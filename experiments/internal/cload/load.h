@@ -39,6 +39,7 @@ struct load_schedule {
     uint64_t end;
     int64_t spin_ns;
     int64_t longest_ns;
+    int no_calls; /* waits for each start and counts it as a call, but makes none */
 };
 
 /* Where the times of one slice go: a row of `room` for each thread. */

@@ -31,7 +31,7 @@ func (l *cLoad) slice(of stretch) (slice, error) {
 		o := of.open
 		room = int(o.end-o.first)/l.threads + 1
 		schedule = &cload.Schedule{RatePerS: o.ratePerS, Begin: o.begin, First: o.first, End: o.end,
-			Spin: o.spin, Longest: o.longest}
+			Spin: o.spin, Longest: o.longest, NoCalls: o.noCalls}
 	case of.timed:
 		room = samplesKept / l.threads
 	}

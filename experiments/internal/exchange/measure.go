@@ -21,6 +21,7 @@ import (
 const (
 	sliceTime     = 100 * time.Millisecond
 	openSliceTime = 500 * time.Millisecond // few calls, but many between two floors
+	paceShare     = 4                      // of a slice: one part of so many waits for starts without calls
 	floorTime     = 8 * time.Millisecond
 	warmupTime    = 100 * time.Millisecond
 )
@@ -35,9 +36,12 @@ type measurement struct {
 
 	began          time.Time     // of the run
 	begun          time.Duration // of the schedule of an open loop
+	paced          time.Duration // the same, of its slices without calls
 	calls          []uint64
 	elapsed        time.Duration
 	cpu            time.Duration
+	paceCPU        time.Duration // of the host, for so many starts without a call
+	paceStarts     uint64
 	errors         uint64
 	timeouts       uint64
 	verifyFailures uint64
@@ -174,7 +178,35 @@ func (m *measurement) throughput(d time.Duration) error { return m.costed(stretc
 func (m *measurement) scheduled(d time.Duration) error {
 	of := stretch{d: d, open: newSchedule(m.c, m.begun, d)}
 	m.begun += d
-	return m.costed(of)
+	if err := m.costed(of); err != nil {
+		return err
+	}
+	return m.pacing(d / paceShare)
+}
+
+// pacing measures what the host's waiting for starts costs, with the guest as it is
+// between calls. The guest's own time does not belong to it: it waits for calls.
+func (m *measurement) pacing(d time.Duration) error {
+	of := stretch{d: d, open: newSchedule(m.c, m.paced, d)}
+	of.open.noCalls = true
+	m.paced += d
+	before, err := ownCPUTime()
+	if err != nil {
+		return err
+	}
+	s, err := m.host.slice(of)
+	if err != nil {
+		return err
+	}
+	after, err := ownCPUTime()
+	if err != nil {
+		return err
+	}
+	m.paceCPU += after - before
+	for _, n := range s.calls {
+		m.paceStarts += n
+	}
+	return nil
 }
 
 // costed measures a slice and the CPU time that it takes.
@@ -232,12 +264,17 @@ func (m *measurement) cpuTime() (time.Duration, error) {
 }
 
 func (m *measurement) cpuTimes() (host, guest time.Duration, err error) {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
+	if host, err = ownCPUTime(); err != nil {
 		return 0, 0, err
 	}
 	guest, err = m.guest.cpuTime()
-	return time.Duration(t.Nano()), guest, err
+	return host, guest, err
+}
+
+func ownCPUTime() (time.Duration, error) {
+	var t unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t)
+	return time.Duration(t.Nano()), err
 }
 
 func counted(before, after dx.Stats) *result.WaitCounts {
@@ -283,6 +320,9 @@ func (m *measurement) cell(waits result.Waits) result.Cell {
 	if m.open() {
 		cell.RatePerS, cell.Pace, cell.Missed = &m.c.RatePerS, m.c.Pace, m.missed
 		cell.SetIntended(m.intended, m.late)
+		if m.paceStarts > 0 {
+			cell.PaceCPUSPerMop = new(m.paceCPU.Seconds() / float64(m.paceStarts) * 1e6)
+		}
 	} else if fastest > 0 { // in an open loop the schedule says who makes how many calls
 		cell.Fairness = new(float64(slowest) / float64(fastest))
 	}

@@ -28,7 +28,13 @@ type schedule struct {
 	spin       time.Duration // a wait for a start ends with so much spinning
 	// A slice ends so long after its begin, even if calls are left: they are missed.
 	longest time.Duration
+	// Starts are waited for and counted as calls, but none is made: what the waiting costs.
+	noCalls bool
 }
+
+// Waiting for the starts costs CPU time as well, by the kernel's timers and by
+// spinning, which says nothing about a call. Each slice is therefore followed by a
+// shorter one with the same schedule and no calls.
 
 // Ways to wait for the start of a call.
 const (
@@ -120,6 +126,10 @@ func (c *goCaller) runOpen(s *schedule, began time.Time) {
 		if c.load.ended.Load() {
 			c.missed += count
 			return
+		}
+		if s.noCalls {
+			c.calls++
+			continue
 		}
 		started := time.Now()
 		if !c.call() {

@@ -68,6 +68,9 @@ func TestOpenLoopKeepsItsRateInEveryLanguage(t *testing.T) {
 					cell.Rate() != 2000 || cell.Fairness != nil || cell.FloorRatio != nil || cell.ElapsedNs < 200e6 {
 					t.Errorf("%+v", cell)
 				}
+				if pace := cell.PaceCPUSPerMop; pace == nil || *pace <= 0 {
+					t.Errorf("waiting for starts costs %v", pace)
+				}
 				if cell.IntendedP50Ns == nil || *cell.IntendedP50Ns < *cell.RTTP50Ns || cell.IntendedP99Ns != nil {
 					t.Errorf("from intended %v, from the start %v; %v of 400 samples",
 						cell.IntendedP50Ns, *cell.RTTP50Ns, cell.IntendedP99Ns)

@@ -65,9 +65,11 @@ type Cell struct {
 	// Of an open loop; nil and empty in a closed one. In an open loop ops_per_s is
 	// the rate that was reached, rtt_* begin when a call really started, and
 	// latency_from_intended_* when it was to start.
-	RatePerS          *float64 `json:"rate_per_s"` // asked for, of all callers
-	Pace              string   `json:"pace,omitempty"`
-	Missed            uint64   `json:"missed,omitempty"` // calls that were never started, for lack of time
+	RatePerS *float64 `json:"rate_per_s"` // asked for, of all callers
+	Pace     string   `json:"pace,omitempty"`
+	Missed   uint64   `json:"missed,omitempty"` // calls that were never started, for lack of time
+	// Host's CPU seconds per million starts for waiting for them without a call, same run: a part of CPUSPerMop.
+	PaceCPUSPerMop    *float64 `json:"pace_cpu_s_per_mop,omitempty"`
 	IntendedP50Ns     *int64   `json:"latency_from_intended_p50_ns,omitempty"`
 	IntendedP90Ns     *int64   `json:"latency_from_intended_p90_ns,omitempty"`
 	IntendedP99Ns     *int64   `json:"latency_from_intended_p99_ns,omitempty"`
@@ -187,6 +189,15 @@ func encoded(l *stat.Latency) string {
 		return ""
 	}
 	return text
+}
+
+// netCPUSPerMop is the CPU time of the calls of an open loop, without that of waiting for
+// their starts; not below 0, where it is noise.
+func (c Cell) netCPUSPerMop() *float64 {
+	if c.CPUSPerMop == nil || c.PaceCPUSPerMop == nil {
+		return nil
+	}
+	return new(max(0, *c.CPUSPerMop-*c.PaceCPUSPerMop))
 }
 
 // Rate returns the rate of an open loop; 0 in a closed one.

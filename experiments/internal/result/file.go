@@ -114,6 +114,7 @@ func (w *Writer) Path() string { return w.file.Name() }
 func (w *Writer) Write(c Cell) error {
 	for _, x := range []**float64{
 		&c.OpsPerS, &c.FloorRTTNs, &c.BareRTTNs, &c.FloorRatio, &c.BareRatio, &c.Fairness, &c.CPUSPerMop,
+		&c.PaceCPUSPerMop,
 	} {
 		*x = known(*x)
 	}

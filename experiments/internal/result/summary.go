@@ -74,6 +74,8 @@ type Summary struct {
 	FloorRTTNs, BareRTTNs Range
 	FloorRatio, BareRatio Range
 	Fairness, CPUSPerMop  Range
+	// Of an open loop: the parts of CPUSPerMop for waiting for the starts, and for the calls.
+	PaceCPUSPerMop, NetCPUSPerMop Range
 
 	// Sums over all runs.
 	Ops, Errors, Timeouts, VerifyFailures, Missed uint64
@@ -139,6 +141,9 @@ func summarise(key Key, cells []Cell) Summary {
 		Fairness:   rangeOf(cells, func(c Cell) *float64 { return c.Fairness }),
 		CPUSPerMop: rangeOf(cells, func(c Cell) *float64 { return c.CPUSPerMop }),
 		Verified:   true,
+
+		PaceCPUSPerMop: rangeOf(cells, func(c Cell) *float64 { return c.PaceCPUSPerMop }),
+		NetCPUSPerMop:  rangeOf(cells, Cell.netCPUSPerMop),
 		Waits: Waits{
 			Host:  sumOf(cells, func(c Cell) *WaitCounts { return c.Waits.Host }),
 			Guest: sumOf(cells, func(c Cell) *WaitCounts { return c.Waits.Guest }),

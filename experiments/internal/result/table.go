@@ -16,6 +16,9 @@ const TableColumns = 140
 
 const header = "callers\tM/s\tmin\tmax\tp50\tp90\tp99\tp99.9\tlongest\tfair\tCPU s/M\tfloor\tbare\thost s/y/p\tguest s/y/p\tcheck\t\n"
 
+// An open loop asks for its rate, so that there is nothing to compare with a bare one.
+var openHeader = strings.Replace(header, "floor\tbare", "pacing\tnet", 1)
+
 const legend = `M/s          million round trips a second: median, smallest and largest of the runs
 p50 - p99.9  time of a round trip: median of the runs' percentiles; - where a run has fewer than 100/(1-p) samples;
              in an open loop from when the call was to start, so that waiting for a late one before it counts
@@ -23,6 +26,8 @@ longest      longest round trip of all runs
 fair         operations of the slowest caller / of the fastest, median
 CPU s/M      CPU seconds of both sides per million round trips, median
 floor, bare  rate / rate of the bare cache line, and of a bare loop that copies the same bytes: same CPUs, same run, median
+pacing, net  in an open loop: the part of CPU s/M that waiting for the starts takes, measured without calls in the same run,
+             and what is left for the calls
 s/y/p        % of a side's waits that ended while spinning, after a yield, after a park was begun
 check        ok: the content of every round trip was verified; none: not in every run
 `
@@ -54,7 +59,11 @@ func Table(w io.Writer, cells []Cell) error {
 func writeGroup(text *bytes.Buffer, group []Summary) {
 	fmt.Fprintf(text, "%s; %s\n", group[0].Title(), runs(group))
 	aligned := tabwriter.NewWriter(text, 0, 0, 2, ' ', tabwriter.AlignRight)
-	io.WriteString(aligned, header)
+	if group[0].RatePerS > 0 {
+		io.WriteString(aligned, openHeader)
+	} else {
+		io.WriteString(aligned, header)
+	}
 	for _, s := range group {
 		io.WriteString(aligned, row(s))
 	}
@@ -98,12 +107,16 @@ func row(s Summary) string {
 		mega = func(float64) string { return "-" }
 	}
 	p50, p90, p99, p999, longest := s.Latency()
+	first, second := s.FloorRatio, s.BareRatio
+	if s.RatePerS > 0 {
+		first, second = s.PaceCPUSPerMop, s.NetCPUSPerMop
+	}
 	cells := []string{
 		fmt.Sprint(s.Threads), mega(s.OpsPerS.Median), mega(s.OpsPerS.Min), mega(s.OpsPerS.Max),
 		p50.Format(FormatNs), p90.Format(FormatNs), p99.Format(FormatNs),
 		p999.Format(FormatNs), Range{Median: longest.Max, Known: longest.Known}.Format(FormatNs),
 		s.Fairness.Format(twoDecimals), s.CPUSPerMop.Format(FormatSig3),
-		s.FloorRatio.Format(FormatSig3), s.BareRatio.Format(FormatSig3),
+		first.Format(FormatSig3), second.Format(FormatSig3),
 		FormatShares(s.Waits.Host), FormatShares(s.Waits.Guest), content(s),
 	}
 	return strings.Join(cells, "\t") + "\t\n"

@@ -88,6 +88,24 @@ func TestTableShowsWhatIsNotKnownAsADash(t *testing.T) {
 	}
 }
 
+func TestTableOfAnOpenLoopTellsPacingFromCalls(t *testing.T) {
+	var cells []Cell
+	for run, pace := range []float64{60, 80, 70} {
+		c := sample(1, run+1, 1000)
+		c.RatePerS, c.CPUSPerMop, c.PaceCPUSPerMop = new(1000.0), new(pace+20+float64(run)), &pace
+		c.FloorRatio, c.BareRatio = nil, nil
+		cells = append(cells, c)
+	}
+	text := table(t, cells...)
+	if got := strings.Join(line(t, text, "1")[10:13], " "); got != "92.0 70.0 21.0" || !strings.Contains(text, "CPU s/M  pacing   net") {
+		t.Errorf("%q in\n%s", got, text)
+	}
+	cells[1].PaceCPUSPerMop = nil // a result of before there was pacing
+	if got := strings.Join(line(t, table(t, cells...), "1")[10:13], " "); got != "92.0 - -" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestTableTellsFailuresAndMixedRuns(t *testing.T) {
 	good, bad := sample(8, 1, 4e6), sample(8, 2, 4e6)
 	bad.VerifyFailures, bad.Errors, bad.Timeouts = 3, 7, 2
