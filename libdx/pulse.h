@@ -18,12 +18,18 @@
 struct dx_channel;
 
 #define DX_PULSE_NS 100000000ll
-/* While no peer under another kernel is known: only one that attaches listens, for long enough. */
+/* While no peer under another kernel is known: only one that attaches listens, for long enough.
+ * Once it is attached it goes by its own silence_ns, before we have noticed it at our next beat, so
+ * that no beat may be longer than the shortest silence: a second, which would cost an idle
+ * channel less, makes living peers look dead. */
 #define DX_PULSE_SLOW_NS 250000000ll
 /* How long to listen for the first beat of a host that should be alive. */
 #define DX_PULSE_LISTEN_NS (5 * DX_PULSE_NS)
 #define DX_SILENCE_NS 1000000000ll
 #define DX_SILENCE_MIN_NS (3 * DX_PULSE_NS)
+
+_Static_assert(DX_PULSE_SLOW_NS < DX_SILENCE_MIN_NS && DX_PULSE_SLOW_NS < DX_PULSE_LISTEN_NS,
+               "whoever listens hears the slow beat");
 
 /* A channel's own heart, and its ear. */
 struct dx_pulse {

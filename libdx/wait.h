@@ -25,7 +25,7 @@
 
 /* The same for a serving thread that has had nothing to do for that long: each sleep may be twice
  * as long as the one before, up to this. Nobody waits for it to look. */
-#define DX_IDLE_SLEEP_NS 320000000ll
+#define DX_IDLE_SLEEP_NS 1000000000ll
 
 /* Looks between two checks of the clock and the peer while spinning. */
 #define DX_CHECK_LOOKS 1024u

@@ -44,7 +44,9 @@ The next call starts when the one before is answered; with -rate calls start by 
 schedule instead, so that both sides have slept for a while when one does.
 
 Then it lets channels lie idle side by side, each with processes of its own, and
-reads the CPU clocks of both sides: a second for the sleeps to lengthen, then -idle.
+reads the CPU clocks of both sides: 1.5 seconds for the sleeps to lengthen, then -idle.
+Beside them processes in C lie idle that only sleep, as long as an idle server (1 s)
+and as the thread for the heartbeat (250 ms): what any wake-up costs here.
 
 It prints two tables and leaves result.jsonl, idle.jsonl, table.txt and
 environment.json in -out. Ctrl-C keeps what was measured.
@@ -106,8 +108,8 @@ func (c config) check() error {
 		return fmt.Errorf("-longest %v: 10ms to 1m", c.longest)
 	case !(c.rate >= 0 && c.rate <= 1e5):
 		return fmt.Errorf("-rate %g: 0 to 100000 calls a second", c.rate)
-	case c.idle != 0 && (c.idle < exchange.DurationMin || c.idle > time.Hour):
-		return fmt.Errorf("-idle %v: 0, or 10ms to 1h", c.idle)
+	case c.idle != 0 && (c.idle < time.Second || c.idle > time.Hour):
+		return fmt.Errorf("-idle %v: 0, or 1s to 1h", c.idle)
 	case c.repeats < 1 || c.repeats > 1000:
 		return fmt.Errorf("-idle-runs %d: 1 to 1000", c.repeats)
 	case c.runs == 0 && c.idle == 0:
@@ -120,6 +122,20 @@ func (c config) check() error {
 type pair struct {
 	Name   string
 	Config exchange.Config
+	Nap    time.Duration // no channel, but a process that sleeps so long each time
+}
+
+// The sleeps of a channel on which nobody calls: DX_IDLE_SLEEP_NS and
+// DX_PULSE_SLOW_NS of libdx.
+var idleSleeps = []time.Duration{time.Second, 250 * time.Millisecond}
+
+// naps lists the processes that only sleep.
+func (c config) naps() (all []pair) {
+	for _, sleep := range idleSleeps {
+		e := exchange.Config{Host: "c", Guest: "c", Transport: "none"}
+		all = append(all, pair{"bare sleep " + sleep.String(), e, sleep})
+	}
+	return all
 }
 
 // pairs lists the channels.
@@ -129,7 +145,7 @@ func (c config) pairs() (all []pair) {
 			e := exchange.Default()
 			e.Wait = parkAtOnce(park, poll)
 			e.Host, e.Guest, e.Transport, e.Payload = side, side, transport, 0
-			all = append(all, pair{name, e})
+			all = append(all, pair{name, e, 0})
 		}
 	}
 	add("futex", "memfd", dx.ParkFutex, 0)

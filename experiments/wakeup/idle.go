@@ -14,24 +14,25 @@ import (
 
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/floor"
 	"dx/experiments/internal/progress"
 	"dx/go/dx"
 	"dx/internal/child"
 )
 
-// idleEnv makes this program the host of a channel that lies idle: it holds an
-// exchange.Config.
+// idleEnv makes this program the host of a channel that lies idle, or the parent of a
+// process that only sleeps: it holds a pair.
 const idleEnv = "DX_WAKEUP_IDLE"
 
 func isIdlePair() bool { return os.Getenv(idleEnv) != "" && !exchange.IsGuest() }
 
 // idlePairMain lets one channel lie idle and says what that cost.
 func idlePairMain() int {
-	var c exchange.Config
-	err := json.Unmarshal([]byte(os.Getenv(idleEnv)), &c)
+	var p pair
+	err := json.Unmarshal([]byte(os.Getenv(idleEnv)), &p)
 	if err == nil {
 		var cost exchange.Idleness
-		if cost, err = exchange.Idle(context.Background(), c); err == nil {
+		if cost, err = p.idle(); err == nil {
 			err = json.NewEncoder(os.Stdout).Encode(cost)
 		}
 	}
@@ -42,12 +43,23 @@ func idlePairMain() int {
 	return 0
 }
 
+// idle lets it lie idle in this process and its child.
+func (p pair) idle() (exchange.Idleness, error) {
+	if p.Nap == 0 {
+		return exchange.Idle(context.Background(), p.Config)
+	}
+	n, err := floor.Nap(p.Nap, exchange.Settle, p.Config.Duration)
+	return exchange.Idleness{ElapsedNs: int64(n.Elapsed), GuestCPUNs: int64(n.CPU),
+		GuestParks: n.Sleeps, Wakeups: n.Sleeps}, err
+}
+
 // idleRun is one line of idle.jsonl.
 type idleRun struct {
 	Name      string `json:"park"`
 	Side      string `json:"side"`
 	Transport string `json:"transport"`
 	Run       int    `json:"run"`
+	Bare      bool   `json:"bare"` // no channel
 	exchange.Idleness
 	EnvCommit string `json:"env_commit"`
 }
@@ -84,7 +96,7 @@ func measureIdle(ctx context.Context, c config, e env.Environment, bar *progress
 			return all, err
 		}
 		for i, p := range append(rung, polled...) {
-			one := idleRun{p.Name, p.Config.Host, p.Config.Transport, run, costs[i], e.Commit()}
+			one := idleRun{p.Name, p.Config.Host, p.Config.Transport, run, p.Nap != 0, costs[i], e.Commit()}
 			line, err := json.Marshal(one)
 			if err == nil {
 				_, err = log.Write(append(line, '\n'))
@@ -99,8 +111,10 @@ func measureIdle(ctx context.Context, c config, e env.Environment, bar *progress
 	return all, nil
 }
 
-// turns parts the channels whose sides are rung from those that poll.
+// turns parts what sleeps long, the bare sleepers and the channels whose sides are
+// rung, from those that poll.
 func (c config) turns() (rung, polled []pair) {
+	rung = c.naps()
 	for _, p := range c.pairs() {
 		if p.Config.Wait.Park == dx.ParkPoll {
 			polled = append(polled, p)
@@ -138,7 +152,7 @@ func idlePair(ctx context.Context, p pair, c config) (cost exchange.Idleness, er
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	p.Config.Dir, p.Config.Duration, p.Config.Pin = dir, c.idle, "none"
-	text, err := json.Marshal(p.Config)
+	text, err := json.Marshal(p)
 	if err != nil {
 		return cost, err
 	}

@@ -17,10 +17,6 @@ which even those are too few. half: half of that p50, as an idea of one wake-up;
 sides for a round trip. slept: % of the waits of calling and of answering side that ended in a sleep.
 `
 
-const idleLegend = `CPU: of one CPU, both sides' processes by their CPU clocks, while nobody calls; median of the runs with smallest and largest.
-sleeps/s: those that the serving thread or goroutine begins.
-`
-
 // tripTable has a line for each kind, sides and transport, in the order of the first run.
 func tripTable(cells []result.Cell) string {
 	if len(cells) == 0 {
@@ -123,30 +119,3 @@ func sleptOf(group []result.Cell) string {
 	_, _, guest, _ := last.Waits.Guest.Shares()
 	return fmt.Sprintf("%.0f/%.0f", 100*host, 100*guest)
 }
-
-func idleTable(runs []idleRun) string {
-	if len(runs) == 0 {
-		return ""
-	}
-	var text strings.Builder
-	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "idle\tsides\ttransport\truns\tseconds\tCPU\tmin\tmax\thost\tguest\tsleeps/s\t")
-	for _, group := range groups(runs, func(r idleRun) string { return r.Name + r.Side + r.Transport }) {
-		first := group[0]
-		share := func(ns func(idleRun) int64) []float64 {
-			return each(group, func(r idleRun) float64 { return float64(ns(r)) / float64(r.ElapsedNs) })
-		}
-		host := share(func(r idleRun) int64 { return r.HostCPUNs })
-		guest := share(func(r idleRun) int64 { return r.GuestCPUNs })
-		both := share(func(r idleRun) int64 { return r.HostCPUNs + r.GuestCPUNs })
-		sleeps := each(group, func(r idleRun) float64 { return stat.Rate(r.GuestParks, r.ElapsedNs) })
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t\n", first.Name, first.Side, first.Transport,
-			len(group), float64(first.ElapsedNs)/1e9, percent(stat.Median(both)), percent(stat.Min(both)),
-			percent(stat.Max(both)), percent(stat.Median(host)), percent(stat.Median(guest)),
-			result.FormatSig3(stat.Median(sleeps)))
-	}
-	_ = t.Flush() // into memory
-	return "\n" + text.String() + idleLegend
-}
-
-func percent(share float64) string { return fmt.Sprintf("%.4f%%", 100*share) }

@@ -19,7 +19,7 @@ const (
 	// livenessRendezvous is the same where whoever leaves is seen to leave.
 	livenessRendezvous = 5 * time.Millisecond
 	// idleSleep is the longest sleep of a server with nothing to do: wait.h says why.
-	idleSleep = 320 * time.Millisecond
+	idleSleep = time.Second
 	// clockEvery is the number of yields between two looks at the clock.
 	clockEvery = 4
 	// kernelEvery is the number of yields of which one goes to the kernel: the

@@ -5,7 +5,11 @@ package exchange
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"dx/experiments/internal/result"
@@ -59,7 +63,11 @@ type Idleness struct {
 	HostCPUNs  int64  `json:"host_cpu_ns"` // of the whole process
 	GuestCPUNs int64  `json:"guest_cpu_ns"`
 	GuestParks uint64 `json:"guest_parks"` // sleeps that its server began
+	Wakeups    uint64 `json:"wakeups"`     // of all threads of both processes, after sleeps of any kind
 }
+
+// Settle is how long the sleeps take to become as long as they will be: 20 + 40 + ... + 640 ms.
+const Settle = 1500 * time.Millisecond
 
 // Idle makes calls for a moment, so that both sides are where they are after
 // calls, and then none for c.Duration.
@@ -73,11 +81,14 @@ func (m *measurement) idle(ctx context.Context) (Idleness, error) {
 	if err := m.begin(); err != nil {
 		return out, err
 	}
-	// The sleeps become as long as they will be.
-	if err := pause(ctx, time.Second); err != nil {
+	if err := pause(ctx, Settle); err != nil {
 		return out, err
 	}
 	parks := m.host.stats(dx.GuestServers).Parks
+	wakeups, err := m.wakeups() // before and after the clocks, so that it costs nothing by them
+	if err != nil {
+		return out, err
+	}
 	host, guest, err := m.cpuTimes()
 	if err != nil {
 		return out, err
@@ -87,10 +98,46 @@ func (m *measurement) idle(ctx context.Context) (Idleness, error) {
 		return out, err
 	}
 	hostAfter, guestAfter, err := m.cpuTimes()
+	if err != nil {
+		return out, err
+	}
 	out.ElapsedNs = int64(time.Since(began))
 	out.HostCPUNs, out.GuestCPUNs = int64(hostAfter-host), int64(guestAfter-guest)
 	out.GuestParks = m.host.stats(dx.GuestServers).Parks - parks
+	after, err := m.wakeups()
+	out.Wakeups = after - wakeups
 	return out, err
+}
+
+// wakeups is how often the threads of both processes gave their CPU away to sleep,
+// and were woken, until now.
+func (m *measurement) wakeups() (uint64, error) {
+	all, err := voluntarySwitches(os.Getpid())
+	if p, ok := m.guest.(*guestProcess); ok && err == nil {
+		var more uint64
+		more, err = voluntarySwitches(p.Cmd.Process.Pid)
+		all += more
+	}
+	return all, err
+}
+
+// voluntarySwitches adds up the threads of a process that live.
+func voluntarySwitches(pid int) (sum uint64, err error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has just ended
+		}
+		_, rest, ok := strings.Cut(string(text), "\nvoluntary_ctxt_switches:")
+		line, _, _ := strings.Cut(rest, "\n")
+		n, err := strconv.ParseUint(strings.TrimSpace(line), 10, 64)
+		if !ok || err != nil {
+			return 0, fmt.Errorf("%s: no voluntary_ctxt_switches", file)
+		}
+		sum += n
+	}
+	return sum, err
 }
 
 func pause(ctx context.Context, d time.Duration) error {
