@@ -23,7 +23,7 @@ static dx_status check_host(const struct dx_channel *c)
     const struct dx_peer_lines *host = &c->peers[DX_HOST];
     bool elsewhere = dx_channel_elsewhere(c);
     if (elsewhere ? !dx_pulse_heard(host, DX_PULSE_LISTEN_NS)
-                  : !dx_region_lock_held(c->region.fd, DX_LOCK_OPEN))
+                  : !dx_region_lock_held(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_OPEN)))
         return dx_fail(DX_ERR_STALE,
                        "%s: left by a host that is gone (process %u); a new host "
                        "will take it over",
@@ -46,7 +46,7 @@ static dx_status check_header(struct dx_channel *c)
     dx_status status = dx_header_check(c->header, c->region.bytes, &c->geometry);
     struct stat s;
     if (status == DX_ERR_SHORT && fstat(c->region.fd, &s) == 0 &&
-        (uint64_t)s.st_size > c->region.bytes)
+        (uint64_t)s.st_size > c->region.bytes && c->region.offset == 0)
         return dx_fail(DX_ERR_STALE, "%s: a new host made it larger just now", c->region.url.path);
     if (status != DX_OK)
         return dx_fail_at(status, c->region.url.path);
@@ -66,16 +66,18 @@ static bool host_is_elsewhere(struct dx_channel *c)
 static dx_status lock_as_guest(struct dx_channel *c)
 {
     int fd = c->region.fd;
-    if (!dx_region_lock_held(fd, DX_LOCK_OPEN) && !host_is_elsewhere(c)) {
+    uint32_t place = c->region.place;
+    uint32_t host = dx_lock_at(place, DX_LOCK_HOST);
+    if (!dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_OPEN)) && !host_is_elsewhere(c)) {
         /* A host that begins may be writing what we read: nothing that is read while there may be
          * one counts. */
-        bool begins = dx_region_lock_held(fd, DX_LOCK_HOST);
+        bool begins = dx_region_lock_held(fd, host);
         dx_status status = check_header(c);
-        if (begins || dx_region_lock_held(fd, DX_LOCK_HOST))
+        if (begins || dx_region_lock_held(fd, host))
             return dx_fail(DX_ERR_STALE, "%s: its host is just beginning", c->region.url.path);
         return status == DX_OK ? check_host(c) : status;
     }
-    if (!dx_region_lock_try(fd, DX_LOCK_GUEST))
+    if (!dx_region_lock_try(fd, dx_lock_at(place, DX_LOCK_GUEST)))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", c->region.url.path);
     DX_FAULT(GUEST_LOCKED);
     return DX_OK;
@@ -84,18 +86,19 @@ static dx_status lock_as_guest(struct dx_channel *c)
 /*
  * Makes the guest's place ours. Its lock keeps out those under our kernel; for all others it is the
  * session that is taken, from that of a guest who is gone. A host that begins meanwhile either sees
- * us there, or we see that it begins.
+ * us there, or we see that it begins. Whoever is not patient does not listen for a former guest.
  */
-static dx_status take_place(struct dx_channel *c)
+static dx_status take_place(struct dx_channel *c, bool patient)
 {
     struct dx_peer_lines *self = &c->peers[DX_GUEST];
     const char *path = c->region.url.path;
     /* Relaxed: the exchange decides. */
     uint64_t before = dx_load_relaxed(&self->session);
-    if (c->region.url.kind != DX_REGION_MEMFD && !dx_pulse_absent(self, c->silence_ns))
+    if (c->region.url.kind != DX_REGION_MEMFD &&
+        !(patient ? dx_pulse_absent(self, c->silence_ns) : dx_pulse_vacant(self)))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a guest under another kernel is attached", path);
     c->session = dx_session_new();
-    /* S5 <-> S6 (channel.c): our place, then the look at the host. */
+    /* S5 <-> S6 (create.c): our place, then the look at the host. */
     if (!dx_cas_seqcst(&self->session, &before, c->session))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: another guest took the place just now", path);
     /* Relaxed: the state behind it says that we are there. */
@@ -124,24 +127,97 @@ static bool waits_at_rendezvous(const struct dx_channel *c, dx_status status)
     return c->region.link != NULL && c->region.base != NULL && may_change(status);
 }
 
-/* One attempt; what it opened is closed again if it fails. */
-static dx_status try_attach(struct dx_channel *c, const struct dx_url *url)
+/* The place that is mapped; nothing of it is held if that fails. */
+static dx_status try_place(struct dx_channel *c, bool patient)
 {
-    dx_status status = DX_OK;
-    if (c->region.base == NULL)
-        status = dx_region_open(url, c->observer, &c->region);
-    if (status == DX_OK && !c->observer)
-        status = lock_as_guest(c);
+    dx_status status = lock_as_guest(c);
     if (status == DX_OK)
         status = check_header(c);
-    if (status == DX_OK && !c->observer)
+    if (status == DX_OK)
         status = check_host(c);
-    if (status == DX_OK && !c->observer)
-        status = take_place(c);
+    if (status == DX_OK)
+        status = take_place(c, patient);
+    if (status != DX_OK)
+        dx_region_unlock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST));
+    return status;
+}
+
+/* Maps a place as the header of place 0 says where it is; sizes are input. */
+static dx_status view_place(struct dx_channel *c, const struct dx_geometry *first, uint32_t place)
+{
+    uint64_t end = (place + 1ull) * first->region_bytes;
+    if (end > dx_region_file_bytes(&c->region))
+        return dx_fail(DX_ERR_SHORT,
+                       "%s: place %u of %u would end at byte %llu, which is not there",
+                       c->region.url.path, place, first->places, (unsigned long long)end);
+    dx_status status = dx_region_view(&c->region, place, first->region_bytes);
+    if (status == DX_OK)
+        status = check_header(c);
+    if (status == DX_OK && (!dx_geometry_equal(&c->geometry, first) || c->geometry.place != place))
+        status = dx_fail(DX_ERR_GEOMETRY, "%s: the header of place %u is not as that of place 0",
+                         c->region.url.path, place);
+    return status;
+}
+
+/* The first place that is free: at first of those where that is known at once, then of those that
+ * a dead guest from another kernel may have left. */
+static dx_status try_places(struct dx_channel *c)
+{
+    dx_status status = try_place(c, false);
+    if (status != DX_ERR_GUEST_EXISTS)
+        return status;
+    status = check_header(c);
+    const struct dx_geometry first = c->geometry;
+    if (status != DX_OK)
+        return status;
+    uint32_t taken = 0;
+    for (uint32_t i = 1; i < 2 * first.places; i++) {
+        status = view_place(c, &first, i % first.places);
+        if (status == DX_OK)
+            status = try_place(c, i >= first.places);
+        /* Of a place other than the first the host may have closed its end. */
+        if (status == DX_OK || (c->region.place == 0 && status != DX_ERR_GUEST_EXISTS))
+            return status;
+        taken += i >= first.places && status == DX_ERR_GUEST_EXISTS;
+    }
+    return first.places == 1 ? status
+                             : dx_fail(DX_ERR_GUEST_EXISTS,
+                                       "%s: living guests are attached to %u of its %u places%s",
+                                       c->region.url.path, taken, first.places,
+                                       taken < first.places ? ", the others are closed" : "");
+}
+
+/* Of several places a guest maps its own only. */
+static dx_status keep_place(struct dx_channel *c)
+{
+    if (c->geometry.places == 1)
+        return DX_OK;
+    dx_status status = dx_region_view(&c->region, c->region.place, c->geometry.region_bytes);
+    dx_channel_point(c);
+    return status;
+}
+
+static dx_status observe_place(struct dx_channel *c, uint32_t place)
+{
+    dx_status status = check_header(c);
+    if (status == DX_OK && place >= c->geometry.places)
+        return dx_fail(DX_ERR_NO_SLOT, "%s: has %u places, there is no place %u",
+                       c->region.url.path, c->geometry.places, place);
+    const struct dx_geometry first = c->geometry;
+    return status == DX_OK && place != 0 ? view_place(c, &first, place) : status;
+}
+
+/* One attempt; what it opened is closed again if it fails. */
+static dx_status try_attach(struct dx_channel *c, const struct dx_url *url, uint32_t place)
+{
+    dx_status status = c->region.base == NULL ? dx_region_open(url, c->observer, &c->region)
+                                              : dx_region_view(&c->region, 0, 0);
+    if (status == DX_OK)
+        status = c->observer ? observe_place(c, place) : try_places(c);
+    if (status == DX_OK)
+        status = keep_place(c);
     if (status != DX_OK && !waits_at_rendezvous(c, status))
         dx_region_close(&c->region);
-    else if (status != DX_OK)
-        dx_region_unlock(c->region.fd, DX_LOCK_GUEST); /* whoever waits holds nothing */
     return status;
 }
 
@@ -158,7 +234,7 @@ static void wait_for_a_change(struct dx_channel *c, int64_t left_ns)
     (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
 }
 
-static dx_status attach(struct dx_channel *c, const char *url, int64_t timeout_ns)
+static dx_status attach(struct dx_channel *c, const char *url, uint32_t place, int64_t timeout_ns)
 {
     struct dx_url parsed;
     dx_status status = dx_url_parse(url, &parsed);
@@ -166,7 +242,7 @@ static dx_status attach(struct dx_channel *c, const char *url, int64_t timeout_n
         return status;
     int64_t deadline = dx_clock_deadline(dx_clock_ns(), timeout_ns);
     for (;;) {
-        status = try_attach(c, &parsed);
+        status = try_attach(c, &parsed, place);
         if (!may_change(status) || dx_clock_ns() >= deadline)
             break;
         wait_for_a_change(c, deadline - dx_clock_ns());
@@ -182,7 +258,7 @@ dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout
     dx_status status = dx_channel_make(DX_GUEST, wait, &c);
     if (status != DX_OK)
         return status;
-    status = attach(c, url, timeout_ns);
+    status = attach(c, url, 0, timeout_ns);
     if (status != DX_OK) {
         dx_channel_destroy(c);
         return status;
@@ -199,7 +275,7 @@ dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout
     return DX_OK;
 }
 
-dx_status dx_observe(const char *url, struct dx_channel **out)
+dx_status dx_observe_place(const char *url, uint32_t place, struct dx_channel **out)
 {
     *out = NULL;
     struct dx_channel *c;
@@ -207,7 +283,7 @@ dx_status dx_observe(const char *url, struct dx_channel **out)
     if (status != DX_OK)
         return status;
     c->observer = true;
-    status = attach(c, url, 0);
+    status = attach(c, url, place, 0);
     if (status != DX_OK) {
         dx_channel_destroy(c);
         return status;
@@ -217,4 +293,9 @@ dx_status dx_observe(const char *url, struct dx_channel **out)
     c->region.link = NULL;
     *out = c;
     return DX_OK;
+}
+
+dx_status dx_observe(const char *url, struct dx_channel **out)
+{
+    return dx_observe_place(url, 0, out);
 }

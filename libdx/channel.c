@@ -9,7 +9,6 @@
 #include "clock.h"
 #include "cpus.h"
 #include "error.h"
-#include "fault.h"
 #include "link.h"
 
 void dx_channel_point(struct dx_channel *c)
@@ -29,6 +28,7 @@ void dx_channel_point(struct dx_channel *c)
 void dx_channel_destroy(struct dx_channel *c)
 {
     dx_pulse_end(c);
+    dx_link_stop(c->region.link, c);
     dx_region_close(&c->region);
     (void)pthread_mutex_destroy(&c->lock);
     free(c->slots);
@@ -81,66 +81,6 @@ dx_status dx_channel_make_books(struct dx_channel *c)
                : dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
 }
 
-/* Is no guest left in the region of a dead host, under our kernel or another? */
-static bool is_alone(struct dx_channel *c)
-{
-    if (!dx_region_guest_is_gone(c->region.fd))
-        return false;
-    /* S6 <-> S5 (attach.c): our state before the look for guests from elsewhere. */
-    dx_store_seqcst(&c->peers[DX_HOST].state, (uint32_t)DX_PEER_STATE_INITIALIZING);
-    dx_fence_store_load();
-    if (dx_pulse_absent(&c->peers[DX_GUEST], c->silence_ns))
-        return true;
-    dx_region_unlock(c->region.fd, DX_LOCK_GUEST);
-    return false;
-}
-
-/* The region of a dead host. A guest that lives on keeps it as it is. */
-static dx_status begin_on_stale(struct dx_channel *c)
-{
-    if (is_alone(c)) {
-        DX_FAULT(HOST_ALONE);
-        dx_session_begin_host(c, true);
-        dx_region_unlock(c->region.fd, DX_LOCK_GUEST);
-        return DX_OK;
-    }
-    struct dx_geometry old;
-    if (dx_header_check(c->header, c->region.bytes, &old) != DX_OK ||
-        !dx_geometry_equal(&old, &c->geometry))
-        return dx_fail(DX_ERR_GUEST_EXISTS,
-                       "%s: its host is dead, but a guest is still attached "
-                       "and its sizes are not the ones asked for: end that guest or take the same "
-                       "sizes",
-                       c->region.url.path);
-    dx_session_begin_host(c, false);
-    return DX_OK;
-}
-
-static dx_status create(struct dx_channel *c, const char *url)
-{
-    struct dx_url parsed;
-    bool fresh;
-    dx_status status = dx_url_parse(url, &parsed);
-    if (status != DX_OK)
-        return status;
-    status = dx_region_create(&parsed, c->geometry.region_bytes, &c->region, &fresh);
-    if (status != DX_OK)
-        return status;
-    DX_FAULT(HOST_LOCKED);
-    dx_channel_point(c);
-    status = dx_channel_make_books(c);
-    if (status != DX_OK)
-        return status;
-    if (fresh)
-        dx_session_begin_host(c, true);
-    else
-        status = begin_on_stale(c);
-    if (status == DX_OK)
-        status = dx_channel_start(c);
-    DX_FAULT(HOST_UNNAMED);
-    return status == DX_OK ? dx_region_publish(&c->region) : status;
-}
-
 dx_status dx_channel_start(struct dx_channel *c)
 {
     if (c->region.link == NULL && c->wait.park == DX_PARK_DOORBELL && !c->region.url.doorbell)
@@ -165,33 +105,6 @@ uint32_t dx_channel_park(const struct dx_channel *c)
     bool rung = c->region.link != NULL && dx_link_hears(c->region.link) &&
                 dx_load_relaxed(&c->peers[dx_other(c->side)].door) != 0;
     return rung ? DX_PARK_DOORBELL : DX_PARK_POLL;
-}
-
-dx_status dx_create(const char *url, const struct dx_config *config, struct dx_channel **out)
-{
-    static const struct dx_config defaults = DX_CONFIG_INIT;
-    const struct dx_config *f = config != NULL ? config : &defaults;
-    *out = NULL;
-    struct dx_geometry geometry;
-    uint32_t slots = f->slots != 0 || f->guest_slots != 0 ? f->slots : 1;
-    dx_status status = dx_geometry_make(slots, f->guest_slots, f->request_capacity,
-                                        f->response_capacity, &geometry);
-    if (status != DX_OK)
-        return status;
-    struct dx_channel *c;
-    status = dx_channel_make(DX_HOST, f->wait, &c);
-    if (status != DX_OK)
-        return status;
-    c->geometry = geometry;
-    status = create(c, url);
-    if (status != DX_OK) {
-        /* What we did not make ours is not ours to remove. */
-        c->region.created = false;
-        dx_channel_destroy(c);
-        return status;
-    }
-    *out = c;
-    return DX_OK;
 }
 
 void dx_stop(struct dx_channel *c)
@@ -223,7 +136,8 @@ static bool is_alive(const struct dx_channel *c, enum dx_side side)
 {
     if (dx_channel_elsewhere(c))
         return dx_pulse_alive(&c->pulse, &c->peers[side], c->silence_ns);
-    return dx_region_lock_held(c->region.fd, side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST);
+    return dx_region_lock_held(
+        c->region.fd, dx_lock_at(c->region.place, side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST));
 }
 
 static enum dx_peer peer_now(const struct dx_channel *c)
@@ -246,6 +160,27 @@ static enum dx_peer peer_now(const struct dx_channel *c)
 enum dx_peer dx_channel_peer(const struct dx_channel *c)
 {
     return peer_now(c);
+}
+
+void dx_channel_peer_info(const struct dx_channel *c, struct dx_peer_info *out)
+{
+    const struct dx_peer_lines *other = &c->peers[dx_other(c->side)];
+    enum dx_peer peer = peer_now(c);
+    /* A4 <- R4: what follows is of this life, or of a later one. Until it is open it is of none. */
+    if (peer == DX_PEER_ALIVE && dx_load_acquire(&other->state) != DX_PEER_STATE_OPEN)
+        peer = DX_PEER_NONE;
+    /* Relaxed: input, of which a host compares the session. */
+    uint32_t door = dx_load_relaxed(&other->door);
+    *out = (struct dx_peer_info){
+        .peer = peer,
+        .place = c->region.place,
+        .places = c->geometry.places,
+        .id = door != 0 ? door - 1 : DX_NO_ID,
+        .session = dx_load_relaxed(&other->session),
+        .kernel = dx_load_relaxed(&other->kernel),
+        .pid = other->pid,
+        .elsewhere = dx_channel_elsewhere(c),
+    };
 }
 
 dx_status dx_channel_check(const struct dx_channel *c)

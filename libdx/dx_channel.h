@@ -40,6 +40,7 @@ DX_BEGIN_DECLS
 
 #define DX_SLOTS_MAX 4096u
 #define DX_CAPACITY_MAX ((size_t)1 << 30)
+#define DX_GUESTS_MAX 30u
 
 struct dx_channel;
 
@@ -66,12 +67,27 @@ DX_API dx_status dx_create(const char *url, const struct dx_config *config,
                            struct dx_channel **out);
 
 /*
+ * The same for several guests at once: `guests` (1 ... DX_GUESTS_MAX) places one behind the other
+ * in one memory, each a region of its own with all that config says, and fills channels[0 ...
+ * guests - 1] with the host's ends of them: ordinary channels, each owned by the caller until
+ * dx_close, and each with one guest at a time. A guest takes the first place that is free. What one
+ * guest does, also its death, the others do not notice; but all of them map one memory and could
+ * write there what they like: guests that do not trust each other need a host's call each.
+ * Close channels[0] last: with it end the name and the way in for new guests. All places of a dead
+ * host are taken over; while a guest is left in any of them, only with the same sizes and as many
+ * places. Errors as dx_create; on failure all of channels are NULL.
+ */
+DX_API dx_status dx_create_places(const char *url, const struct dx_config *config, uint32_t guests,
+                                  struct dx_channel **channels);
+
+/*
  * Attaches as the guest. Waits up to timeout_ns (0: do not wait; negative: for ever) for the
  * region to appear, its host to live and a previous guest to be gone, looking once a millisecond.
- * wait may be NULL (dx_wait_default); it is copied. Where the host or a former guest is under
- * another kernel, each attempt listens for their hearts: 0.1 s for a living host, silence_ns for a
- * former guest that was not closed, whatever timeout_ns says. On failure *out is NULL.
- * DX_ERR_NO_PEER (nothing there), _STALE (a dead host's), _GUEST_EXISTS, _NOT_DX, _VERSION,
+ * Where the host has several places, the first one that is free is taken; DX_ERR_GUEST_EXISTS says
+ * how many there are. wait may be NULL (dx_wait_default); it is copied. Where the host or a former
+ * guest is under another kernel, each attempt listens for their hearts: 0.1 s for a living host,
+ * silence_ns for a former guest that was not closed, whatever timeout_ns says. On failure *out is
+ * NULL. DX_ERR_NO_PEER (nothing there), _STALE (a dead host's), _GUEST_EXISTS, _NOT_DX, _VERSION,
  * _GEOMETRY, _SHORT, _PERMISSION, _URL, _INVALID, _SYSTEM; at a rendezvous also _TIMEOUT (whoever
  * serves it says nothing, for which it is given a second) and _CORRUPT (it speaks something else).
  */
@@ -83,6 +99,9 @@ DX_API dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t 
  * lock, writes nothing, and works on the region of a dead host as well. Errors as dx_attach.
  */
 DX_API dx_status dx_observe(const char *url, struct dx_channel **out);
+
+/* The same for one place of several. DX_ERR_NO_SLOT: there are not so many. */
+DX_API dx_status dx_observe_place(const char *url, uint32_t place, struct dx_channel **out);
 
 /*
  * Stops the channel: calls in flight and dx_serve return DX_ERR_STOPPED soon (a handler that is
@@ -100,6 +119,26 @@ DX_API dx_status dx_close(struct dx_channel *channel);
 /* What the other side is doing now; costs a system call. */
 enum dx_peer { DX_PEER_NONE = 0, DX_PEER_ALIVE = 1, DX_PEER_CLOSED = 2, DX_PEER_DEAD = 3 };
 DX_API enum dx_peer dx_channel_peer(const struct dx_channel *channel);
+
+/*
+ * Who the other side is. All but `peer`, `place` and `elsewhere` is what it says of itself: a guest
+ * that lies may take another's id, yet none but its own place. The session is random and new for
+ * each life, so that a host that finds another one than before has another guest, whatever else is
+ * equal.
+ */
+struct dx_peer_info {
+    enum dx_peer peer;  /* as dx_channel_peer, but NONE for one that is only just beginning: what
+                           follows is of a dead one's if it is not alive */
+    uint32_t place;     /* this channel's, 0 ... places - 1 */
+    uint32_t places;    /* of the memory */
+    uint32_t id;        /* at the rendezvous: a virtual machine keeps its own; DX_NO_ID: none */
+    uint64_t session;   /* 0: nobody has been there */
+    uint64_t kernel;    /* equal for all under one kernel; 0: does not say */
+    uint32_t pid;       /* under its own kernel */
+    uint32_t elsewhere; /* 1 if that is another kernel than ours */
+};
+#define DX_NO_ID UINT32_MAX
+DX_API void dx_channel_peer_info(const struct dx_channel *channel, struct dx_peer_info *out);
 
 /* How this side parks now (enum dx_park): as its strategy says, or DX_PARK_POLL, with the
  * strategy's poll_ns as the bound of a wake-up, where the other side cannot wake it. */

@@ -42,6 +42,7 @@ dx_status dx_geometry_make(uint32_t host_slots, uint32_t guest_slots, size_t req
         .slots = host_slots + guest_slots,
         .request_capacity = request_capacity,
         .response_capacity = response_capacity,
+        .places = 1,
     };
     g.cells = g.slots + 2u * (DX_SERVE_THREADS_MAX + 1u);
     g.callers_offset = DX_HEADER_BYTES;
@@ -73,7 +74,9 @@ void dx_header_write(struct dx_header *header, const struct dx_geometry *g)
     header->response_capacity = (uint32_t)g->response_capacity;
     header->workers = DX_SERVE_THREADS_MAX;
     header->sem_bytes = (uint32_t)sizeof(sem_t);
-    memset(header->padding, 0, sizeof header->padding);
+    header->places = g->places;
+    header->place = g->place;
+    header->padding = 0;
     DX_FAULT(HEADER_HALF);
     header->callers_offset = g->callers_offset;
     header->servers_offset = g->servers_offset;
@@ -102,6 +105,9 @@ static dx_status check_identity(const struct dx_header *h, uint64_t magic, uint6
     if (h->guests != 1 || h->workers != DX_SERVE_THREADS_MAX)
         return dx_fail(DX_ERR_GEOMETRY, "%u guests and %u workers, this library knows 1 and %u",
                        h->guests, h->workers, DX_SERVE_THREADS_MAX);
+    if (h->places > DX_GUESTS_MAX || (h->place != 0 && h->place >= h->places))
+        return dx_fail(DX_ERR_GEOMETRY, "place %u of %u: a host makes up to %u", h->place,
+                       h->places, DX_GUESTS_MAX);
     return DX_OK;
 }
 
@@ -125,6 +131,8 @@ dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct
                        "and %u bytes",
                        copy.host_slots, copy.guest_slots, copy.request_capacity,
                        copy.response_capacity);
+    g.places = copy.places != 0 ? copy.places : 1; /* version 1.1 says nothing */
+    g.place = copy.place;
     struct dx_header expected;
     memset((void *)&expected, 0, sizeof expected);
     dx_header_write(&expected, &g);
@@ -132,7 +140,8 @@ dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct
      * version and another C library's sem_t are allowed to differ, and reserved bytes are not ours
      * to read. */
     copy.sem_bytes = expected.sem_bytes;
-    memset(copy.padding, 0, sizeof copy.padding);
+    copy.places = g.places;
+    copy.padding = 0;
     size_t from = offsetof(struct dx_header, header_bytes);
     if (memcmp((const char *)&copy + from, (const char *)&expected + from,
                sizeof expected - from) != 0)
@@ -149,5 +158,5 @@ bool dx_geometry_equal(const struct dx_geometry *a, const struct dx_geometry *b)
 {
     return a->host_slots == b->host_slots && a->guest_slots == b->guest_slots &&
            a->request_capacity == b->request_capacity &&
-           a->response_capacity == b->response_capacity;
+           a->response_capacity == b->response_capacity && a->places == b->places;
 }

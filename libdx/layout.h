@@ -26,9 +26,9 @@
 /* In place of the magic while a host rebuilds a region that a dead one left. */
 #define DX_MAGIC_REBUILDING 0x305f454e48435844ull /* "DXCHNE_0" */
 #define DX_VERSION_MAJOR 1u
-#define DX_VERSION_MINOR 1u
+#define DX_VERSION_MINOR 2u
 #define DX_VERSION ((DX_VERSION_MAJOR << 16) | DX_VERSION_MINOR)
-#define DX_PEERS 31u /* the host and up to 30 guests; this version uses one guest */
+#define DX_PEERS 31u /* room for as many; a region has one host and one guest */
 #define DX_HEADER_BYTES 4096u
 
 /* A peer's place in the header, and a channel's own side. */
@@ -54,7 +54,9 @@ struct dx_header {
     uint32_t response_capacity;
     uint32_t workers;
     uint32_t sem_bytes; /* sizeof(sem_t) of the host's C library */
-    uint32_t padding[3];
+    uint32_t places;    /* regions of this size in the memory, one behind the other; 0 means 1 */
+    uint32_t place;     /* which of them this is */
+    uint32_t padding;
     uint64_t callers_offset;
     uint64_t servers_offset;
     uint64_t counters_offset;
@@ -160,6 +162,7 @@ struct dx_cell {
 
 _Static_assert(sizeof(sem_t) <= 32, "sem_t fits its room");
 _Static_assert(sizeof(struct dx_header) == 2 * DX_LINE, "header");
+_Static_assert(offsetof(struct dx_header, places) == 52, "places");
 _Static_assert(offsetof(struct dx_header, callers_offset) == 64, "header line 1");
 _Static_assert(sizeof(struct dx_peer_lines) == 2 * DX_LINE, "peer");
 _Static_assert(offsetof(struct dx_peer_lines, door) == 24, "peer");
@@ -200,6 +203,9 @@ struct dx_geometry {
     uint64_t payload_stride;
     uint64_t response_offset;
     uint64_t region_bytes;
+    /* Not of the region itself: where it lies. 1 and 0 from dx_geometry_make. */
+    uint32_t places;
+    uint32_t place;
 };
 
 /* Derives a geometry. DX_ERR_INVALID names the value that is out of range. */
@@ -213,6 +219,7 @@ void dx_header_write(struct dx_header *header, const struct dx_geometry *geometr
  * Offsets are compared, never believed. */
 dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct dx_geometry *out);
 
+/* The sizes and the number of places. */
 bool dx_geometry_equal(const struct dx_geometry *a, const struct dx_geometry *b);
 
 /* Cells: one a slot (its caller's), then per peer one a worker and one shared by its waiters. */

@@ -21,6 +21,16 @@ type Channel struct{ c *C.struct_dx_channel }
 // Create is dx_create.
 func Create(url string, slots, guestSlots uint32, request, response uint64,
 	wait *Wait) (Channel, error) {
+	places, err := CreatePlaces(url, 1, slots, guestSlots, request, response, wait)
+	if err != nil {
+		return Channel{}, err
+	}
+	return places[0], nil
+}
+
+// CreatePlaces is dx_create_places.
+func CreatePlaces(url string, guests, slots, guestSlots uint32, request, response uint64,
+	wait *Wait) ([]Channel, error) {
 	text := C.CString(url)
 	defer C.free(unsafe.Pointer(text))
 	config := (*C.struct_dx_config)(C.calloc(1, C.sizeof_struct_dx_config))
@@ -33,9 +43,18 @@ func Create(url string, slots, guestSlots uint32, request, response uint64,
 	defer C.free(unsafe.Pointer(copied))
 	*copied = *wait.c()
 	config.wait = copied
-	var ch Channel
-	err := checked(func() C.dx_status { return C.dx_create(text, config, &ch.c) })
-	return ch, err
+	places := make([]*C.struct_dx_channel, max(1, min(guests, C.DX_GUESTS_MAX)))
+	err := checked(func() C.dx_status {
+		return C.dx_create_places(text, config, C.uint32_t(guests), &places[0])
+	})
+	if err != nil {
+		return nil, err
+	}
+	channels := make([]Channel, len(places))
+	for i, c := range places {
+		channels[i].c = c
+	}
+	return channels, nil
 }
 
 // Attach is dx_attach.
@@ -68,6 +87,24 @@ func (ch Channel) Close() error {
 
 // Peer is dx_channel_peer.
 func (ch Channel) Peer() int { return int(C.dx_channel_peer(ch.c)) }
+
+// PeerInfo is struct dx_peer_info.
+type PeerInfo struct {
+	Peer, Place, Places, ID uint32
+	Session, Kernel         uint64
+	PID, Elsewhere          uint32
+}
+
+var _ = [1]struct{}{}[unsafe.Sizeof(PeerInfo{})-C.sizeof_struct_dx_peer_info]
+
+// NoID is DX_NO_ID.
+const NoID = C.DX_NO_ID
+
+// PeerInfo is dx_channel_peer_info.
+func (ch Channel) PeerInfo() (info PeerInfo) {
+	C.dx_channel_peer_info(ch.c, (*C.struct_dx_peer_info)(unsafe.Pointer(&info)))
+	return info
+}
 
 // RequestCapacity is dx_channel_request_capacity.
 func (ch Channel) RequestCapacity() int { return int(C.dx_channel_request_capacity(ch.c)) }

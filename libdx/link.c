@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "link.h"
-
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -11,38 +9,15 @@
 #include <unistd.h>
 
 #include "atomic.h"
-#include "cell.h"
-#include "channel.h"
 #include "clock.h"
-#include "doorbells.h"
 #include "error.h"
-#include "ivshmem_vfio.h"
+#include "link_private.h"
 #include "rendezvous.h"
-#include "socket_name.h"
 
-#define HANDSHAKE_NS 1000000000ll
 #define STORM_PAUSE_NS 100000ll
 #define STORM_PAUSE_MAX_NS 1000000ll
 
-struct dx_link {
-    struct dx_rendezvous *server; /* NULL for a client */
-    int socket;                   /* -1 for the server */
-    struct dx_ivshmem_reader reader;
-    uint32_t id;
-    int bell;    /* our own eventfd */
-    int memory;  /* what the server gives away; -1 for a client */
-    int control; /* wakes the thread for changes of what follows */
-    _Atomic uint32_t closing;
-    _Atomic uint32_t taken; /* somebody else reads the bell */
-    bool started;
-    pthread_t thread;
-    struct dx_channel *channel;
-    struct dx_doorbells peers;
-    struct dx_ivshmem_bells device; /* of a guest in a VM, in place of the socket */
-    bool has_device;
-};
-
-static struct dx_link *new_link(void)
+struct dx_link *dx_link_new(void)
 {
     struct dx_link *link = calloc(1, sizeof *link);
     if (link == NULL)
@@ -50,6 +25,7 @@ static struct dx_link *new_link(void)
     link->socket = link->bell = link->memory = -1;
     link->reader = (struct dx_ivshmem_reader)DX_IVSHMEM_READER_INIT;
     dx_doorbells_init(&link->peers);
+    dx_link_channels_init(&link->channels);
     link->control = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (link->control < 0) {
         dx_link_close(link);
@@ -60,7 +36,7 @@ static struct dx_link *new_link(void)
 
 dx_status dx_link_of_device(const struct dx_ivshmem_bells *bells, struct dx_link **out)
 {
-    struct dx_link *link = new_link();
+    struct dx_link *link = dx_link_new();
     if (link == NULL) {
         dx_status status = dx_fail_errno("no memory for the device's doorbell");
         struct dx_ivshmem_bells owned = *bells;
@@ -90,13 +66,7 @@ bool dx_link_has_news(const struct dx_link *link)
 static void peer_left(struct dx_link *link, int64_t id)
 {
     dx_doorbells_leave(&link->peers, id);
-    struct dx_channel *c = link->channel;
-    if (c == NULL)
-        return;
-    /* Relaxed: a peer that is only just beginning is looked at again by whoever waits. */
-    uint32_t door = dx_load_relaxed(&c->peers[dx_other(c->side)].door);
-    if ((int64_t)door - 1 == id)
-        dx_session_ring_all(c, c->side);
+    dx_link_channels_left(&link->channels, id);
 }
 
 static void joined(void *user, uint32_t id, int bell)
@@ -111,7 +81,7 @@ static void left(void *user, uint32_t id)
 
 dx_status dx_link_serve(const char *path, int memory, struct dx_link **out)
 {
-    struct dx_link *link = new_link();
+    struct dx_link *link = dx_link_new();
     if (link == NULL) {
         dx_status status = dx_fail_errno("%s: cannot be served", path);
         (void)close(memory);
@@ -155,7 +125,7 @@ static bool hear(struct dx_link *link)
     return read != DX_IVSHMEM_END;
 }
 
-static bool readable(int fd, int64_t timeout_ns)
+bool dx_link_readable(int fd, int64_t timeout_ns)
 {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
     struct timespec timeout = dx_clock_timespec(timeout_ns > 0 ? timeout_ns : 0);
@@ -164,95 +134,7 @@ static bool readable(int fd, int64_t timeout_ns)
 
 bool dx_link_await_news(struct dx_link *link, int64_t timeout_ns)
 {
-    return !readable(link->socket, timeout_ns) || hear(link);
-}
-
-/* One message of the greeting, or why it did not come. */
-static dx_status next_message(struct dx_link *link, const char *path, int64_t deadline,
-                              struct dx_ivshmem_message *m)
-{
-    for (;;) {
-        switch (dx_ivshmem_receive(link->socket, &link->reader, m)) {
-        case DX_IVSHMEM_MESSAGE:
-            return DX_OK;
-        case DX_IVSHMEM_END:
-            return dx_fail(DX_ERR_NO_PEER, "%s: closed by whoever serves it", path);
-        case DX_IVSHMEM_NOTHING_YET:
-            break;
-        }
-        int64_t left_ns = deadline - dx_clock_ns();
-        if (left_ns <= 0)
-            return dx_fail(DX_ERR_TIMEOUT, "%s: whoever serves it says nothing", path);
-        (void)readable(link->socket, left_ns);
-    }
-}
-
-static dx_status expect(struct dx_link *link, const char *path, int64_t deadline, int64_t value,
-                        bool with_fd, struct dx_ivshmem_message *m)
-{
-    dx_status status = next_message(link, path, deadline, m);
-    if (status != DX_OK)
-        return status;
-    if (m->value == value && (m->fd >= 0) == with_fd)
-        return DX_OK;
-    if (m->fd >= 0)
-        (void)close(m->fd);
-    return dx_fail(DX_ERR_CORRUPT, "%s: says %lld, expected %lld: no ivshmem server of version %d",
-                   path, (long long)m->value, (long long)value, DX_IVSHMEM_VERSION);
-}
-
-/* The greeting, up to our own eventfd. */
-static dx_status be_greeted(struct dx_link *link, const char *path, int *memory)
-{
-    struct dx_ivshmem_message m;
-    int64_t deadline = dx_clock_ns() + HANDSHAKE_NS;
-    dx_status status = expect(link, path, deadline, DX_IVSHMEM_VERSION, false, &m);
-    if (status == DX_OK)
-        status = next_message(link, path, deadline, &m);
-    if (status != DX_OK)
-        return status;
-    if (m.value < 0 || m.value >= (int64_t)DX_IVSHMEM_IDS || m.fd >= 0) {
-        if (m.fd >= 0)
-            (void)close(m.fd);
-        return dx_fail(DX_ERR_CORRUPT, "%s: gives us the id %lld", path, (long long)m.value);
-    }
-    link->id = (uint32_t)m.value;
-    status = expect(link, path, deadline, DX_IVSHMEM_MEMORY, true, &m);
-    if (status != DX_OK)
-        return status;
-    *memory = m.fd;
-    while (status == DX_OK && link->bell < 0) {
-        status = next_message(link, path, deadline, &m);
-        if (status != DX_OK)
-            break;
-        if (m.fd < 0)
-            dx_doorbells_leave(&link->peers, m.value);
-        else if (m.value == link->id)
-            link->bell = m.fd;
-        else
-            (void)dx_doorbells_join(&link->peers, m.value, m.fd);
-    }
-    return status;
-}
-
-dx_status dx_link_join(const char *path, struct dx_link **out, int *memory)
-{
-    *memory = -1;
-    struct dx_link *link = new_link();
-    if (link == NULL)
-        return dx_fail_errno("%s: cannot be joined", path);
-    dx_status status = dx_socket_connect(path, &link->socket);
-    if (status == DX_OK)
-        status = be_greeted(link, path, memory);
-    if (status == DX_OK) {
-        *out = link;
-        return DX_OK;
-    }
-    if (*memory >= 0)
-        (void)close(*memory);
-    *memory = -1;
-    dx_link_close(link);
-    return status;
+    return !dx_link_readable(link->socket, timeout_ns) || hear(link);
 }
 
 /* Whoever serves is gone. If that is the other side, it is dead: it is peer 0. */
@@ -275,7 +157,7 @@ static void drain(int fd)
 static void pass_on(struct dx_link *link, int64_t *pause_ns)
 {
     drain(link->bell);
-    if (dx_channel_dispatch(link->channel)) {
+    if (dx_link_channels_dispatch(&link->channels)) {
         *pause_ns = 0;
         return;
     }
@@ -313,7 +195,7 @@ static void *run(void *user)
 
 bool dx_link_hear(struct dx_link *link, int64_t timeout_ns)
 {
-    if (!readable(link->bell, timeout_ns))
+    if (!dx_link_readable(link->bell, timeout_ns))
         return false;
     drain(link->bell);
     return true;
@@ -321,7 +203,9 @@ bool dx_link_hear(struct dx_link *link, int64_t timeout_ns)
 
 dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
 {
-    link->channel = channel;
+    dx_link_channels_add(&link->channels, channel);
+    if (link->started)
+        return DX_OK;
     if (link->has_device)
         return DX_OK; /* nobody tells it anything, and whoever sleeps hears the bell himself */
     sigset_t all;
@@ -374,9 +258,21 @@ int dx_link_take_bell(struct dx_link *link)
     return fd;
 }
 
+struct dx_link *dx_link_share(struct dx_link *link)
+{
+    dx_link_channels_share(&link->channels);
+    return link;
+}
+
+void dx_link_stop(struct dx_link *link, const struct dx_channel *channel)
+{
+    if (link != NULL)
+        dx_link_channels_remove(&link->channels, channel);
+}
+
 void dx_link_close(struct dx_link *link)
 {
-    if (link == NULL)
+    if (link == NULL || !dx_link_channels_release(&link->channels))
         return;
     if (link->started) {
         /* Relaxed: the eventfd carries the news. */
@@ -393,5 +289,6 @@ void dx_link_close(struct dx_link *link)
         if (fds[i] >= 0)
             (void)close(fds[i]);
     dx_doorbells_close(&link->peers);
+    dx_link_channels_destroy(&link->channels);
     free(link);
 }

@@ -37,9 +37,15 @@ bool dx_link_hear(struct dx_link *link, int64_t timeout_ns);
  * that says nothing). Waits a second at most. */
 dx_status dx_link_join(const char *path, struct dx_link **out, int *memory);
 
-/* Starts the thread: from now on it rings the channel's own sleepers when the other side has left,
- * or by doorbell. */
+/* Starts the thread, unless it runs: from now on it rings the channel's own sleepers when the other
+ * side has left, or by doorbell. */
 dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel);
+
+/* From its return on the thread does not look at this channel any more. link may be NULL. */
+void dx_link_stop(struct dx_link *link, const struct dx_channel *channel);
+
+/* Another region of this process uses the link, too; each closes it once. */
+struct dx_link *dx_link_share(struct dx_link *link);
 
 /* Before dx_link_start: waits until something is new, timeout_ns at most; false if the server is
  * gone. */
@@ -58,7 +64,7 @@ void dx_link_ring(struct dx_link *link, uint32_t door);
  * thread; -1 if there is none to be had. */
 int dx_link_take_bell(struct dx_link *link);
 
-/* Ends the thread and all connections. link may be NULL. */
+/* The last one ends the thread and all connections. link may be NULL. */
 void dx_link_close(struct dx_link *link);
 
 #endif

@@ -60,7 +60,12 @@ bool dx_pulse_heard(const struct dx_peer_lines *peer, int64_t limit_ns)
 
 bool dx_pulse_absent(const struct dx_peer_lines *peer, int64_t limit_ns)
 {
-    return !is_there(peer) || !dx_pulse_elsewhere(peer) || !dx_pulse_heard(peer, limit_ns);
+    return dx_pulse_vacant(peer) || !dx_pulse_heard(peer, limit_ns);
+}
+
+bool dx_pulse_vacant(const struct dx_peer_lines *peer)
+{
+    return !is_there(peer) || !dx_pulse_elsewhere(peer);
 }
 
 bool dx_pulse_alive(const struct dx_pulse *p, const struct dx_peer_lines *peer, int64_t silence_ns)

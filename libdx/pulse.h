@@ -56,6 +56,9 @@ bool dx_pulse_heard(const struct dx_peer_lines *peer, int64_t limit_ns);
  * listens for limit_ns at most. Of peers under our own kernel their lock must have been asked. */
 bool dx_pulse_absent(const struct dx_peer_lines *peer, int64_t limit_ns);
 
+/* The same without listening: whoever seems to be there from another kernel may be. */
+bool dx_pulse_vacant(const struct dx_peer_lines *peer);
+
 /* Has the other side been heard within so long? A new one is at once. */
 bool dx_pulse_alive(const struct dx_pulse *pulse, const struct dx_peer_lines *peer,
                     int64_t silence_ns);

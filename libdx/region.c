@@ -40,7 +40,7 @@ dx_status dx_region_check_owner(int fd, const char *path)
 dx_status dx_region_map(struct dx_region *region, uint64_t bytes)
 {
     int protection = region->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    void *base = mmap(NULL, bytes, protection, MAP_SHARED, region->fd, 0);
+    void *base = mmap(NULL, bytes, protection, MAP_SHARED, region->fd, (off_t)region->offset);
     if (base == MAP_FAILED)
         return dx_fail_errno("%s: cannot map %llu bytes", region->url.path,
                              (unsigned long long)bytes);
@@ -86,8 +86,9 @@ static dx_status open_path(const char *path, int flags, int *fd)
     return dx_fail_errno("%s: cannot be opened", path);
 }
 
-static dx_status create_unnamed(struct dx_region *region, uint64_t bytes)
+static dx_status create_unnamed(struct dx_region *region, struct dx_region_size size)
 {
+    uint64_t bytes = size.bytes * size.places;
     char directory[DX_PATH_MAX];
     (void)snprintf(directory, sizeof directory, "%s", region->url.path);
     char *slash = strrchr(directory, '/');
@@ -111,11 +112,10 @@ static dx_status create_unnamed(struct dx_region *region, uint64_t bytes)
                              (unsigned long long)bytes);
     }
     (void)dx_region_lock_try(region->fd, DX_LOCK_HOST);
-    return dx_region_map(region, bytes);
+    return dx_region_map(region, size.bytes);
 }
 
-/* All zero in its first page: a file that was made for us and never used. */
-static bool is_blank(const void *base)
+bool dx_region_is_blank(const void *base)
 {
     static const char zeros[DX_HEADER_BYTES];
     return memcmp(base, zeros, sizeof zeros) == 0;
@@ -133,8 +133,9 @@ static const struct dx_peer_lines *peers_of(const struct dx_region *region)
     return (const void *)((const char *)region->base + sizeof(struct dx_header));
 }
 
-dx_status dx_region_take_over(struct dx_region *region, uint64_t bytes, bool *fresh)
+dx_status dx_region_take_over(struct dx_region *region, struct dx_region_size wanted, bool *fresh)
 {
+    uint64_t bytes = wanted.bytes * wanted.places;
     const char *path = region->url.path;
     struct stat s;
     if (fstat(region->fd, &s) != 0)
@@ -143,10 +144,10 @@ dx_status dx_region_take_over(struct dx_region *region, uint64_t bytes, bool *fr
     if (size < DX_HEADER_BYTES)
         return dx_fail(DX_ERR_SHORT, "%s: has %llu bytes, %llu are needed; it is left as it was",
                        path, (unsigned long long)size, (unsigned long long)bytes);
-    dx_status status = dx_region_map(region, size < bytes ? size : bytes);
+    dx_status status = dx_region_map(region, size < wanted.bytes ? size : wanted.bytes);
     if (status != DX_OK)
         return status;
-    *fresh = is_blank(region->base);
+    *fresh = dx_region_is_blank(region->base);
     if (!*fresh && !is_dx(region->base))
         return dx_fail(DX_ERR_NOT_DX, "%s: exists and is not a dx region; it is left as it was",
                        path);
@@ -156,7 +157,7 @@ dx_status dx_region_take_over(struct dx_region *region, uint64_t bytes, bool *fr
         return dx_fail(DX_ERR_SHORT, "%s: has %llu bytes, %llu are needed; it is left as it was",
                        path, (unsigned long long)size, (unsigned long long)bytes);
     /* A dead host's region may grow, but under a guest that still has it nothing changes. */
-    if (!dx_region_guest_is_gone(region->fd) ||
+    if (!dx_region_guests_are_gone(region->fd) ||
         !dx_pulse_absent(&peers_of(region)[DX_GUEST], DX_SILENCE_NS))
         return dx_fail(DX_ERR_GUEST_EXISTS,
                        "%s: its host is dead, but a guest is still attached to its %llu bytes and "
@@ -169,7 +170,7 @@ dx_status dx_region_take_over(struct dx_region *region, uint64_t bytes, bool *fr
         errno = failed;
         return dx_fail_errno("%s: no room for %llu bytes", path, (unsigned long long)bytes);
     }
-    return dx_region_map(region, bytes);
+    return dx_region_map(region, wanted.bytes);
 }
 
 /* Opens what exists and takes the host's lock. */
@@ -190,8 +191,8 @@ static dx_status open_to_take_over(const char *path, int *fd)
     }
 }
 
-dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_region *out,
-                           bool *fresh)
+dx_status dx_region_create(const struct dx_url *url, struct dx_region_size size,
+                           struct dx_region *out, bool *fresh)
 {
     memset(out, 0, sizeof *out);
     out->url = *url;
@@ -202,15 +203,15 @@ dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_r
                        "ivshmem: is the side of a VM, which attaches; the host takes the "
                        "file behind the device (file:PATH or shm:NAME)");
     if (url->kind == DX_REGION_MEMFD)
-        return dx_region_create_memfd("memfd:", bytes, out);
+        return dx_region_create_memfd("memfd:", size, out);
     if (url->kind == DX_REGION_UNIX)
-        return dx_region_create_unix(bytes, out, fresh);
+        return dx_region_create_unix(size, out, fresh);
     dx_status status = open_to_take_over(url->path, &out->fd);
     if (status == DX_ERR_NO_PEER)
-        return create_unnamed(out, bytes);
+        return create_unnamed(out, size);
     if (status != DX_OK)
         return status;
-    status = dx_region_take_over(out, bytes, fresh);
+    status = dx_region_take_over(out, size, fresh);
     out->created = status == DX_OK && url->kind == DX_REGION_SHM;
     return status;
 }

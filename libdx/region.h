@@ -36,7 +36,9 @@ struct dx_region {
     struct dx_url url;
     int fd;
     void *base;
-    uint64_t bytes;       /* mapped */
+    uint64_t bytes;  /* mapped */
+    uint64_t offset; /* from where in the file: place x bytes of a region */
+    uint32_t place;
     struct dx_link *link; /* unix: who is there; else NULL */
     bool created;         /* the name is ours to remove */
     bool read_only;
@@ -46,16 +48,32 @@ struct dx_region {
 /* DX_ERR_URL says what is wrong with it. */
 dx_status dx_url_parse(const char *url, struct dx_url *out);
 
-/* Opens, or creates with `bytes` zero bytes, for a host; takes the host's lock and maps. *fresh is
- * true if the bytes are new and all zero. A new name appears only by dx_region_publish. */
-dx_status dx_region_create(const struct dx_url *url, uint64_t bytes, struct dx_region *out,
-                           bool *fresh);
+/* Opens, or creates with zero bytes, for a host; takes the host's lock of place 0 and maps that.
+ * *fresh is true if the bytes are new and all zero. A new name appears only by dx_region_publish.
+ */
+struct dx_region_size {
+    uint64_t bytes;  /* of one place */
+    uint32_t places; /* of the memory */
+};
+dx_status dx_region_create(const struct dx_url *url, struct dx_region_size size,
+                           struct dx_region *out, bool *fresh);
+
+/* Another place of what was just created as place 0, with a descriptor and a lock of its own. */
+dx_status dx_region_create_place(const struct dx_region *first, struct dx_region_size size,
+                                 uint32_t place, struct dx_region *out, bool *fresh);
 
 /* Gives a fresh region its name. DX_ERR_HOST_EXISTS if another took it meanwhile. */
 dx_status dx_region_publish(struct dx_region *region);
 
 /* Opens and maps what exists; takes no lock. DX_ERR_NO_PEER if there is nothing. */
 dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_region *out);
+
+/* Maps another place of what is open, in place of what was mapped; bytes 0: the whole file. Offset
+ * and bytes must lie within the file. What was mapped stays if that fails. */
+dx_status dx_region_view(struct dx_region *region, uint32_t place, uint64_t bytes);
+
+/* Bytes of the file behind a region; 0 if that cannot be said. */
+uint64_t dx_region_file_bytes(const struct dx_region *region);
 
 /* Unmaps and closes, which ends the locks; removes a name that is ours. */
 void dx_region_close(struct dx_region *region);
@@ -67,28 +85,41 @@ dx_status dx_region_check_owner(int fd, const char *path);
  * what the region says of its host is true: without OPEN its state may be that of a dead one. */
 enum dx_lock { DX_LOCK_HOST = DX_HOST, DX_LOCK_GUEST = DX_GUEST, DX_LOCK_OPEN = 32 };
 
+/* The same lock of another place. */
+static inline uint32_t dx_lock_at(uint32_t place, enum dx_lock lock)
+{
+    return place << 20 | (uint32_t)lock;
+}
+
 /* try: true if it is ours now. held: true if another description has it. */
-bool dx_region_lock_try(int fd, enum dx_lock lock);
-void dx_region_unlock(int fd, enum dx_lock lock);
-bool dx_region_lock_held(int fd, enum dx_lock lock);
+bool dx_region_lock_try(int fd, uint32_t lock);
+void dx_region_unlock(int fd, uint32_t lock);
+bool dx_region_lock_held(int fd, uint32_t lock);
 
 /* Takes the guest's lock for a host that begins; false if a guest keeps it, which one that is only
  * just finding its host dead does for a moment. */
-bool dx_region_guest_is_gone(int fd);
+bool dx_region_guest_is_gone(int fd, uint32_t place);
 
-/* Maps region->fd with `bytes`. */
+/* The same for every place that there could be; only the lock of place 0 is kept. */
+bool dx_region_guests_are_gone(int fd);
+
+/* All zero in its first page: made for us and never used. */
+bool dx_region_is_blank(const void *base);
+
+/* Maps region->fd with `bytes` from region->offset. */
 dx_status dx_region_map(struct dx_region *region, uint64_t bytes);
 
 /* What exists and whose host lock we have: may we use it, and is it large enough? Maps it. *fresh:
  * it was never used. */
-dx_status dx_region_take_over(struct dx_region *region, uint64_t bytes, bool *fresh);
+dx_status dx_region_take_over(struct dx_region *region, struct dx_region_size size, bool *fresh);
 
 /* unix. Either may find that the rendezvous is served by somebody else, or serve it. */
-dx_status dx_region_create_unix(uint64_t bytes, struct dx_region *out, bool *fresh);
+dx_status dx_region_create_unix(struct dx_region_size size, struct dx_region *out, bool *fresh);
 dx_status dx_region_open_unix(struct dx_region *out);
 
 /* memfd. */
-dx_status dx_region_create_memfd(const char *name, uint64_t bytes, struct dx_region *out);
+dx_status dx_region_create_memfd(const char *name, struct dx_region_size size,
+                                 struct dx_region *out);
 dx_status dx_region_reopen_fd(int fd, const char *name, bool read_only, int *out);
 
 /* ivshmem. */

@@ -20,37 +20,48 @@
 /* Each kernel that a test pretends has locks of its own. */
 #define LOCKS_OF_A_KERNEL 64
 
-static struct flock lock_of(enum dx_lock which, short type)
+static struct flock lock_of(uint32_t which, short type)
 {
     off_t start = LOCK_OFFSET + (off_t)dx_kernel_pretended() * LOCKS_OF_A_KERNEL + (off_t)which;
     return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1};
 }
 
-bool dx_region_lock_try(int fd, enum dx_lock which)
+bool dx_region_lock_try(int fd, uint32_t which)
 {
     struct flock lock = lock_of(which, F_WRLCK);
     return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
-void dx_region_unlock(int fd, enum dx_lock which)
+void dx_region_unlock(int fd, uint32_t which)
 {
     struct flock lock = lock_of(which, F_UNLCK);
     (void)fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-bool dx_region_lock_held(int fd, enum dx_lock which)
+bool dx_region_lock_held(int fd, uint32_t which)
 {
     struct flock lock = lock_of(which, F_WRLCK);
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-bool dx_region_guest_is_gone(int fd)
+bool dx_region_guest_is_gone(int fd, uint32_t place)
 {
     for (int looks = 0; looks < GUEST_LOOKS; looks++) {
-        if (dx_region_lock_try(fd, DX_LOCK_GUEST))
+        if (dx_region_lock_try(fd, dx_lock_at(place, DX_LOCK_GUEST)))
             return true;
         struct timespec look = dx_clock_timespec(GUEST_LOOK_NS);
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
     }
     return false;
+}
+
+bool dx_region_guests_are_gone(int fd)
+{
+    for (uint32_t place = DX_GUESTS_MAX; place-- > 0;) {
+        if (!dx_region_guest_is_gone(fd, place))
+            return false;
+        if (place != 0)
+            dx_region_unlock(fd, dx_lock_at(place, DX_LOCK_GUEST));
+    }
+    return true;
 }

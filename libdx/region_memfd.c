@@ -37,8 +37,10 @@ static uint64_t device_bytes(uint64_t bytes)
     return power;
 }
 
-dx_status dx_region_create_memfd(const char *name, uint64_t bytes, struct dx_region *out)
+dx_status dx_region_create_memfd(const char *name, struct dx_region_size size,
+                                 struct dx_region *out)
 {
+    uint64_t bytes = size.bytes * size.places;
     if (out->url.fd >= 0)
         return dx_fail(DX_ERR_URL, "memfd:%d: the host creates with memfd: and no number",
                        out->url.fd);
@@ -62,5 +64,5 @@ dx_status dx_region_create_memfd(const char *name, uint64_t bytes, struct dx_reg
     if (status != DX_OK)
         return status;
     (void)dx_region_lock_try(out->fd, DX_LOCK_HOST);
-    return dx_region_map(out, bytes);
+    return dx_region_map(out, size.bytes);
 }

@@ -32,9 +32,9 @@ static dx_status join(struct dx_region *region)
     return status;
 }
 
-static dx_status serve(struct dx_region *region, uint64_t bytes)
+static dx_status serve(struct dx_region *region, struct dx_region_size size)
 {
-    dx_status status = dx_region_create_memfd(region->url.path, bytes, region);
+    dx_status status = dx_region_create_memfd(region->url.path, size, region);
     if (status != DX_OK)
         return status;
     /* Clients are given another open file description than ours, which carries our locks. */
@@ -45,18 +45,18 @@ static dx_status serve(struct dx_region *region, uint64_t bytes)
     return dx_link_serve(region->url.path, memory, &region->link);
 }
 
-dx_status dx_region_create_unix(uint64_t bytes, struct dx_region *out, bool *fresh)
+dx_status dx_region_create_unix(struct dx_region_size size, struct dx_region *out, bool *fresh)
 {
     const char *path = out->url.path;
     dx_status status = join(out);
     if (status == DX_ERR_NO_PEER) {
         *fresh = true;
-        status = serve(out, bytes);
+        status = serve(out, size);
     } else if (status == DX_OK && !dx_region_lock_try(out->fd, DX_LOCK_HOST)) {
         status = dx_fail(DX_ERR_HOST_EXISTS,
                          "%s: a living host holds it; take another name or end that host", path);
     } else if (status == DX_OK) {
-        status = dx_region_take_over(out, bytes, fresh);
+        status = dx_region_take_over(out, size, fresh);
     }
     return status;
 }

@@ -99,7 +99,7 @@ void dx_session_begin_host(struct dx_channel *c, bool rebuild)
     /* R1 -> A1 (layout.c): the whole region before its magic. */
     dx_store_release(&c->header->magic, DX_MAGIC);
     DX_FAULT(HOST_MAGIC);
-    (void)dx_region_lock_try(c->region.fd, DX_LOCK_OPEN);
+    (void)dx_region_lock_try(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_OPEN));
     DX_FAULT(HOST_OPEN);
     if (!rebuild)
         dx_session_ring_all(c, DX_GUEST);

@@ -25,7 +25,7 @@ type bell struct {
 
 // ensure opens the bell if it is not open yet.
 func (b *bell) ensure() error {
-	if b.ch.doorbell.file != nil {
+	if b.ch.doorbell != nil {
 		if b.rung == nil {
 			b.rung = make(chan struct{}, 1)
 			b.ch.doorbell.add(b)

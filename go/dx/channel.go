@@ -4,8 +4,6 @@ package dx
 
 import (
 	"context"
-	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,7 +51,7 @@ type Channel struct {
 	wait     libdx.Wait
 	path     Path
 	parker   parker
-	doorbell doorbell
+	doorbell *doorbell     // nil where there is no rendezvous; all places of a Listener share one
 	liveness time.Duration // longest time without a look whether the peer lives
 	stopped  atomic.Bool
 	crowd    crowd
@@ -71,29 +69,11 @@ type Channel struct {
 // and becomes its host. It does not wait for a guest. The region of a dead host
 // is taken over; that of a living one is ErrHostExists.
 func Create(url string, config Config) (*Channel, error) {
-	slots, err := toUint32("Slots", config.Slots)
+	channels, err := createPlaces(url, 1, config)
 	if err != nil {
 		return nil, err
 	}
-	guestSlots, err := toUint32("GuestSlots", config.GuestSlots)
-	if err != nil {
-		return nil, err
-	}
-	if config.RequestBytes < 0 || config.ResponseBytes < 0 {
-		return nil, &Error{Status: libdx.ErrInvalid, Detail: fmt.Sprintf(
-			"capacities of %d and %d bytes: they cannot be negative",
-			config.RequestBytes, config.ResponseBytes)}
-	}
-	ch, err := newChannel(config.Options)
-	if err != nil {
-		return nil, err
-	}
-	ch.raw, err = libdx.Create(url, slots, guestSlots, uint64(config.RequestBytes),
-		uint64(config.ResponseBytes), &ch.wait)
-	if err != nil {
-		return nil, err
-	}
-	return ch.ready(), nil
+	return channels[0], nil
 }
 
 // Attach attaches as the guest. It waits for the region to appear, for its host
@@ -107,7 +87,7 @@ func Attach(ctx context.Context, url string, options Options) (*Channel, error) 
 		// Each attempt is short, so that a cancelled context is noticed.
 		ch.raw, err = libdx.Attach(url, &ch.wait, int64(attemptTime(ctx)))
 		if err == nil {
-			return ch.ready(), nil
+			return ch.ready(nil), nil
 		}
 		if !mayChange(err) || ctx.Err() != nil {
 			return nil, err
@@ -144,25 +124,18 @@ func newChannel(options Options) (*Channel, error) {
 	return &Channel{wait: wait, path: options.Path}, nil
 }
 
-func (ch *Channel) ready() *Channel {
+// ready makes a channel of a raw one. shared is the doorbell of another place of the same host.
+func (ch *Channel) ready(shared *doorbell) *Channel {
 	ch.idle = make(chan *Caller, max(1, ch.raw.Slots()))
 	ch.parker.init(ch)
 	ch.liveness = liveness
 	if ch.path == PathNative {
-		ch.doorbell.open(ch.raw.TakeDoorbell())
+		ch.doorbell = openDoorbell(ch.raw.TakeDoorbell(), shared)
 	}
-	if ch.doorbell.file != nil {
+	if ch.doorbell != nil {
 		ch.liveness = livenessRendezvous
 	}
 	return ch
-}
-
-func toUint32(name string, value int) (uint32, error) {
-	if value < 0 || int64(value) > math.MaxUint32 {
-		return 0, &Error{Status: libdx.ErrInvalid,
-			Detail: fmt.Sprintf("%s is %d: it cannot be", name, value)}
-	}
-	return uint32(value), nil
 }
 
 // Park says how this side parks now: as its strategy says, or ParkPoll where the

@@ -17,21 +17,32 @@ const (
 )
 
 // doorbell is this side's eventfd at a rendezvous, for which the runtime's poller
-// waits: one goroutine wakes all bells of a channel, without a thread of libdx.
+// waits: one goroutine wakes all bells of its channels, without a thread of libdx.
 type doorbell struct {
-	file  *os.File // nil where there is no rendezvous
+	file  *os.File
 	mu    sync.Mutex
+	users int // channels
 	bells map[*bell]struct{}
 	ended sync.WaitGroup
 }
 
-func (d *doorbell) open(fd int) {
+// openDoorbell owns fd; nil if there is none. Channels that are places of one host have one eventfd,
+// of which there is one reader: shared, of the first of them.
+func openDoorbell(fd int, shared *doorbell) *doorbell {
 	if fd < 0 {
-		return
+		return nil
 	}
-	d.file = os.NewFile(uintptr(fd), "dx-doorbell")
-	d.bells = map[*bell]struct{}{}
+	file := os.NewFile(uintptr(fd), "dx-doorbell")
+	if shared != nil {
+		_ = file.Close()
+		shared.mu.Lock()
+		defer shared.mu.Unlock()
+		shared.users++
+		return shared
+	}
+	d := &doorbell{file: file, users: 1, bells: map[*bell]struct{}{}}
 	d.ended.Go(d.run)
+	return d
 }
 
 func (d *doorbell) add(b *bell) {
@@ -75,8 +86,16 @@ func (d *doorbell) ring() {
 	}
 }
 
+// close is called once by each of its channels; d may be nil.
 func (d *doorbell) close() {
-	if d.file != nil {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	d.users--
+	last := d.users == 0
+	d.mu.Unlock()
+	if last {
 		_ = d.file.Close()
 		d.ended.Wait()
 	}

@@ -175,7 +175,15 @@ static bool may_differ(size_t bit)
 {
     return is_bit_of(bit, offsetof(struct dx_header, version), 2) ||
            is_bit_of(bit, offsetof(struct dx_header, sem_bytes), 4) ||
-           is_bit_of(bit, offsetof(struct dx_header, padding), 12);
+           is_bit_of(bit, offsetof(struct dx_header, padding), 4);
+}
+
+/* Of 1 place, one flipped bit makes 0 (which means 1), 3, 5, 9 or 17: they are possible, and are
+ * read. */
+static bool may_be_places(size_t bit)
+{
+    size_t first = offsetof(struct dx_header, places) * 8;
+    return bit >= first && bit < first + 5;
 }
 
 static dx_status status_of_flipped(size_t bit)
@@ -202,7 +210,7 @@ static void every_flipped_bit_of_a_header_is_refused(void **state)
         dx_status status = dx_header_check(header, g.region_bytes, &read);
         uint64_t claimed = header->region_bytes;
         flip(header, bit);
-        if (may_differ(bit))
+        if (may_differ(bit) || may_be_places(bit))
             assert_status(status, DX_OK);
         else if (claimed > g.region_bytes)
             assert_status(status, DX_ERR_SHORT);
@@ -224,7 +232,7 @@ static void a_flipped_capacity_passes_only_if_nothing_moves(void **state)
         flip(header, bit);
         dx_status status = dx_header_check(header, g.region_bytes, &read);
         flip(header, bit);
-        if (status != DX_OK || may_differ(bit))
+        if (status != DX_OK || may_differ(bit) || may_be_places(bit))
             continue;
         assert_true(is_bit_of(bit, offsetof(struct dx_header, request_capacity), 4) ||
                     is_bit_of(bit, offsetof(struct dx_header, response_capacity), 4));

@@ -60,7 +60,7 @@ static bool process_holds(const char *pid, const struct stat *region, uint64_t b
     return found;
 }
 
-pid_t tool_holder(int fd, enum dx_lock lock)
+pid_t tool_holder(int fd, uint32_t lock)
 {
     struct stat region;
     pid_t holder = 0;
@@ -79,7 +79,7 @@ pid_t tool_holder(int fd, enum dx_lock lock)
     return holder;
 }
 
-const char *tool_holder_text(int fd, enum dx_lock lock, char *text)
+const char *tool_holder_text(int fd, uint32_t lock, char *text)
 {
     pid_t pid = tool_holder(fd, lock);
     if (pid != 0)

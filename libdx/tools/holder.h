@@ -10,11 +10,11 @@
 
 /* The process, other than this one, that holds the lock of the file behind fd; 0 if it cannot be
  * found: in another process namespace, or of another user. After a fork, one of them. */
-pid_t tool_holder(int fd, enum dx_lock lock);
+pid_t tool_holder(int fd, uint32_t lock);
 
 #define TOOL_HOLDER_BYTES 48
 
 /* "process N", or that it is not to be seen from here, in TOOL_HOLDER_BYTES. */
-const char *tool_holder_text(int fd, enum dx_lock lock, char *text);
+const char *tool_holder_text(int fd, uint32_t lock, char *text);
 
 #endif

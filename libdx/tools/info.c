@@ -21,7 +21,10 @@ static const char usage[] =
     "threads\n"
     "of each side.\n"
     "\n"
-    "  -json    one JSON object, for programs; sessions are hexadecimal text\n"
+    "A host of several guests has a place for each, and each is shown.\n"
+    "\n"
+    "  -json    one JSON object, or a list of one for each place if there are several; sessions\n"
+    "           are hexadecimal text\n"
     "\n"
     "If the region cannot be read it says why, who holds it all the same, and what to do.\n"
     "\n"
@@ -54,6 +57,7 @@ static struct peer_report report_peer(const struct dx_channel *c, enum dx_side s
     const struct dx_peer_lines *p = &c->peers[side];
     struct peer_report r = {.state = state_of(c, side, locked, begun), .pid = p->pid};
     /* Relaxed: for people, and of no common instant. */
+    r.door = dx_load_relaxed(&p->door);
     r.epoch = dx_load_relaxed(&p->epoch);
     r.slots_used = dx_load_relaxed(&p->slots_used);
     r.session = dx_load_relaxed(&p->session);
@@ -77,9 +81,10 @@ static struct report make_report(const struct dx_channel *c, const char *url)
 {
     int fd = c->region.fd;
     struct report r = {.url = url, .version = c->header->version, .geometry = c->geometry};
-    r.open_locked = dx_region_lock_held(fd, DX_LOCK_OPEN);
-    r.host_locked = dx_region_lock_held(fd, DX_LOCK_HOST);
-    r.guest_locked = dx_region_lock_held(fd, DX_LOCK_GUEST);
+    uint32_t place = c->region.place;
+    r.open_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_OPEN));
+    r.host_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_HOST));
+    r.guest_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_GUEST));
     /* Of a side under another kernel the heartbeat is the proof. */
     if (is_heard(c, DX_HOST))
         r.host_locked = r.open_locked = true;
@@ -137,6 +142,22 @@ static void explain(const char *text, dx_status status)
         (void)fprintf(stderr, "  %s\n", advice(status, blank));
 }
 
+/* One place of several; as JSON they are the elements of a list. */
+static void show(const struct report *r, bool json)
+{
+    const struct dx_geometry *g = &r->geometry;
+    if (!json) {
+        (void)fputs(g->place != 0 ? "\n" : "", stdout);
+        report_print(r, stdout);
+        return;
+    }
+    if (g->places > 1)
+        (void)fputs(g->place == 0 ? "[\n" : ",\n", stdout);
+    report_print_json(r, stdout);
+    if (g->places > 1 && g->place + 1 == g->places)
+        (void)fputs("]\n", stdout);
+}
+
 int tool_info(int argc, char **argv)
 {
     static const struct tool_url_verb verb = {"info", usage, "json"};
@@ -145,15 +166,19 @@ int tool_info(int argc, char **argv)
     int code = tool_parse_url(&verb, argc, argv, &json, &url);
     if (code >= 0)
         return code;
-    struct dx_channel *observer;
-    dx_status status = dx_observe(url, &observer);
-    if (status != DX_OK) {
-        code = tool_fail("info", status);
-        explain(url, status);
-        return code;
+    uint32_t places = 1;
+    for (uint32_t place = 0; place < places; place++) {
+        struct dx_channel *observer;
+        dx_status status = dx_observe_place(url, place, &observer);
+        if (status != DX_OK) {
+            code = tool_fail("info", status);
+            explain(url, status);
+            return code;
+        }
+        places = observer->geometry.places;
+        struct report r = make_report(observer, url);
+        (void)dx_close(observer);
+        show(&r, json);
     }
-    struct report r = make_report(observer, url);
-    (void)dx_close(observer);
-    (json ? report_print_json : report_print)(&r, stdout);
     return tool_end_output("info");
 }

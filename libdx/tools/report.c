@@ -54,24 +54,33 @@ static void print_counters(const struct report *r, FILE *out)
     (void)fputc('\n', out);
 }
 
+/* At the rendezvous, or what stands for none. */
+static const char *id_of(const struct peer_report *p, char text[16], const char *none)
+{
+    (void)snprintf(text, 16, "%" PRIu32, p->door - 1);
+    return p->door != 0 ? text : none;
+}
+
 void report_print(const struct report *r, FILE *out)
 {
-    (void)fprintf(out,
-                  "%s: version %" PRIu32 ".%" PRIu32 ", %" PRIu64 " bytes\n"
-                  "slots: %" PRIu32 " of the host, %" PRIu32 " of the guest; requests up to %zu "
-                  "bytes, responses up to %zu bytes\n\n",
-                  r->url, r->version >> 16, r->version & 0xffffu, r->geometry.region_bytes,
-                  r->geometry.host_slots, r->geometry.guest_slots, r->geometry.request_capacity,
-                  r->geometry.response_capacity);
-    (void)fprintf(out, "%-6s %-12s %10s %9s %10s  %-16s  %-16s %-8s %s\n", "peer", "state", "pid",
-                  "epoch", "slots used", "session", "kernel", "parks by", "beats");
+    (void)fprintf(
+        out,
+        "%s: version %" PRIu32 ".%" PRIu32 ", place %" PRIu32 " of %" PRIu32 ", %" PRIu64 " bytes\n"
+        "slots: %" PRIu32 " of the host, %" PRIu32 " of the guest; requests up to %zu "
+        "bytes, responses up to %zu bytes\n\n",
+        r->url, r->version >> 16, r->version & 0xffffu, r->geometry.place, r->geometry.places,
+        r->geometry.region_bytes, r->geometry.host_slots, r->geometry.guest_slots,
+        r->geometry.request_capacity, r->geometry.response_capacity);
+    (void)fprintf(out, "%-6s %-12s %10s %5s %9s %10s  %-16s  %-16s %-8s %s\n", "peer", "state",
+                  "pid", "id", "epoch", "slots used", "session", "kernel", "parks by", "beats");
     for (size_t side = 0; side < REPORT_SIDES; side++) {
         const struct peer_report *p = &r->peers[side];
+        char text[16];
         (void)fprintf(out,
-                      "%-6s %-12s %10" PRIu32 " %9" PRIu32 " %10" PRIu32 "  %016" PRIx64
+                      "%-6s %-12s %10" PRIu32 " %5s %9" PRIu32 " %10" PRIu32 "  %016" PRIx64
                       "  %016" PRIx64 " %-8s %" PRIu64 "\n",
-                      sides[side], p->state, p->pid, p->epoch, p->slots_used, p->session, p->kernel,
-                      p->park, p->beats);
+                      sides[side], p->state, p->pid, id_of(p, text, "-"), p->epoch, p->slots_used,
+                      p->session, p->kernel, p->park, p->beats);
     }
     (void)fprintf(out, "locks: host %s, open %s, guest %s\n", r->host_locked ? "held" : "free",
                   r->open_locked ? "held" : "free", r->guest_locked ? "held" : "free");
@@ -83,14 +92,15 @@ static void print_json_peers(const struct report *r, FILE *out)
     (void)fputs("  \"peers\": {\n", out);
     for (size_t side = 0; side < REPORT_SIDES; side++) {
         const struct peer_report *p = &r->peers[side];
+        char text[16];
         /* The session is text: many readers of JSON have 53 bits for a number. */
-        (void)fprintf(out,
-                      "    \"%s\": {\"state\": \"%s\", \"pid\": %" PRIu32 ", \"epoch\": %" PRIu32
-                      ", \"slots_used\": %" PRIu32 ", \"session\": \"%016" PRIx64
-                      "\", \"kernel\": \"%016" PRIx64 "\", \"park\": \"%s\", \"beats\": %" PRIu64
-                      "}%s\n",
-                      sides[side], p->state, p->pid, p->epoch, p->slots_used, p->session, p->kernel,
-                      p->park, p->beats, side + 1 < REPORT_SIDES ? "," : "");
+        (void)fprintf(
+            out,
+            "    \"%s\": {\"state\": \"%s\", \"pid\": %" PRIu32 ", \"id\": %s, \"epoch\": %" PRIu32
+            ", \"slots_used\": %" PRIu32 ", \"session\": \"%016" PRIx64
+            "\", \"kernel\": \"%016" PRIx64 "\", \"park\": \"%s\", \"beats\": %" PRIu64 "}%s\n",
+            sides[side], p->state, p->pid, id_of(p, text, "null"), p->epoch, p->slots_used,
+            p->session, p->kernel, p->park, p->beats, side + 1 < REPORT_SIDES ? "," : "");
     }
     (void)fputs("  },\n", out);
 }
@@ -119,13 +129,14 @@ void report_print_json(const struct report *r, FILE *out)
     json_print_text(r->url, out);
     (void)fprintf(out,
                   ",\n  \"version\": \"%" PRIu32 ".%" PRIu32 "\",\n"
+                  "  \"place\": %" PRIu32 ", \"places\": %" PRIu32 ",\n"
                   "  \"region_bytes\": %" PRIu64 ",\n"
                   "  \"slots\": {\"host\": %" PRIu32 ", \"guest\": %" PRIu32 "},\n"
                   "  \"request_capacity_bytes\": %zu,\n"
                   "  \"response_capacity_bytes\": %zu,\n",
-                  r->version >> 16, r->version & 0xffffu, r->geometry.region_bytes,
-                  r->geometry.host_slots, r->geometry.guest_slots, r->geometry.request_capacity,
-                  r->geometry.response_capacity);
+                  r->version >> 16, r->version & 0xffffu, r->geometry.place, r->geometry.places,
+                  r->geometry.region_bytes, r->geometry.host_slots, r->geometry.guest_slots,
+                  r->geometry.request_capacity, r->geometry.response_capacity);
     print_json_peers(r, out);
     (void)fprintf(out, "  \"locks\": {\"host\": %s, \"open\": %s, \"guest\": %s},\n",
                   json_bool(r->host_locked), json_bool(r->open_locked), json_bool(r->guest_locked));

@@ -16,6 +16,7 @@
 struct peer_report {
     const char *state; /* none, initialising, open, closed, dead */
     uint32_t pid;      /* as it says itself */
+    uint32_t door;     /* 1 + the id at the rendezvous, 0: none */
     uint32_t epoch;
     uint32_t slots_used;
     uint64_t session;
@@ -28,7 +29,7 @@ struct peer_report {
 struct report {
     const char *url;
     uint32_t version;
-    struct dx_geometry geometry;
+    struct dx_geometry geometry; /* with the place, and how many there are */
     struct peer_report peers[REPORT_SIDES];
     bool host_locked;
     bool open_locked;
@@ -36,6 +37,7 @@ struct report {
     struct dx_stats stats[REPORT_STATS]; /* by enum dx_stats_of */
 };
 
+/* One of them. */
 void report_print(const struct report *report, FILE *out);
 void report_print_json(const struct report *report, FILE *out);
 

@@ -64,27 +64,53 @@ static bool has_its_name(const struct dx_region *region)
            by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
 }
 
-/* Both locks, or who has them. */
-static dx_status lock_out(const struct dx_region *region)
+/* Both locks of a place, or who has them. */
+static dx_status lock_out_of(const struct dx_region *region, uint32_t place)
 {
     char holder[TOOL_HOLDER_BYTES];
     const char *path = region->url.path;
-    if (!dx_region_lock_try(region->fd, DX_LOCK_HOST))
+    uint32_t host = dx_lock_at(place, DX_LOCK_HOST);
+    if (!dx_region_lock_try(region->fd, host))
         return dx_fail(DX_ERR_HOST_EXISTS, "%s: %s is its host; end that one first", path,
-                       tool_holder_text(region->fd, DX_LOCK_HOST, holder));
-    if (!dx_region_guest_is_gone(region->fd))
+                       tool_holder_text(region->fd, host, holder));
+    if (!dx_region_guest_is_gone(region->fd, place))
         return dx_fail(DX_ERR_GUEST_EXISTS,
                        "%s: its host is dead, yet %s is still its guest; end that one first", path,
-                       tool_holder_text(region->fd, DX_LOCK_GUEST, holder));
-    static const struct dx_peer_lines none;
-    const struct dx_peer_lines *guest = &none;
-    if (region->base != NULL)
-        guest = (const struct dx_peer_lines *)(const void *)((const char *)region->base +
-                                                             sizeof(struct dx_header)) +
-                DX_GUEST;
-    if (!dx_pulse_absent(guest, DX_SILENCE_NS))
+                       tool_holder_text(region->fd, dx_lock_at(place, DX_LOCK_GUEST), holder));
+    return DX_OK;
+}
+
+/* Is a guest from another kernel heard in any place that the header tells of? */
+static bool is_heard(const struct dx_region *region)
+{
+    struct dx_geometry g;
+    if (region->base == NULL)
+        return false;
+    if (dx_header_check(region->base, region->bytes, &g) != DX_OK)
+        g = (struct dx_geometry){.places = 1};
+    for (uint32_t place = 0; place < g.places; place++) {
+        uint64_t offset = place * g.region_bytes;
+        if (offset + DX_HEADER_BYTES > region->bytes)
+            break;
+        const void *peers = (const char *)region->base + offset + sizeof(struct dx_header);
+        if (!dx_pulse_absent((const struct dx_peer_lines *)peers + DX_GUEST, DX_SILENCE_NS))
+            return true;
+    }
+    return false;
+}
+
+/* The locks of all places that there could be, or who has one. */
+static dx_status lock_out(const struct dx_region *region)
+{
+    for (uint32_t place = 0; place < DX_GUESTS_MAX; place++) {
+        dx_status status = lock_out_of(region, place);
+        if (status != DX_OK)
+            return status;
+    }
+    if (is_heard(region))
         return dx_fail(DX_ERR_GUEST_EXISTS,
-                       "%s: its host is dead, yet a guest in a VM lives; end that one first", path);
+                       "%s: its host is dead, yet a guest in a VM lives; end that one first",
+                       region->url.path);
     return DX_OK;
 }
 

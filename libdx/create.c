@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a host begins: with new memory, or in that of a dead host, in which guests may live on. The
+ * memory has one region for each guest that there may be at once: a place. All locks of the host
+ * are taken before anything is written, and place 0, at which guests begin to look, opens last.
+ */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "atomic.h"
+#include "channel.h"
+#include "error.h"
+#include "fault.h"
+#include "link.h"
+
+/* Is no living guest from another kernel in the region of a dead host? */
+static bool nobody_elsewhere(struct dx_peer_lines *peers, int64_t silence_ns)
+{
+    /* S6 <-> S5 (attach.c): our state before the look for guests from elsewhere. */
+    dx_store_seqcst(&peers[DX_HOST].state, (uint32_t)DX_PEER_STATE_INITIALIZING);
+    dx_fence_store_load();
+    return dx_pulse_absent(&peers[DX_GUEST], silence_ns);
+}
+
+/* Is no guest left there, under our kernel or another? */
+static bool is_alone(struct dx_channel *c)
+{
+    if (!dx_region_guest_is_gone(c->region.fd, c->region.place))
+        return false;
+    if (nobody_elsewhere(c->peers, c->silence_ns))
+        return true;
+    dx_region_unlock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST));
+    return false;
+}
+
+/* The region of a dead host. A guest that lives on keeps it as it is. */
+static dx_status begin_on_stale(struct dx_channel *c)
+{
+    if (is_alone(c)) {
+        DX_FAULT(HOST_ALONE);
+        dx_session_begin_host(c, true);
+        dx_region_unlock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST));
+        return DX_OK;
+    }
+    struct dx_geometry old;
+    if (dx_header_check(c->header, c->region.bytes, &old) != DX_OK ||
+        !dx_geometry_equal(&old, &c->geometry))
+        return dx_fail(DX_ERR_GUEST_EXISTS,
+                       "%s: its host is dead, but a guest is still attached "
+                       "and its sizes are not the ones asked for: end that guest or take the same "
+                       "sizes",
+                       c->region.url.path);
+    dx_session_begin_host(c, false);
+    return DX_OK;
+}
+
+/* A place of the old layout: has it a guest from another kernel? */
+static bool old_place_is_empty(const struct dx_channel *first, const struct dx_geometry *old,
+                               uint32_t place)
+{
+    uint64_t offset = place * old->region_bytes;
+    if (offset + DX_HEADER_BYTES > dx_region_file_bytes(&first->region))
+        return true;
+    void *page = mmap(NULL, DX_HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, first->region.fd,
+                      (off_t)offset);
+    if (page == MAP_FAILED)
+        return false;
+    struct dx_peer_lines *peers = (void *)((char *)page + sizeof(struct dx_header));
+    bool empty = nobody_elsewhere(peers, first->silence_ns);
+    (void)munmap(page, DX_HEADER_BYTES);
+    return empty;
+}
+
+/* May the memory of a dead host be laid out anew? Where it stays as it was each place looks for
+ * itself; else no guest may be left in any, because places move. */
+static dx_status check_layout(const struct dx_channel *first)
+{
+    struct dx_geometry old;
+    bool known =
+        dx_header_check(first->header, dx_region_file_bytes(&first->region), &old) == DX_OK;
+    if (known && dx_geometry_equal(&old, &first->geometry))
+        return DX_OK;
+    uint32_t places = known ? old.places : 1;
+    if (places == 1 && first->geometry.places == 1)
+        return DX_OK;
+    bool gone = dx_region_guests_are_gone(first->region.fd);
+    dx_region_unlock(first->region.fd, DX_LOCK_GUEST);
+    for (uint32_t place = 0; known && gone && place < places; place++)
+        gone = old_place_is_empty(first, &old, place);
+    return gone ? DX_OK
+                : dx_fail(DX_ERR_GUEST_EXISTS,
+                          "%s: its host is dead, but a guest is still attached to one of its %u "
+                          "places, and other sizes or another number of places were asked for: end "
+                          "that guest or take the same",
+                          first->region.url.path, places);
+}
+
+/* Opens every place; nothing is changed yet. */
+static dx_status open_places(struct dx_channel **c, uint32_t places, const char *url, bool *fresh)
+{
+    struct dx_url parsed;
+    dx_status status = dx_url_parse(url, &parsed);
+    if (status != DX_OK)
+        return status;
+    struct dx_region_size size = {c[0]->geometry.region_bytes, places};
+    status = dx_region_create(&parsed, size, &c[0]->region, &fresh[0]);
+    if (status == DX_OK) {
+        DX_FAULT(HOST_LOCKED);
+    }
+    for (uint32_t place = 1; status == DX_OK && place < places; place++)
+        status =
+            dx_region_create_place(&c[0]->region, size, place, &c[place]->region, &fresh[place]);
+    for (uint32_t place = 0; status == DX_OK && place < places; place++) {
+        dx_channel_point(c[place]);
+        status = dx_channel_make_books(c[place]);
+    }
+    return status == DX_OK && !fresh[0] ? check_layout(c[0]) : status;
+}
+
+static dx_status create(struct dx_channel **c, uint32_t places, const char *url)
+{
+    bool fresh[DX_GUESTS_MAX];
+    dx_status status = open_places(c, places, url, fresh);
+    for (uint32_t place = places; status == DX_OK && place-- > 0;) {
+        if (fresh[place])
+            dx_session_begin_host(c[place], true);
+        else
+            status = begin_on_stale(c[place]);
+        if (status == DX_OK)
+            status = dx_channel_start(c[place]);
+    }
+    if (status != DX_OK)
+        return status;
+    DX_FAULT(HOST_UNNAMED);
+    return dx_region_publish(&c[0]->region);
+}
+
+static void destroy(struct dx_channel **c, uint32_t places)
+{
+    for (uint32_t place = places; place-- > 0; c[place] = NULL) {
+        if (c[place] == NULL)
+            continue;
+        /* What we did not make ours is not ours to remove. */
+        c[place]->region.created = false;
+        dx_channel_destroy(c[place]);
+    }
+}
+
+dx_status dx_create_places(const char *url, const struct dx_config *config, uint32_t guests,
+                           struct dx_channel **channels)
+{
+    static const struct dx_config defaults = DX_CONFIG_INIT;
+    const struct dx_config *f = config != NULL ? config : &defaults;
+    if (guests == 0 || guests > DX_GUESTS_MAX)
+        return dx_fail(DX_ERR_INVALID, "%u guests: 1 to %u are possible", guests, DX_GUESTS_MAX);
+    memset((void *)channels, 0, guests * sizeof *channels);
+    struct dx_geometry geometry;
+    uint32_t slots = f->slots != 0 || f->guest_slots != 0 ? f->slots : 1;
+    dx_status status = dx_geometry_make(slots, f->guest_slots, f->request_capacity,
+                                        f->response_capacity, &geometry);
+    geometry.places = guests;
+    for (uint32_t place = 0; status == DX_OK && place < guests; place++) {
+        status = dx_channel_make(DX_HOST, f->wait, &channels[place]);
+        geometry.place = place;
+        if (status == DX_OK)
+            channels[place]->geometry = geometry;
+    }
+    if (status == DX_OK)
+        status = create(channels, guests, url);
+    if (status != DX_OK)
+        destroy(channels, guests);
+    return status;
+}
+
+dx_status dx_create(const char *url, const struct dx_config *config, struct dx_channel **out)
+{
+    return dx_create_places(url, config, 1, out);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A link, for the files that make and run it. */
+#ifndef DX_LINK_PRIVATE_H
+#define DX_LINK_PRIVATE_H
+
+#include "doorbells.h"
+#include "ivshmem_vfio.h"
+#include "ivshmem_wire.h"
+#include "link.h"
+#include "link_channels.h"
+
+struct dx_link {
+    struct dx_rendezvous *server; /* NULL for a client */
+    int socket;                   /* -1 for the server */
+    struct dx_ivshmem_reader reader;
+    uint32_t id;
+    int bell;    /* our own eventfd */
+    int memory;  /* what the server gives away; -1 for a client */
+    int control; /* wakes the thread for changes of what follows */
+    _Atomic uint32_t closing;
+    _Atomic uint32_t taken; /* somebody else reads the bell */
+    bool started;
+    pthread_t thread;
+    struct dx_link_channels channels;
+    struct dx_doorbells peers;
+    struct dx_ivshmem_bells device; /* of a guest in a VM, in place of the socket */
+    bool has_device;
+};
+
+/* One that knows nobody; NULL: no memory or no descriptor. */
+struct dx_link *dx_link_new(void);
+
+/* Waits until fd can be read. */
+bool dx_link_readable(int fd, int64_t timeout_ns);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Several regions in one memory, one behind the other: each with the locks of its place. */
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "link.h"
+#include "region.h"
+
+uint64_t dx_region_file_bytes(const struct dx_region *region)
+{
+    struct stat s;
+    return fstat(region->fd, &s) == 0 && s.st_size > 0 ? (uint64_t)s.st_size : 0;
+}
+
+dx_status dx_region_view(struct dx_region *region, uint32_t place, uint64_t bytes)
+{
+    struct dx_region before = *region;
+    uint64_t wanted = bytes != 0 ? bytes : dx_region_file_bytes(region);
+    uint64_t offset = bytes * place;
+    if (region->offset == offset && region->bytes == wanted)
+        return DX_OK;
+    region->place = place;
+    region->offset = offset;
+    dx_status status = dx_region_map(region, wanted);
+    if (status != DX_OK)
+        *region = before;
+    else
+        (void)munmap(before.base, before.bytes);
+    return status;
+}
+
+dx_status dx_region_create_place(const struct dx_region *first, struct dx_region_size size,
+                                 uint32_t place, struct dx_region *out, bool *fresh)
+{
+    *out = (struct dx_region){
+        .url = first->url, .fd = -1, .place = place, .offset = size.bytes * place};
+    dx_status status = dx_region_reopen_fd(first->fd, first->url.path, false, &out->fd);
+    if (status != DX_OK)
+        return status;
+    if (!dx_region_lock_try(out->fd, dx_lock_at(place, DX_LOCK_HOST)))
+        return dx_fail(DX_ERR_HOST_EXISTS, "%s: a living host holds place %u", first->url.path,
+                       place);
+    status = dx_region_map(out, size.bytes);
+    if (status != DX_OK)
+        return status;
+    *fresh = dx_region_is_blank(out->base);
+    if (first->link != NULL)
+        out->link = dx_link_share(first->link);
+    return DX_OK;
+}
