@@ -40,9 +40,9 @@ static inline bool stream_right(const unsigned char *from, uint64_t at, size_t b
 
 /* What a handler that is entered again knows. */
 struct stream_work {
-    uint64_t total; /* of a source */
+    uint64_t total;    /* of a source */
+    size_t total_read; /* bytes of that number */
     bool wrong;
-    bool asked; /* a source has been told how many */
     struct desk *desk;
 };
 
@@ -110,11 +110,13 @@ static inline int32_t stream_source(struct dx_stream *s, struct stream_work *w, 
 {
     int64_t timeout_ns = blocks ? PATIENCE : 0;
     size_t bytes = 0;
-    if (!w->asked) {
-        dx_status status = dx_stream_read(s, &w->total, sizeof w->total, &bytes, timeout_ns);
+    if (w->total_read < sizeof w->total) { /* which may come in parts */
+        dx_status status = dx_stream_read(s, (unsigned char *)&w->total + w->total_read,
+                                          sizeof w->total - w->total_read, &bytes, timeout_ns);
+        w->total_read += bytes;
         if (status != DX_OK)
             return stream_again(status, blocks, DX_STREAM_READABLE);
-        w->asked = true;
+        w->total_read = sizeof w->total;
     }
     while (dx_stream_written(s) < w->total) {
         void *room;

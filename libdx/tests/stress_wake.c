@@ -8,8 +8,7 @@
  * do these moments meet, since waking takes so long. So there are races in which one side spins and
  * acts, after a delay that changes from call to call, just when the other goes to sleep.
  */
-#include "atomic.h"
-#include "pair.h"
+#include "wake.h"
 
 #ifdef DX_TSAN
 #define CALLS 5000u
@@ -21,28 +20,6 @@
 
 #define SLEEPERS 4
 #define CALL_DEADLINE (20 * SECOND)
-#define FAR_OFF (60 * SECOND)
-#define DELAYS 512u /* steps of about a nanosecond */
-
-static struct dx_wait sleeps_at_once(enum dx_park park)
-{
-    return (struct dx_wait){
-        .park = park, .park_timeout_ns = FAR_OFF, .poll_ns = SECOND, .relax = DX_RELAX_PAUSE};
-}
-
-static struct dx_wait spins(enum dx_park park)
-{
-    struct dx_wait wait = sleeps_at_once(park);
-    wait.spin_min = wait.spin_max = wait.spin_start = 1000000000;
-    wait.yield_every = 1000; /* where there are fewer CPUs than threads */
-    return wait;
-}
-
-static void pass_a_moment(uint64_t number)
-{
-    for (volatile uint32_t i = 0; i < number * 7 % DELAYS; i++)
-        ;
-}
 
 /* Echoes after a moment that depends on the request. */
 static int32_t answer_after_a_moment(void *user, const struct dx_request *request,
@@ -53,24 +30,6 @@ static int32_t answer_after_a_moment(void *user, const struct dx_request *reques
         memcpy(&number, request->data, sizeof number);
     pass_a_moment(number * 5);
     return test_handler(user, request, response);
-}
-
-/* A pair whose sides wait each in their own way and look at nothing but what they wait for. */
-static struct pair *wake_pair(void **state, const struct dx_wait *host, const struct dx_wait *guest)
-{
-    const struct dx_config config = {
-        .slots = SLEEPERS, .request_capacity = 64, .response_capacity = 64, .wait = host};
-    struct pair *p = pair_host(state, &config);
-    pair_attach(p, guest);
-#ifdef DX_TSAN
-    pair_share(p);
-#endif
-    p->host->liveness_ns = FAR_OFF;
-    p->guest->liveness_ns = FAR_OFF;
-    p->desk.serving = p->guest;
-    serving_start(&p->serving, p->guest, answer_after_a_moment, &p->desk,
-                  (struct dx_serve_options){0});
-    return p;
 }
 
 /* One thread that calls, each time a moment later behind the answer before. */
@@ -99,7 +58,11 @@ static void *run_client(void *user)
 static void call_and_be_woken(void **state, const struct dx_wait *host, const struct dx_wait *guest,
                               int count, uint64_t calls)
 {
-    struct pair *p = wake_pair(state, host, guest);
+    const struct dx_config config = {
+        .slots = SLEEPERS, .request_capacity = 64, .response_capacity = 64, .wait = host};
+    struct pair *p = wake_pair(state, &config, guest);
+    serving_start(&p->serving, p->guest, answer_after_a_moment, &p->desk,
+                  (struct dx_serve_options){0});
     struct client clients[SLEEPERS];
     struct dx_stats callers;
     struct dx_stats servers;
