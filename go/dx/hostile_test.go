@@ -83,9 +83,9 @@ func (p *hostilePeer) place(guest uint64) uint64 {
 	case 1:
 		return 128 + guest*128 + 8*n(3) // peer
 	case 2:
-		return p.callers + own*libdx.Line + 8*n(3)
+		return p.callers + own*libdx.Line + 8*n(5)
 	case 3:
-		return p.servers + other*libdx.Line + 8*n(3)
+		return p.servers + other*libdx.Line + 8*n(5)
 	case 4:
 		return p.counters + own*128 + 8*n(16)
 	case 5:
@@ -171,6 +171,7 @@ func (p *hostilePeer) run(enough <-chan struct{}) {
 				return
 			default:
 				p.flicker()
+				p.flickerStream()
 				runtime.Gosched()
 			}
 		}
@@ -194,6 +195,7 @@ func (p *hostilePeer) flicker() {
 // hostileTally is what those attacked have seen.
 type hostileTally struct {
 	right, wrong, failed, served, late atomic.Uint64
+	streamed                           atomic.Uint64 // streams that were right
 	impossible                         atomic.Pointer[string]
 	timeout                            time.Duration // of a call
 }
@@ -240,15 +242,10 @@ func (y *hostileTally) call(c *Caller, p *hostilePeer, number uint64, room []byt
 	if !hostileMayEndWith(err) {
 		y.cannotBe("a call ended with %v", err)
 	}
-	awaited := uint64(0)
 	expected := make([]byte, len(request))
 	switch status := hostileAnswer(request, expected); {
 	case err != nil:
 		y.failed.Add(1)
-		awaited = word(c.epoch, serverReady, 0)
-		if c.abandoned {
-			awaited = word(c.epoch, serverAcknowledged, c.sequence)
-		}
 	case len(reply.Data) > hostileCapacity:
 		y.cannotBe("an answer of %d bytes", len(reply.Data))
 	case bytes.Equal(bytes.Clone(reply.Data), expected) && reply.Status == status:
@@ -256,8 +253,7 @@ func (y *hostileTally) call(c *Caller, p *hostilePeer, number uint64, room []byt
 	default:
 		y.wrong.Add(1)
 	}
-	p.awaited[c.raw.View().Slot].Store(awaited)
-	p.progress.Add(1)
+	p.await(c, err)
 }
 
 // callOn calls on a caller that it renews now and then, until told otherwise.
@@ -276,7 +272,11 @@ func (y *hostileTally) callOn(ch *Channel, p *hostilePeer, number uint64, enough
 				return
 			default:
 			}
-			y.call(c, p, number, room)
+			if number%4 == 3 {
+				y.stream(c, p, number)
+			} else {
+				y.call(c, p, number, room)
+			}
 			number++
 		}
 		_ = c.Close()
@@ -297,8 +297,10 @@ func (y *hostileTally) serveOn(ctx context.Context, ch *Channel, p *hostilePeer)
 		p.progress.Add(1)
 		return len(q.Data), status
 	})
+	streams := StreamHandlerFunc(func(s *Stream) int32 { return y.serveStream(s, p) })
 	for n := 0; ctx.Err() == nil; n++ {
-		err := ch.ServeWith(ctx, handler, ServeOptions{Workers: 1 + n%2, CopyRequests: n%3 == 0})
+		err := ch.ServeWith(ctx, handler,
+			ServeOptions{Workers: 1 + n%2, CopyRequests: n%3 == 0, Streams: streams})
 		if !errors.Is(err, ErrPeerClosed) && !errors.Is(err, context.Canceled) {
 			y.cannotBe("serving ended with %v", err)
 			return
@@ -408,12 +410,12 @@ func TestHostilePeer(t *testing.T) {
 			until := time.Now().Add(each)
 			y := hostileTraffic(t, host, guest, p, true, func(y *hostileTally) bool {
 				now := time.Now()
-				some := y.right.Load() > 0 && y.served.Load() > 0
+				some := y.right.Load() > 0 && y.served.Load() > 0 && y.streamed.Load() > 0
 				return now.After(until) && (some || now.After(until.Add(10*time.Second)))
 			})
-			t.Logf("right %d, wrong %d, failed %d, served %d, writes %d", y.right.Load(),
+			t.Logf("streams right %d; right %d, wrong %d, failed %d, served %d, writes %d", y.streamed.Load(), y.right.Load(),
 				y.wrong.Load(), y.failed.Load(), y.served.Load(), p.writes)
-			if y.right.Load() == 0 || y.served.Load() == 0 || p.writes < 100 {
+			if y.right.Load() == 0 || y.served.Load() == 0 || y.streamed.Load() == 0 || p.writes < 100 {
 				t.Error("this was no test: no traffic, or no attack")
 			}
 			if now := heapBytes(); now > heap+hostileGrowth {

@@ -52,7 +52,8 @@ type Stream struct {
 	spinLimit  uint32
 	kind       uint32
 	slot       uint32
-	begun      uint64 // server: the caller's word that began it
+	begun      uint64      // server: the caller's word that began it
+	returned   atomic.Bool // server: the handler has, and its answer may be there
 }
 
 // ending is why a stream is over.

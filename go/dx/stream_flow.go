@@ -191,21 +191,26 @@ func (p *parker) addFlow(f *flow) error {
 	}
 	p.flows[f] = struct{}{}
 	if err := p.ensureRunning(); err != nil {
-		delete(p.flows, f)
+		p.forget(f)
 		return err
 	}
 	return nil
 }
 
-func (p *parker) removeFlow(f *flow) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// forget takes back what addFlow announced; p.mu is held.
+func (p *parker) forget(f *flow) {
 	delete(p.flows, f)
 	if c := f.stream.caller; c != nil {
 		if c.asleep--; c.asleep == 0 {
 			atomic.StoreUint32(c.parked, 0)
 		}
 	}
+}
+
+func (p *parker) removeFlow(f *flow) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forget(f)
 	select { // what was sent to us meanwhile
 	case <-f.wake:
 	default:

@@ -124,6 +124,7 @@ func (s *server) answerStream(st *Stream, status int32) {
 	*at[int32](line, libdx.ServerStatus) = status
 	*at[uint32](line, libdx.ServerResult) = streamResult(e)
 	atomic.StoreUint32(at[uint32](line, libdx.ServerCell), s.cell+1)
+	st.returned.Store(true)
 	// R3 -> A3: the answer before its word.
 	spin.StoreRelease(at[uint64](line, libdx.ServerWord),
 		word(uint32(st.begun>>40), serverAcknowledged, uint32(st.begun)))
@@ -154,9 +155,9 @@ func (s *server) streamGoesOn(slot uint32) bool {
 	if st == nil {
 		return false
 	}
-	// Its goroutine has answered, and the caller has gone on already?
-	w := atomic.LoadUint64((*uint64)(s.serverField(slot, libdx.ServerWord)))
-	if w>>32&0xff == serverProcessing {
+	// Its goroutine has answered, and the caller has gone on already? Our word in the
+	// region would say so too, but there a peer can write.
+	if !st.returned.Load() {
 		return true
 	}
 	s.takeBack(st)
