@@ -289,9 +289,9 @@ void *dx_stream_user(const struct dx_stream *s)
 
 void dx_stream_set_chunk(struct dx_stream *s, size_t chunk)
 {
-    size_t ring = s->out.ring > s->in.ring ? s->out.ring : s->in.ring;
+    size_t larger = s->out.ring > s->in.ring ? s->out.ring : s->in.ring;
     if (chunk == 0)
-        chunk = ring / 4 != 0 ? least(DX_STREAM_CHUNK, ring / 4) : 1;
+        chunk = larger / 4 != 0 ? least(DX_STREAM_CHUNK, larger / 4) : 1;
     s->chunk = chunk;
 }
 

@@ -102,6 +102,16 @@ void dx_stream_caller_refresh(struct dx_stream *s)
         s->failure = DX_ERR_STOPPED;
 }
 
+/* Drops what came of the response, up to the ring's end; how much that was. */
+static size_t drop(struct dx_stream *s)
+{
+    size_t bytes = dx_flow_bytes(&s->in);
+    size_t to_end = dx_flow_to_end(&s->in);
+    bytes = bytes < to_end ? bytes : to_end;
+    dx_stream_consume(s, bytes);
+    return bytes;
+}
+
 /* The slot is ours again, or in the state of a call that was given up. */
 static void close_stream(struct dx_stream *s)
 {
@@ -124,13 +134,15 @@ dx_status dx_stream_end(struct dx_stream *s, int32_t *status, int64_t timeout_ns
     assert(s != NULL && s->open && s->caller != NULL);
     dx_stream_finish(s);
     dx_status outcome = DX_OK;
+    uint64_t dropped = 0;
     while (outcome == DX_OK && s->failure == DX_OK && !s->answered) {
         uint32_t events = s->in.ended ? 0u : DX_STREAM_READABLE;
         outcome = dx_stream_await(s, events, 1, &patience);
-        if (s->failure == DX_OK && !s->answered && dx_flow_bytes(&s->in) != 0)
-            dx_stream_consume(s, dx_flow_bytes(&s->in) < dx_flow_to_end(&s->in)
-                                     ? dx_flow_bytes(&s->in)
-                                     : dx_flow_to_end(&s->in));
+        if (s->failure == DX_OK && !s->answered)
+            dropped += drop(s);
+        /* Without time, what was there and no more: a server may write on and on. */
+        if (timeout_ns == 0 && dropped > s->in.ring)
+            outcome = DX_ERR_TIMEOUT;
     }
     if (s->failure != DX_OK)
         outcome = s->failure;

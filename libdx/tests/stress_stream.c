@@ -78,7 +78,7 @@ static bool echo(struct client *c, struct dx_stream *s, uint64_t total)
 static bool source(struct client *c, struct dx_stream *s, uint64_t total)
 {
     unsigned char buffer[MOST_BYTES];
-    size_t bytes;
+    size_t bytes = 0;
     uint64_t part = dice_below(&c->dice, total + 1);
     dx_status status = dx_stream_write(s, &total, sizeof total, NULL, LIMIT);
     if (status == DX_OK)
