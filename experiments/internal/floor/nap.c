@@ -25,10 +25,11 @@ static int64_t own_cpu_ns(void)
 /* The last sleep may go on a little beyond the duration. Returns how many they were. */
 static uint64_t sleep_for(int64_t sleep_ns, int64_t duration_ns)
 {
-    const struct timespec nap = {.tv_sec = sleep_ns / 1000000000, .tv_nsec = sleep_ns % 1000000000};
+    const struct timespec length = {.tv_sec = sleep_ns / 1000000000,
+                                    .tv_nsec = sleep_ns % 1000000000};
     uint64_t sleeps = 0;
     for (int64_t until = floor_now_ns() + duration_ns; floor_now_ns() < until; sleeps++)
-        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &length, NULL);
     return sleeps;
 }
 
