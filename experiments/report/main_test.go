@@ -33,7 +33,7 @@ func TestExitCodesTellWhatHappened(t *testing.T) {
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	good, failed, empty, damaged := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
-	one := madeup.Usual
+	one := madeup.Few
 	one.Frames = 2
 	bad := one
 	bad.Failed = 1

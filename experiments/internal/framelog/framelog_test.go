@@ -116,7 +116,7 @@ func TestAVerdictNeedsRunsAndAMarginBeyondTheirSpread(t *testing.T) {
 }
 
 func TestASweepOverTheRingIsNotPartOfTheMainFigures(t *testing.T) {
-	s := madeup.Usual
+	s := madeup.Few
 	s.Rings = true
 	dir := t.TempDir()
 	if err := madeup.Write(dir, s); err != nil {

@@ -46,16 +46,15 @@ func folder(t *testing.T, name string, s madeup.Spec) framelog.Folder {
 
 func TestEveryChartIsDrawnOrSaysWhyNot(t *testing.T) {
 	full := madeup.Usual
-	full.Rings, full.Counted, full.Frames, full.Noise, full.Failed = true, true, 300, 0.05, 40
-	one := madeup.Usual
+	full.Rings, full.Counted, full.Noise, full.Failed = true, true, 0.05, 40
+	one := madeup.Few
 	one.Runs, one.Frames = 1, 1
 	for name, c := range map[string]struct {
 		spec    madeup.Spec
 		skipped map[string]string
 	}{
-		"full":  {full, map[string]string{}},
-		"usual": {madeup.Usual, map[string]string{"ring_size": "two are needed"}},
-		"one":   {one, map[string]string{"ring_size": "two are needed", "latency_percentiles": "200 for the median"}},
+		"full": {full, map[string]string{}},
+		"one":  {one, map[string]string{"ring_size": "two are needed", "latency_percentiles": "200 for the median"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := folder(t, name, c.spec)
@@ -102,7 +101,7 @@ func check(t *testing.T, base string) {
 }
 
 func TestAllFailedFramesLeaveOnlyWhatNeedsNoTime(t *testing.T) {
-	s := madeup.Usual
+	s := madeup.Few
 	s.Failed = 1 << 30
 	f := folder(t, "failed", s)
 	charts, err := Draw(context.Background(), f, f.Path)
@@ -119,7 +118,7 @@ func TestAllFailedFramesLeaveOnlyWhatNeedsNoTime(t *testing.T) {
 func TestDrawingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	f := folder(t, "cancelled", madeup.Usual)
+	f := folder(t, "cancelled", madeup.Few)
 	if charts, err := Draw(ctx, f, f.Path); !errors.Is(err, context.Canceled) || len(charts) != 0 {
 		t.Errorf("%v, %v", charts, err)
 	}
@@ -138,7 +137,7 @@ func TestOutlineCountsEveryTimeOnce(t *testing.T) {
 }
 
 func TestPhasesSumToTheTotalUnlessTheyOverlap(t *testing.T) {
-	f := folder(t, "phases", madeup.Usual)
+	f := folder(t, "phases", madeup.Few)
 	for _, c := range framelog.CellsOf(f.Records) {
 		write, read, rest, all, overlapped := split(c)
 		total := c.MeanNs("total").Median

@@ -66,8 +66,8 @@ const script = `(() => {
     Width: window.innerWidth,
     Scroll: document.documentElement.scrollWidth,
     // Text that sticks out of its own box; cells may be wider than the page inside a box that scrolls.
-    Overflowing: all("h1, h2, p, li, caption, th, td, figcaption").filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0).map(name)
-      .concat(all("h1, h2, p, li").filter(e => e.getBoundingClientRect().right > window.innerWidth + 1).map(name)),
+    Overflowing: all("h1, h2, h3, p, li, th, td, figcaption").filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0).map(name)
+      .concat(all("h1, h2, h3, p, li").filter(e => e.getBoundingClientRect().right > window.innerWidth + 1).map(name)),
     Images: all("img").length,
     Small: all("img").filter(e => e.getBoundingClientRect().width < 300 || e.getBoundingClientRect().height < 150).length,
     Empty: all("img").filter(e => !e.complete || e.naturalWidth === 0).length,
