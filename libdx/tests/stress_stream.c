@@ -14,11 +14,11 @@
 #define MOST_BYTES 400u
 
 #ifdef DX_TSAN
-#define STREAMS 60u /* a client's */
-#define BYTES 2000u
+#define STREAMS 25u /* a client's */
+#define BYTES 500u
 #else
-#define STREAMS 150u
-#define BYTES 8000u
+#define STREAMS 100u
+#define BYTES 3000u
 #endif
 
 #define LIMIT (20 * SECOND)
