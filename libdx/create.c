@@ -153,7 +153,8 @@ dx_status dx_create_places(const char *url, const struct dx_config *config, uint
     const struct dx_config *f = config != NULL ? config : &defaults;
     if (guests == 0 || guests > DX_GUESTS_MAX)
         return dx_fail(DX_ERR_INVALID, "%u guests: 1 to %u are possible", guests, DX_GUESTS_MAX);
-    memset((void *)channels, 0, guests * sizeof *channels);
+    for (uint32_t place = 0; place < guests; place++)
+        channels[place] = NULL;
     struct dx_geometry geometry;
     uint32_t slots = f->slots != 0 || f->guest_slots != 0 ? f->slots : 1;
     dx_status status = dx_geometry_make(slots, f->guest_slots, f->request_capacity,

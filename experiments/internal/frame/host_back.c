@@ -105,7 +105,7 @@ int back_phase(struct frame_host *h, uint32_t type, struct frame_report *report)
 
 int back_memcpy(struct frame_host *h, int64_t *ns)
 {
-    struct frame_report report;
+    struct frame_report report = {0};
     int64_t start;
     int status = ask(h, FRAME_MEMCPY, &report, &start);
     *ns = report.ns;
