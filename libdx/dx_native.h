@@ -122,7 +122,8 @@ DX_API void dx_native_bell_close(struct dx_native_bell *bell);
  * Where there is a rendezvous no such thread is needed: returns a descriptor that becomes readable
  * when any cell of this side is rung (an eventfd, non-blocking, owned by the caller), and from then
  * on dx_native_arm asks for it. -1 where there is none, or for DX_PARK_POLL and _NEVER. Once,
- * before the first wait, and then for all of them.
+ * before the first wait, and then for all of them. Of several places of one host: for each channel,
+ * and then any one of the descriptors tells of all of them.
  */
 DX_API int dx_native_take_doorbell(struct dx_channel *channel);
 
