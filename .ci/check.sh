@@ -6,7 +6,7 @@
 # Each check is a process group of its own with a time limit. It carries DX_CHECK_STEP=FOLDER:NAME
 # in its environment, and so does whatever it starts: that is how leftovers knows its own.
 
-step_limit_s=600
+step_limit_s=900
 check_temp=
 declare -A lane_of=() step_of=() started_at=() seconds_of=() verdict_of=()
 

@@ -215,7 +215,7 @@ func exitCode(err error) int {
 
 func TestInterruptKeepsResultsAndLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
-	cmd := proctest.Start(t, proctest.Build(t), " left", "-sizes", "1MiB", "-variants", "copy", "-frames", "200", "-runs", "1000",
+	cmd := proctest.Start(t, proctest.Build(t), " left", "-sizes", "1MiB", "-variants", "copy", "-direction", "host-guest", "-baseline=false", "-frames", "200", "-runs", "1000",
 		"-transport", "shm", "-out", dir)
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
@@ -242,9 +242,10 @@ func TestInterruptKeepsResultsAndLeavesNothing(t *testing.T) {
 
 func TestGuestThatDiesEndsItsCellAndNoOtherOne(t *testing.T) {
 	dir := t.TempDir()
-	cmd := proctest.Start(t, proctest.Build(t), "(0 of", "-sizes", "1MiB", "-variants", "copy", "-phases", "transfer", "-frames", "60", "-runs", "2", "-out", dir)
+	cmd := proctest.Start(t, proctest.Build(t), "(0 of", "-sizes", "1MiB", "-variants", "copy", "-direction", "host-guest", "-baseline=false", "-phases", "transfer",
+		"-frames", "60", "-runs", "2", "-out", dir)
 	var guests []int
-	for deadline := time.Now().Add(10 * time.Second); len(guests) == 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); len(guests) == 0 && time.Now().Before(deadline); {
 		guests = proctest.Children(t, cmd.Process.Pid)
 	}
 	if len(guests) == 0 {

