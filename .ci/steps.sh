@@ -133,7 +133,7 @@ step_tsan() {
         --output-on-failure
 }
 
-step_gotest() { go test -race -count=1 -timeout 300s ./...; }
+step_gotest() { go test -race -count=1 -timeout 600s ./...; }
 
 step_install() { libdx/tests/install.sh; }
 
@@ -222,7 +222,7 @@ step_browser() {
 
 step_frames() {
     local out=$TMPDIR/frames code=0
-    timeout -k 5 60 go run ./experiments/frames -sizes 64KiB,1080p -frames 4 -runs 1 -out "$out"
+    timeout -k 5 240 go run ./experiments/frames -sizes 64KiB,1080p -frames 4 -runs 1 -out "$out"
     # Every frame counts, in both directions, and every one is right.
     [ "$(grep -c '"experiment":"frames",.*"direction":"guest_to_host"' "$out/result.jsonl")" = 24 ]
     [ "$(grep -c '"experiment":"frames",.*"ok":true' "$out/result.jsonl")" = \
@@ -230,18 +230,18 @@ step_frames() {
     [ "$(wc -l <"$out/latency_results.csv")" = 5 ]
     grep -q 'frames arrived as they were sent' "$out/performance_report.txt"
     [ -s "$out/report.html" ]
-    timeout -k 5 60 go run ./experiments/frames -baseline=false -sizes 64KiB -frames 10 -runs 1 \
+    timeout -k 5 120 go run ./experiments/frames -baseline=false -sizes 64KiB -frames 10 -runs 1 \
         -fault flip -phases transfer -out "$out-spoilt" || code=$?
     [ "$code" = 1 ] && grep -q '"ok":false' "$out-spoilt/result.jsonl"
 }
 
 step_vm() {
     local calls=$TMPDIR/calls frames=$TMPDIR/frames
-    timeout -k 5 90 go run ./experiments/pingpong -transport ivshmem -threads 1,4 -runs 1 \
+    timeout -k 5 240 go run ./experiments/pingpong -transport ivshmem -threads 1,4 -runs 1 \
         -duration 300ms -verify -out "$calls"
     [ "$(grep -c '"accelerator":"[a-z]*".*"errors":0,.*"verified":true,"verify_failures":0' \
         "$calls/result.jsonl")" = 2 ]
-    timeout -k 5 90 go run ./experiments/frames -baseline=false -transport ivshmem \
+    timeout -k 5 240 go run ./experiments/frames -baseline=false -transport ivshmem \
         -direction host-guest -sizes 1080p -frames 3 -runs 1 -phases transfer -out "$frames"
     [ "$(grep -c '"experiment":"frames",.*"ok":true.*"accelerator":"[a-z]*"' \
         "$frames/result.jsonl")" = 9 ]
