@@ -43,7 +43,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		{"-guest rust", `-guest "rust"`},
 		{"-path fast", `-path "fast"`},
 		{"-path cgo -host c -guest c", "both sides are C"},
-		{"-transport tcp", `-transport "tcp"`},
+		{"-transport pigeon", `-transport "pigeon"`},
 		{"-pin yes", `-pin "yes"`},
 		{"-procs -1", "-procs -1"},
 		{"-rate 0", `"0" is no rate`},
