@@ -281,7 +281,7 @@ static inline void attacker_or_test(int argc, char **argv)
 {
     if (argc != 3)
         return;
-    (void)alarm((unsigned)dice_test_seconds(0) + 50);
+    test_alarm((unsigned)dice_test_seconds(0) + 50);
     exit(attacker_main(strcmp(argv[1], ATTACKER_HOST) == 0 ? DX_HOST : DX_GUEST, argv[2]));
 }
 

@@ -168,7 +168,7 @@ static inline void child_main(int argc, char **argv)
 {
     if (argc != 3)
         return;
-    (void)alarm(50);
+    test_alarm(50);
     struct tally *tally = tally_map(CHILD_TALLY);
     if (tally == NULL)
         _exit(102);

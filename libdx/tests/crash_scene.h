@@ -221,7 +221,7 @@ static inline void scene_main(int argc, char **argv)
         (void)signal(SIGTERM, test_time_is_up);
         return;
     }
-    (void)alarm(120);
+    test_alarm(120);
     struct stage *stage = stage_map(CHILD_TALLY);
     if (stage == NULL)
         _exit(102);

@@ -311,7 +311,7 @@ static void run_role(int argc, char **argv)
     argv[1] = user_enter_role(argv[1]);
     if (strcmp(argv[1], "lease") != 0)
         return;
-    (void)alarm(50);
+    test_alarm(50);
     exit(lease(argv[2]));
 }
 

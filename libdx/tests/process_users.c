@@ -429,7 +429,7 @@ static void run_role(int argc, char **argv)
     argv[1] = user_enter_role(argv[1]);
     if (strcmp(argv[1], "observer") != 0)
         return;
-    (void)alarm(50);
+    test_alarm(50);
     const char *file = strrchr(argv[2], strncmp(argv[2], "shm:", 4) == 0 ? ':' : '/') + 1;
     for (size_t i = 0; i < TRANSPORTS; i++)
         if (strncmp(argv[2], transports[i].name, strlen(transports[i].name)) == 0 &&

@@ -23,6 +23,11 @@ static const uint32_t befores[] = {DX_CALLER_READY,
                                    128,
                                    255};
 
+/* States that have a name, and of those that have none the first, the last and some between: each
+ * event is a turn of two threads, which a loaded machine makes wait for the CPU. */
+static const uint32_t events[] = {0,  1,  2,  3,   4,   5,   6,   7,   8,   9,
+                                  15, 16, 31, 100, 127, 128, 129, 200, 254, 255};
+
 /* What must follow from an event. */
 struct expected {
     uint64_t word;
@@ -85,7 +90,7 @@ static void server_follows_the_table_for_every_state_and_event(void **state)
     play_request(p, PLAYED, TYPE_ECHO, 8);
     for (size_t b = 0; b < sizeof befores / sizeof *befores; b++)
         for (size_t r = 0; r < sizeof relations / sizeof *relations; r++)
-            for (uint32_t event = 0; event < 256; event++) {
+            for (size_t e = 0; e < sizeof events / sizeof *events; e++) {
                 uint64_t greeted = dx_word(++epoch, DX_CALLER_READY, ++sequence);
                 uint64_t before = dx_word(epoch, befores[b], sequence);
                 play_caller(p, PLAYED, greeted);
@@ -94,7 +99,7 @@ static void server_follows_the_table_for_every_state_and_event(void **state)
                     wrong += !event_is_as_expected(p, greeted, before);
                 epoch += relations[r].new_epoch;
                 sequence += relations[r].new_sequence;
-                wrong += !event_is_as_expected(p, before, dx_word(epoch, event, sequence));
+                wrong += !event_is_as_expected(p, before, dx_word(epoch, events[e], sequence));
             }
     assert_int_equal(wrong, 0);
 }

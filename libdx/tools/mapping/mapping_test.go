@@ -73,7 +73,11 @@ func TestAccessesAreCounted(t *testing.T) {
 func TestPrivateMemoryIsCached(t *testing.T) {
 	memory := pages(t, KindBytes)
 	memory[0] = 1
-	if times, kind := KindOf(memory); kind != Cached || times.LineNs <= 0 {
+	times, kind := KindOf(memory)
+	for i := 0; i < 100 && kind != Cached; i++ { // others had the CPU or its caches
+		times, kind = KindOf(memory)
+	}
+	if kind != Cached || times.LineNs <= 0 {
 		t.Errorf("%s: %+v", kind, times)
 	}
 }
