@@ -236,15 +236,17 @@ step_frames() {
 }
 
 step_vm() {
-    local calls=$TMPDIR/calls frames=$TMPDIR/frames
-    timeout -k 5 240 go run ./experiments/pingpong -transport ivshmem -threads 1,4 -runs 1 \
-        -duration 300ms -verify -out "$calls"
-    [ "$(grep -c '"accelerator":"[a-z]*".*"errors":0,.*"verified":true,"verify_failures":0' \
-        "$calls/result.jsonl")" = 2 ]
-    timeout -k 5 240 go run ./experiments/frames -baseline=false -transport ivshmem \
-        -direction host-guest -sizes 1080p -frames 3 -runs 1 -phases transfer -out "$frames"
+    local calls=$TMPDIR/calls frames=$TMPDIR/frames direction
+    for direction in host-guest guest-host; do
+        timeout -k 5 240 go run ./experiments/pingpong -transport ivshmem -direction "$direction" \
+            -threads 1,4 -runs 1 -duration 300ms -verify -out "$calls-$direction"
+        [ "$(grep "\"direction\":\"$direction\"" "$calls-$direction/result.jsonl" | grep -c \
+            '"accelerator":"[a-z]*".*"errors":0,.*"verified":true,"verify_failures":0')" = 2 ]
+    done
+    timeout -k 5 400 go run ./experiments/frames -baseline=false -transport ivshmem \
+        -sizes 1080p -frames 3 -runs 1 -phases transfer -out "$frames"
     [ "$(grep -c '"experiment":"frames",.*"ok":true.*"accelerator":"[a-z]*"' \
-        "$frames/result.jsonl")" = 9 ]
+        "$frames/result.jsonl")" = 18 ]
     # An ivshmem device of 24 MB cannot be, and QEMU would say so in its own way.
     go test -count=1 -run 'Region|Impossible' ./vm/machine
 }

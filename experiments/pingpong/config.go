@@ -37,6 +37,7 @@ bytes between the same two CPUs, because machines change under a program's feet.
   go run ./experiments/pingpong -threads 1,8,64 -verify -transport shm -out out/mine
   go run ./experiments/pingpong -threads 1,8 -rate 1000,100000 -wait low-power
   go run ./experiments/pingpong -threads 1,4,8 -transport ivshmem
+  go run ./experiments/pingpong -threads 1,4 -transport ivshmem -direction guest-host
   go run ./experiments/pingpong -threads 1 -transport ivshmem-doorbell -spin-max 0
 
 Each caller makes its next call when the one before is answered: a closed loop.
@@ -108,13 +109,14 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		fmt.Fprint(stderr, usage)
 		fs.PrintDefaults()
 	}
-	threads := fs.String("threads", "1,2,4,8", "callers: a number or a list; goroutines, or threads with -host c")
+	threads := fs.String("threads", "1,2,4,8", "callers: a number or a list; goroutines, or threads of a side in C")
 	fs.IntVar(&c.Payload, "payload", 64, "bytes of each request and each response")
 	fs.DurationVar(&c.Duration, "duration", time.Second, "of the throughput part of one run; the latency part takes half as long")
 	fs.IntVar(&c.runs, "runs", 5, "runs of each number of callers")
-	fs.StringVar(&c.Host, "host", "go", "language of the calling side: go, c")
-	fs.StringVar(&c.Guest, "guest", "go", "language of the answering side: go, c")
-	fs.StringVar(&c.Path, "path", "native", "how Go calls: native, cgo")
+	fs.StringVar(&c.Direction, "direction", exchange.HostToGuest, "who calls: host-guest, guest-host (closed loops, host in Go)")
+	fs.StringVar(&c.Host, "host", "go", "language of the host: go, c")
+	fs.StringVar(&c.Guest, "guest", "go", "language of the guest: go, c")
+	fs.StringVar(&c.Path, "path", "native", "how Go calls, and answers the host: native, cgo")
 	fs.StringVar(&c.Transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket), ivshmem (the guest runs in a virtual machine), ivshmem-doorbell (and is woken by interrupt)")
 	fs.StringVar(&c.GuestRelax, "guest-relax", exchange.RelaxAuto, "of ivshmem and ivshmem-doorbell, in the guest between looks: none, pause, auto (what the bare loop does better with)")
 	fs.StringVar(&c.waitName, "wait", "balanced", "wait strategy: a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))

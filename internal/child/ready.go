@@ -3,9 +3,9 @@
 package child
 
 import (
-	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os/exec"
 	"syscall"
 	"time"
@@ -20,30 +20,30 @@ const (
 // A Process is a child that has said that it is ready.
 type Process struct {
 	Cmd    *exec.Cmd
+	input  io.WriteCloser
+	lines  *Lines
 	exited <-chan error
 }
 
 // StartReady starts cmd and waits until it writes the line "ready" to its standard
 // output, for at most 15 s. A child that does not is killed.
 func StartReady(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	p := &Process{Cmd: cmd, lines: NewLines()}
+	cmd.Stdout = p.lines
+	var err error
+	if p.input, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	p := &Process{Cmd: cmd}
 	if p.exited, err = Start(cmd); err != nil {
 		return nil, fmt.Errorf("cannot start the guest: %w", err)
 	}
-	ready := make(chan error, 1)
-	go func() {
-		line, err := bufio.NewReader(out).ReadString('\n')
-		if err == nil && line != "ready\n" {
+	select {
+	case line := <-p.lines.C():
+		if line != "ready" {
 			err = fmt.Errorf("it said %q instead of ready", line)
 		}
-		ready <- err
-	}()
-	select {
-	case err = <-ready:
+	case end := <-p.exited:
+		return nil, fmt.Errorf("guest: it ended before it was ready: %v", end)
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-time.After(startMax):
@@ -55,6 +55,12 @@ func StartReady(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
 	}
 	return p, nil
 }
+
+// Write writes to the process's standard input.
+func (p *Process) Write(text []byte) (int, error) { return p.input.Write(text) }
+
+// Lines brings what the process says behind "ready". Who expects it to say much must take it in time.
+func (p *Process) Lines() <-chan string { return p.lines.C() }
 
 // End waits for a child that has been told to go, and kills it after 3 s.
 func (p *Process) End() error {

@@ -57,6 +57,15 @@ func (g *Guest) order(o order) error {
 	return nil
 }
 
+// Write writes to the program's standard input, which never ends. What the program leaves unread
+// for a second is lost, since the guest's init does not wait for it any longer; 64 KiB always fit.
+func (c *Command) Write(text []byte) (int, error) {
+	if err := c.guest.order(order{ID: c.id, In: text}); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
 func (c *Command) take(n news) {
 	if len(n.Out) > 0 && c.stdout != nil {
 		_, _ = c.stdout.Write(n.Out)

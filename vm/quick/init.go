@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -51,7 +52,7 @@ func initRun() error {
 	if err != nil {
 		return err
 	}
-	a := &agent{to: json.NewEncoder(tty), running: map[int]*exec.Cmd{}}
+	a := &agent{to: json.NewEncoder(tty), running: map[int]running{}}
 	a.tell(news{Ready: true})
 	return a.obey(tty)
 }
@@ -96,7 +97,12 @@ func openRaw(path string) (*os.File, error) {
 type agent struct {
 	mu      sync.Mutex
 	to      *json.Encoder
-	running map[int]*exec.Cmd
+	running map[int]running
+}
+
+type running struct {
+	process *os.Process
+	input   *os.File
 }
 
 func (a *agent) tell(n news) {
@@ -119,6 +125,8 @@ func (a *agent) obey(tty *os.File) error {
 			return nil
 		case o.Kill != 0:
 			a.kill(o.ID, syscall.Signal(o.Kill))
+		case len(o.In) > 0:
+			a.feed(o.ID, o.In)
 		case len(o.Run) > 0:
 			a.run(o)
 		}
@@ -128,16 +136,27 @@ func (a *agent) obey(tty *os.File) error {
 
 func (a *agent) kill(id int, with syscall.Signal) {
 	a.mu.Lock()
-	if cmd := a.running[id]; cmd != nil {
-		_ = cmd.Process.Signal(with)
+	if r, is := a.running[id]; is {
+		_ = r.process.Signal(with)
 		for stopping := with == unix.SIGSTOP; stopping; {
 			// WNOWAIT leaves an exit to be seen by Wait.
-			err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
+			err := unix.Waitid(unix.P_PID, r.process.Pid, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
 			stopping = errors.Is(err, unix.EINTR)
 		}
 	}
 	a.mu.Unlock()
 	a.tell(news{ID: id, Sent: true})
+}
+
+// feed writes to a command's standard input, which has a second to make room.
+func (a *agent) feed(id int, text []byte) {
+	a.mu.Lock()
+	r, is := a.running[id]
+	a.mu.Unlock()
+	if is {
+		_ = r.input.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = r.input.Write(text)
+	}
 }
 
 // run starts a command; its output and its end are told as they come.
@@ -147,15 +166,23 @@ func (a *agent) run(o order) {
 	cmd.Dir = "/tmp"
 	cmd.Stdout = pipe(func(p []byte) { a.tell(news{ID: o.ID, Out: p}) })
 	cmd.Stderr = pipe(func(p []byte) { a.tell(news{ID: o.ID, Err: p}) })
-	if err := cmd.Start(); err != nil {
+	from, input, err := os.Pipe()
+	if err == nil {
+		cmd.Stdin = from
+		err = cmd.Start()
+		_ = from.Close()
+	}
+	if err != nil {
+		_ = input.Close()
 		a.tell(news{ID: o.ID, Ended: true, Fail: err.Error()})
 		return
 	}
 	a.mu.Lock()
-	a.running[o.ID] = cmd
+	a.running[o.ID] = running{cmd.Process, input}
 	a.mu.Unlock()
 	go func() {
 		err := cmd.Wait()
+		_ = input.Close()
 		a.mu.Lock()
 		delete(a.running, o.ID)
 		a.mu.Unlock()

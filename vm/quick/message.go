@@ -9,6 +9,7 @@ type order struct {
 	ID   int      `json:"id,omitempty"` // of the command that is meant
 	Run  []string `json:"run,omitempty"`
 	Env  []string `json:"env,omitempty"`
+	In   []byte   `json:"in,omitempty"`   // for the command's standard input
 	Kill int      `json:"kill,omitempty"` // a signal for the command; answered by Sent
 	Off  bool     `json:"off,omitempty"`  // power off
 }

@@ -3,7 +3,6 @@
 package border
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dx/experiments/internal/floor"
+	"dx/internal/child"
 	"dx/libdx"
 	"dx/vm/quick"
 )
@@ -130,12 +129,13 @@ const (
 type Process struct {
 	machine *Machine
 	command *quick.Command
+	lines   *child.Lines
 }
 
 // StartReady starts this program in the guest, with env added to its environment, and waits until
 // it writes the line "ready" to its standard output. Its standard error comes to stderr.
 func (m *Machine) StartReady(ctx context.Context, env []string, stderr io.Writer) (*Process, error) {
-	out := &firstLine{said: make(chan string, 1)}
+	out := child.NewLines()
 	command, err := m.guest.Start([]string{quick.Self}, env, out, stderr)
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (m *Machine) StartReady(ctx context.Context, env []string, stderr io.Writer
 	ctx, cancel := context.WithTimeout(ctx, readyMax)
 	defer cancel()
 	select {
-	case line := <-out.said:
+	case line := <-out.C():
 		if line != "ready" {
 			err = fmt.Errorf("it said %q instead of ready", line)
 		}
@@ -156,8 +156,14 @@ func (m *Machine) StartReady(ctx context.Context, env []string, stderr io.Writer
 		_ = command.Signal(syscall.SIGKILL)
 		return nil, fmt.Errorf("guest: %w", err)
 	}
-	return &Process{m, command}, nil
+	return &Process{m, command, out}, nil
 }
+
+// Write writes to the process's standard input; see quick.Command.
+func (p *Process) Write(text []byte) (int, error) { return p.command.Write(text) }
+
+// Lines brings what the process says behind "ready". Who expects it to say much must take it in time.
+func (p *Process) Lines() <-chan string { return p.lines.C() }
 
 // Pause stops the process, not the machine, and returns when it has stopped.
 func (p *Process) Pause() error { return p.command.Signal(syscall.SIGSTOP) }
@@ -182,29 +188,4 @@ func (p *Process) End() error {
 	_ = p.command.Signal(syscall.SIGKILL)
 	_ = p.command.Wait()
 	return fmt.Errorf("guest: still there %v after its host had gone; killed", endMax)
-}
-
-// firstLine hands on the first line that is written to it.
-type firstLine struct {
-	mu   sync.Mutex
-	text []byte
-	done bool
-	said chan string
-}
-
-const firstLineMax = 4096
-
-func (f *firstLine) Write(p []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.done {
-		return len(p), nil
-	}
-	f.text = append(f.text, p...)
-	line, _, whole := bytes.Cut(f.text, []byte{'\n'})
-	if whole || len(f.text) > firstLineMax {
-		f.done = true
-		f.said <- string(line)
-	}
-	return len(p), nil
 }

@@ -23,6 +23,7 @@ static int open_channel(const char *url, uint32_t slots, uint32_t bytes,
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -32,7 +33,7 @@ import (
 	"dx/libdx"
 )
 
-// Host is a channel with caller threads, all in C.
+// Host is a channel with caller threads, all in C; of Attach it is the guest.
 type Host struct {
 	channel *C.struct_dx_channel
 	load    *C.struct_load
@@ -73,6 +74,23 @@ func Create(url string, threads, bytes int, w *libdx.Wait) (*Host, error) {
 	status := C.open_channel(text, C.uint32_t(threads), C.uint32_t(bytes), waitPointer(w), &h.channel)
 	if status != C.DX_OK {
 		return nil, failure("create "+url, status)
+	}
+	return h, nil
+}
+
+// Attach becomes the guest of a region whose callers are to be here. It waits 10 s for the host.
+func Attach(url string, threads int, w *libdx.Wait) (*Host, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	text := C.CString(url)
+	defer C.free(unsafe.Pointer(text))
+	h := &Host{threads: threads}
+	const timeoutNs = 10_000_000_000
+	if status := C.dx_attach(text, waitPointer(w), timeoutNs, &h.channel); status != C.DX_OK {
+		return nil, failure("attach "+url, C.int(status))
+	}
+	if notice := C.GoString(C.dx_channel_notice(h.channel)); notice != "" {
+		return nil, errors.Join(errors.New(notice), h.Close()) // what is measured is what was asked for
 	}
 	return h, nil
 }

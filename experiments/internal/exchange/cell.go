@@ -54,6 +54,9 @@ func withPeers[T any](ctx context.Context, c Config,
 	}
 	unwatch := context.AfterFunc(ctx, host.stop)
 	defer unwatch()
+	if far, is := host.(*farLoad); is {
+		far.guest = guest
+	}
 	if err := host.open(c.Payload, c.Verify); err != nil {
 		return out, err
 	}

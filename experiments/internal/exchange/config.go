@@ -28,8 +28,9 @@ type Config struct {
 	Threads   int           // callers: goroutines, or threads of a host in C
 	Payload   int           // bytes of each request and each response
 	Duration  time.Duration // of the throughput part; the latency part takes half as long
-	Host      string        // language of the calling side: go, c
-	Guest     string        // language of the answering side: go, c
+	Direction string        // who calls: host-guest, guest-host
+	Host      string        // language of the host: go, c
+	Guest     string        // language of the guest: go, c
 	Path      string        // how Go calls: native, cgo
 	Transport string        // memfd, shm, file, unix, ivshmem, ivshmem-doorbell
 	Wait      dx.Wait       // of both sides
@@ -67,7 +68,7 @@ func Default() Config {
 	if err != nil {
 		panic(err) // cannot be: the library has it
 	}
-	return Config{Threads: 1, Payload: 64, Duration: time.Second, Host: "go", Guest: "go",
+	return Config{Threads: 1, Payload: 64, Duration: time.Second, Direction: HostToGuest, Host: "go", Guest: "go",
 		Path: "native", Transport: "memfd", Wait: wait, Pin: "auto", Pace: PaceSleep, GuestRelax: RelaxAuto}
 }
 
@@ -94,6 +95,7 @@ func oneOf(field, value string, allowed ...string) error {
 // of the library for a wait strategy that cannot.
 func (c Config) Check() error {
 	for _, err := range []error{
+		oneOf("direction", c.Direction, HostToGuest, GuestToHost),
 		oneOf("host", c.Host, "go", "c"),
 		oneOf("guest", c.Guest, "go", "c"),
 		oneOf("path", c.Path, "native", "cgo"),
@@ -126,6 +128,9 @@ func (c Config) Check() error {
 		return wrong("path", "cgo is about a Go side, but both sides are C")
 	case c.Wait.Park == dx.ParkDoorbell && c.Transport != "unix" && c.Transport != border.TransportDoorbell:
 		return wrong("park", "doorbell needs the transport unix or %s, not %s", border.TransportDoorbell, c.Transport)
+	}
+	if c.Direction == GuestToHost && (c.Host != "go" || c.RatePerS > 0 || isRival(c.Transport)) {
+		return wrong("direction", "%s takes a host in Go, a closed loop, and a transport of dx", GuestToHost)
 	}
 	if isRival(c.Transport) && (c.Threads != 1 || c.Payload == 0 || c.Host != "go" || c.Guest != "go") {
 		return wrong("transport", "%s takes one caller, a payload, and both sides in Go", c.Transport)

@@ -70,7 +70,11 @@ func RegionBytes(c Config) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	ch, err := libdx.Create("memfd:", uint32(c.Threads), 0, uint64(c.Payload), uint64(c.Payload), &wait)
+	hostSlots, guestSlots := uint32(c.Threads), uint32(0)
+	if c.Direction == GuestToHost {
+		hostSlots, guestSlots = guestSlots, hostSlots
+	}
+	ch, err := libdx.Create("memfd:", hostSlots, guestSlots, uint64(c.Payload), uint64(c.Payload), &wait)
 	if err != nil {
 		return 0, err
 	}
@@ -106,6 +110,9 @@ func (x *crossing) start(ctx context.Context, g guestConfig) (guest, error) {
 
 // vmGuest is a guest in a virtual machine.
 type vmGuest struct{ p *border.Process }
+
+func (g vmGuest) Write(text []byte) (int, error) { return g.p.Write(text) }
+func (g vmGuest) Lines() <-chan string           { return g.p.Lines() }
 
 func (g vmGuest) pause() error                    { return g.p.Pause() }
 func (g vmGuest) resume() error                   { return g.p.Resume() }

@@ -69,6 +69,58 @@ func TestEveryPairOfLanguagesExchangesVerifiedCalls(t *testing.T) {
 	}
 }
 
+func TestGuestsOfBothLanguagesCallTheirHost(t *testing.T) {
+	for _, transport := range []string{"memfd", "shm", "file", "unix"} {
+		for _, side := range []struct{ guest, path string }{{"c", "native"}, {"go", "native"}, {"go", "cgo"}} {
+			t.Run(fmt.Sprint(transport, side), func(t *testing.T) {
+				cell := mustMeasure(t, testConfig(t, func(c *Config) {
+					c.Direction, c.Guest, c.Path = GuestToHost, side.guest, side.path
+					c.Threads, c.Transport, c.Payload = 3, transport, 61
+				}))
+				w := cell.Waits
+				if cell.Errors != 0 || cell.VerifyFailures != 0 || !cell.Verified || cell.Ops == 0 || cell.RTTSamples == 0 ||
+					cell.Direction != GuestToHost || w.Guest.Looks == 0 || w.Host.Looks == 0 {
+					t.Errorf("%+v", cell)
+				}
+			})
+		}
+	}
+}
+
+// Its callers may be far away, but what they find is known here.
+func TestWrongAnswersToAGuestAreFound(t *testing.T) {
+	r := report(&wrongLoad{}, farOrder{Duration: time.Millisecond, Timed: true})
+	s, err := r.slice(stretch{timed: true})
+	if err != nil || s.verifyFailures != 2 || s.errors != 3 || s.timeouts != 4 || s.latency.Max() != 5 || s.calls[0] != 6 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+type wrongLoad struct{ load }
+
+func (*wrongLoad) slice(of stretch) (slice, error) {
+	s := newSlice(of)
+	s.calls, s.verifyFailures, s.errors, s.timeouts = []uint64{6}, 2, 3, 4
+	s.latency.Record(5)
+	return s, nil
+}
+
+func TestGuestThatDiesWhileItCallsIsAnError(t *testing.T) {
+	c := testConfig(t, func(c *Config) { c.Direction, c.Duration = GuestToHost, time.Minute })
+	_, err := withPeers(context.Background(), c, func(m *measurement, _ context.Context) (bool, error) {
+		p := m.guest.(*guestProcess)
+		time.AfterFunc(50*time.Millisecond, func() { _ = p.Cmd.Process.Kill() })
+		_, err := m.host.slice(stretch{d: time.Minute})
+		if !errors.Is(err, dx.ErrPeerDead) {
+			t.Error(err)
+		}
+		return true, nil
+	})
+	if err == nil {
+		t.Error("a guest that was killed ended well")
+	}
+}
+
 func TestEveryWaitStrategyExchangesVerifiedCalls(t *testing.T) {
 	preset := func(name string) func(*dx.Wait) {
 		return func(w *dx.Wait) {
@@ -151,6 +203,9 @@ func TestImpossibleConfigurationsNameTheirField(t *testing.T) {
 		{"verify", func(c *Config) { c.Payload = 7 }},
 		{"duration", func(c *Config) { c.Duration = 1 }},
 		{"host", func(c *Config) { c.Host = "rust" }},
+		{"direction", func(c *Config) { c.Direction = "" }},
+		{"direction", func(c *Config) { c.Direction, c.Host = GuestToHost, "c" }},
+		{"direction", func(c *Config) { c.Direction, c.RatePerS = GuestToHost, 1 }},
 		{"guest", func(c *Config) { c.Guest = "" }},
 		{"path", func(c *Config) { c.Path = "fast" }},
 		{"path", func(c *Config) { c.Host, c.Guest, c.Path = "c", "c", "cgo" }},

@@ -35,10 +35,11 @@ type guestConfig struct {
 	Lang    string
 	Path    string
 	Payload int
+	Threads int // callers, if they are to be here
 	CPUs    []int
 	Procs   int
 	Lock    bool
-	Verify  bool // of a rival's guest: dx tells it with each call
+	Verify  bool // of a rival's guest and of callers: else dx tells it with each call
 	Wait    dx.Wait
 }
 
@@ -67,6 +68,10 @@ func guestRun() error {
 			return err
 		}
 	}
+	if g.Threads > 0 {
+		runtime.GOMAXPROCS(g.Procs)
+		return callFar(g)
+	}
 	if g.Lang == "c" {
 		wait, err := g.Wait.Raw()
 		if err != nil {
@@ -81,7 +86,8 @@ func guestRun() error {
 	return serveGo(g)
 }
 
-func serveGo(g guestConfig) error {
+// attachGo opens the channel in Go.
+func attachGo(g guestConfig) (*dx.Channel, error) {
 	path := dx.PathNative
 	if g.Path == "cgo" {
 		path = dx.PathCgo
@@ -90,19 +96,36 @@ func serveGo(g guestConfig) error {
 	defer cancel()
 	ch, err := dx.Attach(ctx, g.URL, dx.Options{Wait: &g.Wait, Path: path})
 	if err != nil {
+		return nil, err
+	}
+	if notice := ch.Notice(); notice != "" { // what is measured is what was asked for
+		return nil, errors.Join(errors.New(notice), ch.Close())
+	}
+	return ch, nil
+}
+
+func serveGo(g guestConfig) error {
+	ch, err := attachGo(g)
+	if err != nil {
 		return err
 	}
 	defer func() { _ = ch.Close() }()
-	if notice := ch.Notice(); notice != "" { // what is measured is what was asked for
-		return errors.New(notice)
-	}
 	if g.Lock {
 		runtime.LockOSThread()
 	}
 	fmt.Println("ready")
-	// Copied in and out, as the bare loop does, so that the two can be compared.
-	buffer := make([]byte, g.Payload)
-	err = ch.Serve(context.Background(), dx.HandlerFunc(
+	err = serveCalls(context.Background(), ch, g.Payload)
+	if errors.Is(err, dx.ErrPeerClosed) || errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
+}
+
+// serveCalls answers calls until ctx ends or the other side goes. It copies in and out, as the bare
+// loop does, so that the two can be compared.
+func serveCalls(ctx context.Context, ch *dx.Channel, payload int) error {
+	buffer := make([]byte, payload)
+	return ch.Serve(ctx, dx.HandlerFunc(
 		func(q *dx.Request, response []byte) (int, int32) {
 			n := copy(buffer, q.Data)
 			if q.Type == typeVerify {
@@ -110,8 +133,4 @@ func serveGo(g guestConfig) error {
 			}
 			return copy(response, buffer[:n]), 0
 		}))
-	if errors.Is(err, dx.ErrPeerClosed) || errors.Is(err, syscall.EPIPE) {
-		return nil
-	}
-	return err
 }

@@ -66,7 +66,7 @@ func (s *slice) record(rttNs, intendedNs []uint32) {
 // samplesKept bounds the memory for the round trips of one slice, of all callers.
 const samplesKept = 1 << 23
 
-// load is a host with its callers, in either language.
+// load is a side with its callers, in either language.
 type load interface {
 	url() string
 	fd() int
@@ -93,6 +93,9 @@ func openHost(c Config, cross *crossing) (load, error) {
 		url = cross.machine.URL()
 	case "unix":
 		url = "unix:" + filepath.Join(c.Dir, "rendezvous")
+	}
+	if c.Direction == GuestToHost {
+		return openFar(c, url)
 	}
 	if c.Host == "c" {
 		wait, err := c.Wait.Raw()

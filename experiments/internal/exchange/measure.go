@@ -78,7 +78,7 @@ func (m *measurement) run(ctx context.Context) (result.Cell, error) {
 	if err := m.begin(); err != nil {
 		return result.Cell{}, err
 	}
-	hostBefore, guestBefore := m.host.stats(dx.HostCallers), m.host.stats(dx.GuestServers)
+	before := m.waits()
 	var err error
 	if m.open() {
 		err = m.part(ctx, m.c.Duration, openSliceTime, m.scheduled)
@@ -88,10 +88,7 @@ func (m *measurement) run(ctx context.Context) (result.Cell, error) {
 	if err != nil {
 		return result.Cell{}, err
 	}
-	waits := result.Waits{
-		Host:  counted(hostBefore, m.host.stats(dx.HostCallers)),
-		Guest: counted(guestBefore, m.host.stats(dx.GuestServers)),
-	}
+	waits := m.waits().since(before)
 	if !m.open() {
 		if err := m.part(ctx, m.c.Duration/2, sliceTime, m.latencies); err != nil {
 			return result.Cell{}, err
@@ -277,6 +274,20 @@ func ownCPUTime() (time.Duration, error) {
 	return time.Duration(t.Nano()), err
 }
 
+// sides are the counters of both.
+type sides struct{ host, guest dx.Stats }
+
+func (m *measurement) waits() sides {
+	if m.c.Direction == GuestToHost {
+		return sides{m.host.stats(dx.HostServers), m.host.stats(dx.GuestCallers)}
+	}
+	return sides{m.host.stats(dx.HostCallers), m.host.stats(dx.GuestServers)}
+}
+
+func (s sides) since(before sides) result.Waits {
+	return result.Waits{Host: counted(before.host, s.host), Guest: counted(before.guest, s.guest)}
+}
+
 func counted(before, after dx.Stats) *result.WaitCounts {
 	return &result.WaitCounts{
 		Spin:      after.Spin - before.Spin,
@@ -295,7 +306,7 @@ func counted(before, after dx.Stats) *result.WaitCounts {
 func (m *measurement) cell(waits result.Waits) result.Cell {
 	cell := result.Cell{
 		Time: m.began, Threads: m.c.Threads, PayloadBytes: m.c.Payload,
-		Host: m.c.Host, Guest: m.c.Guest, Path: m.c.Path, Transport: m.c.Transport,
+		Direction: m.c.Direction, Host: m.c.Host, Guest: m.c.Guest, Path: m.c.Path, Transport: m.c.Transport,
 		ElapsedNs: int64(m.elapsed), FloorRTTNs: m.floorNs.value(), BareRTTNs: m.bareNs.value(),
 		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.Verify,
 		VerifyFailures: m.verifyFailures, Waits: waits, Wait: m.c.Wait,

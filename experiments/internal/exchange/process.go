@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
@@ -18,6 +19,8 @@ import (
 
 // guest is the guest: this program again, started by us and ended by us.
 type guest interface {
+	io.Writer             // its standard input
+	Lines() <-chan string // of its standard output, behind "ready"
 	// pause stops the guest and returns when it has stopped, so that the floor is
 	// measured on CPUs that nobody else wants.
 	pause() error
@@ -35,6 +38,9 @@ type guestProcess struct{ *child.Process }
 func startGuest(ctx context.Context, c Config, host load, cpus placement, cross *crossing) (guest, error) {
 	g := guestConfig{Lang: c.Guest, Path: c.Path, Payload: c.Payload, Wait: c.Wait,
 		Procs: procs(c, cpus.Guest), Lock: c.LockOSThread}
+	if c.Direction == GuestToHost {
+		g.Threads, g.Verify = c.Threads, c.Verify
+	}
 	if cross != nil {
 		g.URL, g.Verify = cross.machine.GuestURL(), c.Verify
 		if isRival(c.Transport) {

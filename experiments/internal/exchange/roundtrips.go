@@ -30,7 +30,7 @@ func (m *measurement) roundTrips(ctx context.Context, samples uint64) (result.Ce
 	if err := m.begin(); err != nil {
 		return result.Cell{}, err
 	}
-	hostBefore, guestBefore := m.host.stats(dx.HostCallers), m.host.stats(dx.GuestServers)
+	before := m.waits()
 	if err := m.floors(); err != nil {
 		return result.Cell{}, err
 	}
@@ -47,10 +47,7 @@ func (m *measurement) roundTrips(ctx context.Context, samples uint64) (result.Ce
 			return result.Cell{}, ctx.Err()
 		}
 	}
-	cell := m.cell(result.Waits{
-		Host:  counted(hostBefore, m.host.stats(dx.HostCallers)),
-		Guest: counted(guestBefore, m.host.stats(dx.GuestServers)),
-	})
+	cell := m.cell(m.waits().since(before))
 	if m.dropped > 0 {
 		return cell, fmt.Errorf("%d round trips could not be kept", m.dropped)
 	}

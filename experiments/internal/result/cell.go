@@ -20,9 +20,10 @@ type Cell struct {
 	Threads      int       `json:"threads"` // callers
 	Run          int       `json:"run"`     // 1, 2, ... of this number of callers
 	PayloadBytes int       `json:"payload_bytes"`
-	Host         string    `json:"host"`  // the calling side's language
-	Guest        string    `json:"guest"` // the serving side's language
-	Path         string    `json:"path"`  // native, cgo, ...: which implementation carries the calls
+	Direction    string    `json:"direction,omitempty"` // who calls: host-guest (also if it is not there), guest-host
+	Host         string    `json:"host"`                // the host's language
+	Guest        string    `json:"guest"`               // the guest's language
+	Path         string    `json:"path"`                // native, cgo, ...: which implementation carries the calls
 	Transport    string    `json:"transport"`
 	// Of a guest in a virtual machine; empty elsewhere.
 	Accelerator string `json:"accelerator,omitempty"` // how its instructions are run: kvm, hvf, tcg

@@ -15,7 +15,7 @@ import (
 // Key is what the runs of one cell have in common.
 type Key struct {
 	Experiment   string
-	Transport    string // and the accelerator of a virtual machine
+	Transport    string // and the accelerator of a virtual machine, and that the guest calls
 	Path         string
 	Host         string
 	Guest        string
@@ -30,6 +30,9 @@ func KeyOf(c Cell) Key {
 	transport := c.Transport
 	if c.Accelerator != "" {
 		transport += " under " + c.Accelerator
+	}
+	if c.Direction == "guest-host" {
+		transport += ", the guest calls"
 	}
 	return Key{c.Experiment, transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate()}
 }
