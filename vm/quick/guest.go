@@ -101,8 +101,9 @@ func (c Config) kernelLine(accel machine.Accel) string {
 		// The emulated counter is the host's. Left alone, the kernel distrusts it for the emulated
 		// HPET, of which each look takes 3 us and leaves the translated code. Mitigations change the
 		// page tables on each way into the kernel, which empties the emulated TLB, and protect
-		// nobody: all that the guest holds is ours.
-		words = append(words, "tsc=reliable mitigations=off")
+		// nobody: all that the guest holds is ours. A kernel that gets no CPU while it waits for the first
+		// ticks of its timer takes the timer for broken: it panics where interrupts are remapped.
+		words = append(words, "tsc=reliable mitigations=off no_timer_check")
 	}
 	if c.IOMMU {
 		words = append(words, "intel_iommu=on")
