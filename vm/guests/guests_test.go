@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package guests
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"dx/go/dx"
+	"dx/internal/child"
+	"dx/vm/machine"
+	"dx/vm/quick"
+)
+
+const (
+	// patience is for one step on a loaded machine, under translated code.
+	patience = 60 * time.Second
+	// pauseMax is what a guest's death may hold up the others: nothing by the protocol; a loaded machine
+	// needs some, far below what a lost wake-up would cost, for which the guests would sleep a minute.
+	pauseMax = 2 * time.Second
+
+	urlEnv  = "DX_GUESTS_URL"  // set: be a guest there
+	bindEnv = "DX_GUESTS_BIND" // "1": bind the device first
+)
+
+// TestMain lets the test program be a machine's init, a guest in one and a guest beside them.
+func TestMain(m *testing.M) {
+	quick.Init()
+	if os.Getenv(urlEnv) == "" {
+		os.Exit(m.Run())
+	}
+	if err := serve(os.Getenv(urlEnv)); err != nil {
+		fmt.Println("failed:", err)
+		os.Exit(1)
+	}
+}
+
+// sleeper parks at once, and for a minute if nobody rings.
+func sleeper() *dx.Wait {
+	w, err := dx.Preset("balanced")
+	if err != nil {
+		panic(err)
+	}
+	w.SpinMin, w.SpinStart, w.SpinMax, w.Adapt = 0, 0, 0, dx.AdaptOff
+	w.ParkTimeoutNs = int64(time.Minute)
+	return &w
+}
+
+// serve answers every number with the next one, until the host closes.
+func serve(url string) error {
+	if os.Getenv(bindEnv) == "1" {
+		if err := dx.BindDevice(url); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ch, err := dx.Attach(ctx, url, dx.Options{Wait: sleeper()})
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	err = ch.Serve(context.Background(), dx.HandlerFunc(func(q *dx.Request, response []byte) (int, int32) {
+		binary.LittleEndian.PutUint64(response, binary.LittleEndian.Uint64(q.Data)+1)
+		return 8, 0
+	}))
+	if errors.Is(err, dx.ErrPeerClosed) {
+		err = nil
+	}
+	return errors.Join(err, ch.Close())
+}
+
+// startProcess starts a guest beside the machines.
+func startProcess(t *testing.T, url string) *child.Process {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), urlEnv+"="+url)
+	p, err := child.StartReady(ctx, cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// startMachine boots a machine that is connected to the host's socket, and starts a guest in it.
+func startMachine(t *testing.T, url string) (*quick.Guest, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	g, err := quick.Boot(ctx, quick.Config{Accel: machine.TCG, IOMMU: true, MemoryMiB: 256,
+		Region:  machine.Region{Socket: strings.TrimPrefix(url, "unix:"), Vectors: 1},
+		Modules: []string{"vfio_iommu_type1", "vfio-pci"}})
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(g.Kill)
+	r, w := io.Pipe()
+	c, err := g.Start([]string{quick.Self}, []string{urlEnv + "=ivshmem:doorbell", bindEnv + "=1"}, w, w)
+	if err != nil {
+		return nil, err
+	}
+	go func() { <-c.Ended(); _ = w.Close() }()
+	said, err := bufio.NewReader(r).ReadString('\n')
+	go func() { _, _ = io.Copy(io.Discard, r) }()
+	if err != nil || said != "ready\n" {
+		return nil, fmt.Errorf("the guest says %q (%v)", said, err)
+	}
+	return g, nil
+}
+
+// traffic is verified calls on one channel, one after the other, until it is stopped or one fails.
+type traffic struct {
+	calls   atomic.Uint64
+	stop    atomic.Bool
+	ended   chan struct{}
+	err     error
+	longest time.Duration
+}
+
+func startTraffic(ch *dx.Channel) *traffic {
+	w := &traffic{ended: make(chan struct{})}
+	go func() {
+		defer close(w.ended)
+		for n := uint64(0); !w.stop.Load() && w.err == nil; n++ {
+			began := time.Now()
+			w.err = callOne(ch, n)
+			w.longest = max(w.longest, time.Since(began))
+			w.calls.Add(1)
+		}
+	}()
+	return w
+}
+
+func callOne(ch *dx.Channel, n uint64) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var request, response [8]byte
+	binary.LittleEndian.PutUint64(request[:], n)
+	reply, err := ch.Call(ctx, dx.TypeUser, request[:], response[:])
+	if err == nil && binary.LittleEndian.Uint64(reply.Data) != n+1 {
+		err = fmt.Errorf("call %d was answered %x", n, reply.Data)
+	}
+	return err
+}
+
+// await returns when so many more calls have been made, or the traffic has ended.
+func (w *traffic) await(t *testing.T, more uint64) {
+	t.Helper()
+	until := w.calls.Load() + more
+	deadline := time.Now().Add(patience)
+	for w.calls.Load() < until {
+		select {
+		case <-w.ended:
+			t.Fatalf("the traffic ended: %v", w.err)
+		case <-time.After(time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the traffic stands still")
+		}
+	}
+}
+
+func (w *traffic) end(t *testing.T) {
+	t.Helper()
+	w.stop.Store(true)
+	<-w.ended
+	if w.err != nil || w.longest > pauseMax {
+		t.Errorf("after %d calls, of which the longest took %v: %v", w.calls.Load(), w.longest, w.err)
+	}
+}
+
+func accept(t *testing.T, l *dx.Listener) (*dx.Channel, dx.Peer) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	ch, peer, err := l.Accept(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ch, peer
+}
+
+// Two machines and a process at one socket: the host tells them apart, one machine is killed, the
+// others do not notice, and a process takes its place.
+func TestTwoMachinesAndAProcessShareAHost(t *testing.T) {
+	url := "unix:" + filepath.Join(t.TempDir(), "dx")
+	l, err := dx.Listen(url, 3, dx.Config{Slots: 1, RequestBytes: 8, ResponseBytes: 8,
+		Options: dx.Options{Wait: sleeper()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	var boots sync.WaitGroup
+	var machines [2]*quick.Guest
+	var failed [2]error
+	for i := range machines {
+		boots.Go(func() { machines[i], failed[i] = startMachine(t, url) })
+	}
+	process := startProcess(t, url)
+	t.Cleanup(func() { _ = process.Cmd.Process.Kill() })
+	if boots.Wait(); errors.Join(failed[:]...) != nil {
+		t.Fatal(errors.Join(failed[:]...))
+	}
+	ids, sessions, elsewhere := map[int]bool{}, map[uint64]bool{}, map[uint64]bool{}
+	var loads []*traffic
+	for range 3 {
+		ch, peer := accept(t, l)
+		ids[peer.ID], sessions[peer.Session] = true, true
+		if peer.Elsewhere {
+			elsewhere[peer.Kernel] = true
+			if ch.Park() != 4 {
+				t.Errorf("beside %+v the host parks by %v", peer, ch.Park())
+			}
+		} else if peer.PID != process.Cmd.Process.Pid {
+			t.Errorf("the process is %+v", peer)
+		}
+		loads = append(loads, startTraffic(ch))
+	}
+	if len(ids) != 3 || ids[-1] || len(sessions) != 3 || len(elsewhere) != 2 {
+		t.Fatalf("ids %v, sessions %v, kernels of machines %v", ids, sessions, elsewhere)
+	}
+	for _, w := range loads {
+		w.await(t, 200)
+	}
+	// Which place it has shows by whose traffic ends.
+	machines[0].Kill()
+	select {
+	case <-loads[0].ended:
+	case <-loads[1].ended:
+	case <-loads[2].ended:
+	case <-time.After(patience):
+		t.Fatal("nobody noticed the death of a machine")
+	}
+	checkTheRest(t, l, loads, url, sessions)
+}
+
+// checkTheRest: one traffic has ended because its peer is dead, the others go on, and another guest
+// comes into the place.
+func checkTheRest(t *testing.T, l *dx.Listener, loads []*traffic, url string, sessions map[uint64]bool) {
+	t.Helper()
+	dead := 0
+	for i, w := range loads {
+		select {
+		case <-w.ended:
+			dead++
+			if !errors.Is(w.err, dx.ErrPeerDead) {
+				t.Errorf("the traffic with the dead machine ended with %v", w.err)
+			}
+			loads[i] = nil
+		default:
+			w.await(t, 200)
+		}
+	}
+	if dead != 1 {
+		t.Fatalf("%d guests were lost with one machine", dead)
+	}
+	next := startProcess(t, url)
+	t.Cleanup(func() { _ = next.Cmd.Process.Kill() })
+	ch, peer := accept(t, l)
+	if peer.PID != next.Cmd.Process.Pid || sessions[peer.Session] || peer.Elsewhere {
+		t.Errorf("the next guest is %+v", peer)
+	}
+	for n := range uint64(200) {
+		if err := callOne(ch, n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, w := range loads {
+		if w != nil {
+			w.end(t)
+		}
+	}
+}
