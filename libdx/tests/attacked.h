@@ -12,6 +12,7 @@
 #define CALL_NS (10 * MS)
 #define MARGIN (5 * SECOND) /* beyond a deadline: what a loaded machine may need */
 #define CALLING 1           /* threads that call beside the one that waits for the end */
+#define STREAMED 3          /* messages of a stream: more than a ring */
 #define REOPEN 64u          /* calls after which a thread takes a new caller */
 static const char *const kinds[] = {"futex", "poll", "never", "semaphore"};
 #define KINDS (sizeof kinds / sizeof *kinds)
@@ -58,7 +59,8 @@ struct scene {
     int threads_count;
     _Atomic int64_t until_ns; /* when calling ends */
     _Atomic uint64_t numbers;
-    _Atomic uint64_t right; /* answers to our requests */
+    _Atomic uint64_t right;    /* answers to our requests */
+    _Atomic uint64_t streamed; /* streams that were right */
     _Atomic uint64_t wrong;
     _Atomic uint64_t failed;
     _Atomic uint64_t served;
@@ -99,6 +101,7 @@ static inline bool may_end_with(dx_status status)
     case DX_ERR_CANCELLED:
     case DX_ERR_CORRUPT:
     case DX_ERR_STOPPED:
+    case DX_ERR_ENDED:
     case DX_ERR_GUEST_EXISTS: /* it wrote another session into our place */
         return true;
     default:
@@ -134,6 +137,49 @@ static inline void call_once(struct scene *s, struct dx_caller *caller, uint64_t
     progress(s);
 }
 
+/* Messages through a stream that the peer is to send back. */
+static inline dx_status stream_messages(struct dx_stream *stream, uint64_t number, bool *right)
+{
+    unsigned char message[TRAFFIC_CAPACITY];
+    unsigned char back[TRAFFIC_CAPACITY] = {0};
+    dx_status status = DX_OK;
+    for (uint64_t i = 0; i < STREAMED && status == DX_OK; i++) {
+        size_t length = traffic_request(number + i, message);
+        size_t bytes = 0;
+        status = dx_stream_write(stream, message, length, NULL, CALL_NS);
+        if (status == DX_OK)
+            status = dx_stream_read(stream, back, length, &bytes, CALL_NS);
+        *right = *right && bytes == length && memcmp(message, back, length) == 0;
+    }
+    return status;
+}
+
+/* One stream; it opens, waits and ends within as many deadlines as it has waits. */
+static inline void stream_once(struct scene *s, struct dx_caller *caller, uint64_t number)
+{
+    const struct dx_stream_options options = {.request_ring = number % TRAFFIC_CAPACITY};
+    struct dx_stream *stream;
+    bool right = true;
+    int64_t start = dx_clock_ns();
+    dx_status status = dx_stream_open(caller, TRAFFIC_TYPE, &options, CALL_NS, &stream);
+    if (status == DX_OK) {
+        status = stream_messages(stream, number, &right);
+        if (status != DX_OK && number % 3 == 0) {
+            dx_stream_cancel(stream);
+        } else {
+            dx_status end = dx_stream_end(stream, NULL, CALL_NS);
+            status = status == DX_OK ? end : status;
+        }
+    }
+    if (dx_clock_ns() - start > (2 * STREAMED + 2) * CALL_NS + MARGIN)
+        count(&s->late);
+    if (!may_end_with(status))
+        impossible(s, (int)status);
+    atomic_store(&s->page->awaited[caller->slot], caller->ready ? 0 : caller->awaited);
+    count(status != DX_OK ? &s->failed : right ? &s->streamed : &s->wrong);
+    progress(s);
+}
+
 static inline void *call_on(void *user)
 {
     struct scene *s = user;
@@ -150,7 +196,10 @@ static inline void *call_on(void *user)
             (void)dx_stats_read(s->channel, (enum dx_stats_of)(n / REOPEN % 4), &stats);
             (void)dx_channel_peer(s->channel);
         }
-        call_once(s, caller, atomic_fetch_add(&s->numbers, 1u));
+        if (n % 4 == 3)
+            stream_once(s, caller, atomic_fetch_add(&s->numbers, 1u));
+        else
+            call_once(s, caller, atomic_fetch_add(&s->numbers, 1u));
     }
     dx_caller_close(caller);
     return NULL;
@@ -181,13 +230,45 @@ static inline int32_t handle_anything(void *user, const struct dx_request *reque
     return status;
 }
 
+/* Sends back what comes. On odd slots it waits, else it returns meanwhile. */
+static inline int32_t stream_anything(void *user, struct dx_stream *stream)
+{
+    struct scene *s = user;
+    bool waits = dx_stream_slot(stream) % 2 != 0;
+    int64_t timeout_ns = waits ? CALL_NS : 0;
+    for (;;) {
+        const void *data;
+        void *room;
+        size_t bytes;
+        size_t room_bytes;
+        dx_status status = dx_stream_peek(stream, 1, &data, &bytes, timeout_ns);
+        if (status == DX_ERR_TIMEOUT && !waits)
+            return DX_STREAM_AGAIN(DX_STREAM_READABLE);
+        if (status != DX_OK || bytes == 0)
+            return (int32_t)status;
+        status = dx_stream_reserve(stream, 1, &room, &room_bytes, timeout_ns);
+        if (status == DX_ERR_TIMEOUT && !waits)
+            return DX_STREAM_AGAIN(DX_STREAM_WRITABLE);
+        if (status != DX_OK)
+            return (int32_t)status;
+        if (!is_inside(s->channel, data, bytes) || !is_inside(s->channel, room, room_bytes))
+            impossible(s, 3);
+        bytes = bytes < room_bytes ? bytes : room_bytes;
+        memcpy(room, data, bytes);
+        dx_stream_commit(stream, bytes);
+        dx_stream_consume(stream, bytes);
+        progress(s);
+    }
+}
+
 /* Serves again whenever the peer seems to have closed, until stopped. */
 static inline void *serve_on(void *user)
 {
     struct scene *s = user;
     for (uint32_t n = 0;; n++) {
         const struct dx_serve_options options = {.threads = 1 + n % 2,
-                                                 .flags = n % 3 == 0 ? DX_SERVE_COPY : 0};
+                                                 .flags = n % 3 == 0 ? DX_SERVE_COPY : 0,
+                                                 .stream = stream_anything};
         dx_status status = dx_serve(s->channel, handle_anything, s, &options);
         if (status == DX_ERR_STOPPED)
             return NULL;
