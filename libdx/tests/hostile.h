@@ -150,7 +150,7 @@ static inline uint64_t scribbler_value(struct scribbler *s, uint64_t before)
                               g->response_capacity,
                               DX_SERVE_THREADS_MAX};
     uint32_t kind = s->page->semaphores != 0 ? (uint32_t)DX_PARK_SEM : (uint32_t)dice_below(d, 8);
-    switch (dice_below(d, 8)) {
+    switch (dice_below(d, 9)) {
     case 0:
         return dice_roll(d);
     case 1:
@@ -163,6 +163,8 @@ static inline uint64_t scribbler_value(struct scribbler *s, uint64_t before)
         return (before >> 32 & ~15ull) | kind << 1 | 1u | (before >> 32) << 32;
     case 5: /* one bit */
         return before ^ 1ull << dice_below(d, 64);
+    case 7: /* a stream's progress, nearly so */
+        return before + dice_below(d, 2 * TRAFFIC_CAPACITY) - TRAFFIC_CAPACITY;
     case 6: /* what stands elsewhere. Relaxed: any value will do. */
         return dx_load_relaxed(scribbler_word(s, dice_below(d, g->payload_offset / 8) * 8));
     default:
@@ -267,14 +269,14 @@ static inline void scribble(struct scribbler *s)
     scribbler_pause(s);
 }
 
-/* A length, a type or the number of a cell that changes all the time: for whoever reads it twice.
- * Lengths most of all. */
+/* A length, a type, the number of a cell or half a stream's progress word that changes all the
+ * time: for whoever reads it twice. Lengths most of all. */
 static inline void scribbler_flicker(struct scribbler *s)
 {
     struct dice *d = &s->dice;
     bool of_caller = dice_below(d, 2) != 0;
     uint32_t slot = scribbler_slot(s, of_caller ? s->side : dx_other(s->side));
-    size_t field = dice_below(d, 2) != 0 ? 0 : dice_below(d, 4);
+    size_t field = dice_below(d, 2) != 0 ? 0 : dice_below(d, 8);
     size_t offset = (of_caller ? s->g->callers_offset : s->g->servers_offset) +
                     slot * (size_t)DX_LINE + sizeof(uint64_t) + field * sizeof(uint32_t);
     _Atomic uint32_t *place = (_Atomic uint32_t *)(void *)(s->base + offset);
