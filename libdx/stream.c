@@ -8,6 +8,7 @@
 #include "caller.h"
 #include "clock.h"
 #include "error.h"
+#include "fault.h"
 
 static size_t least(size_t a, size_t b)
 {
@@ -162,6 +163,7 @@ void dx_stream_commit(struct dx_stream *s, size_t bytes)
     dx_flow_advance(&s->out, bytes);
     /* R12 -> A12: the bytes before their number. */
     dx_store_release(s->out.ours, s->out.position);
+    DX_FAULT(STREAM_COMMITTED);
     ring(s);
 }
 
@@ -173,6 +175,7 @@ void dx_stream_finish(struct dx_stream *s)
     s->out.ended = true;
     /* R12 -> A12: as dx_stream_commit; the end is part of the number. */
     dx_store_release(s->out.ours, s->out.position | DX_STREAM_END);
+    DX_FAULT(STREAM_FINISHED);
     ring(s);
 }
 
@@ -198,6 +201,7 @@ dx_status dx_stream_write(struct dx_stream *s, const void *data, size_t bytes, s
         if (chunk == 0)
             continue;
         memcpy(s->out.base + s->out.offset, from + done, chunk);
+        DX_FAULT(STREAM_FILLED);
         dx_stream_commit(s, chunk);
         done += chunk;
     }
@@ -237,6 +241,7 @@ void dx_stream_consume(struct dx_stream *s, size_t bytes)
     dx_flow_advance(&s->in, bytes);
     /* R13 -> A13: what was read before its place is free. */
     dx_store_release(s->in.ours, s->in.position);
+    DX_FAULT(STREAM_CONSUMED);
     ring(s);
 }
 

@@ -4,6 +4,7 @@
 
 #include "caller.h"
 #include "error.h"
+#include "fault.h"
 #include "slot.h"
 
 static dx_status check_options(const struct dx_caller *c, uint32_t type,
@@ -67,6 +68,7 @@ dx_status dx_stream_open(struct dx_caller *c, uint32_t type,
     c->ready = false; /* nothing else is sent until it has ended */
     c->reply = (struct dx_reply){0};
     dx_caller_send(c);
+    DX_FAULT(STREAM_OPENED);
     s->word = dx_word(c->epoch, DX_SERVER_PROCESSING, c->sequence);
     *out = s;
     return DX_OK;
@@ -80,6 +82,7 @@ static void take_answer(struct dx_stream *s)
     uint32_t result = dx_load_relaxed(&line->result);
     s->status = dx_load_relaxed(&line->status);
     s->answered = true;
+    DX_FAULT(STREAM_ANSWERED);
     if (result != DX_RESULT_OK)
         s->failure = dx_result_status(result);
 }

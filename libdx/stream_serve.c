@@ -5,6 +5,7 @@
  * begun. While it goes on, only the stream looks at what the caller's word says.
  */
 #include "clock.h"
+#include "fault.h"
 #include "serve.h"
 #include "slot.h"
 #include "stream.h"
@@ -83,6 +84,7 @@ static void conclude(struct dx_server *server, struct dx_stream *s, int32_t stat
         /* R12 -> A12: as dx_stream_finish; the answer rings. */
         dx_store_release(s->out.ours, s->out.position | DX_STREAM_END);
     }
+    DX_FAULT(STREAM_CONCLUDED);
     s->open = false;
     dx_server_answer(server, s->slot, s->word, result_of(s->failure), status);
     /* What the caller's word has said since then is taken up like any other. */
@@ -155,6 +157,7 @@ bool dx_server_stream_begin(struct dx_server *server, uint32_t slot, uint64_t wo
     /* The caller that sees it knows whose our progress words are. Nobody waits for it alone. */
     dx_server_publish(&c->server_lines[slot],
                       dx_word(dx_word_epoch(word), DX_SERVER_PROCESSING, dx_word_sequence(word)));
+    DX_FAULT(STREAM_BEGUN);
     if (enter(server, s)) {
         s->next = server->active;
         server->active = s;

@@ -26,6 +26,7 @@
 #define PEER_LONG 200000   /* what a long handler takes */
 #define PEER_SHORT 8000000 /* the deadline of 't' */
 #define PEER_WORDS 8u
+#define PEER_MESSAGES 3u /* of a stream */
 #define STAGE_CALLS (1u << 23)
 #define STAGE_LABEL 96
 
@@ -40,6 +41,7 @@ struct stage {
     _Atomic uint32_t closes;              /* the faulty one closes instead of calling */
     _Atomic uint32_t due[2 * PEER_SLOTS]; /* answers after which 'm' is reported, by slot */
     _Atomic uint32_t ended[32];           /* calls, by -status */
+    _Atomic uint32_t streamed[32];        /* streams, likewise */
     _Atomic uint32_t wrong;
     _Atomic uint64_t next;
     _Atomic uint8_t runs[STAGE_CALLS];
@@ -168,6 +170,83 @@ static inline dx_status peer_call(struct stage *stage, struct dx_caller *caller,
     return status;
 }
 
+/* As peer_handler, message by message. */
+static inline int32_t peer_stream_handler(void *user, struct dx_stream *s)
+{
+    const struct peer *p = user;
+    uint64_t number = 0;
+    for (uint64_t k = 0;; k++) {
+        uint64_t words[PEER_WORDS] = {UINT64_MAX};
+        size_t bytes;
+        dx_status status = dx_stream_read(s, words, sizeof words, &bytes, PATIENCE);
+        if (status != DX_OK)
+            return (int32_t)status;
+        if (bytes == 0)
+            return (int32_t)number;
+        number = k == 0 ? words[0] : number;
+        if (bytes != sizeof words || number >= STAGE_CALLS || !peer_is(words, number + (k << 32))) {
+            peer_complain(p->stage, "a damaged stream", number, (int)bytes);
+            return -1;
+        }
+        if (k == 0 && atomic_fetch_add(&p->stage->runs[number], 1u) != 0)
+            peer_complain(p->stage, "streamed more than once", number, 0);
+        peer_fill(words, ~words[0]);
+        status = dx_stream_write(s, words, sizeof words, NULL, PATIENCE);
+        if (status != DX_OK)
+            return (int32_t)status;
+    }
+}
+
+/* Sends messages and has them back; true if they are the right ones. */
+static inline dx_status peer_stream_messages(struct dx_stream *s, uint64_t number, bool *right,
+                                             int64_t timeout_ns)
+{
+    dx_status status = DX_OK;
+    for (uint64_t k = 0; k < PEER_MESSAGES && status == DX_OK; k++) {
+        uint64_t words[PEER_WORDS];
+        size_t bytes = 0;
+        peer_fill(words, number + (k << 32));
+        status = dx_stream_write(s, words, sizeof words, NULL, timeout_ns);
+        if (status == DX_OK)
+            status = dx_stream_read(s, words, sizeof words, &bytes, timeout_ns);
+        *right = bytes == sizeof words && peer_is(words, ~(number + (k << 32)));
+        if (status == DX_OK && !*right)
+            return status;
+    }
+    return status;
+}
+
+/* One stream with a number of its own, judged. What fails is given up and not ended, which would
+ * make it look complete. */
+static inline dx_status peer_stream(struct stage *stage, struct dx_caller *caller,
+                                    int64_t timeout_ns)
+{
+    uint64_t number = atomic_fetch_add(&stage->next, 1u) % STAGE_CALLS;
+    struct dx_stream *s;
+    bool right = true;
+    int32_t answer = (int32_t)number;
+    int64_t limit_ns = (2 * PEER_MESSAGES + 2) * timeout_ns + SLACK;
+    int64_t start = dx_clock_ns();
+    dx_status status = dx_stream_open(caller, TYPE_ECHO, NULL, timeout_ns, &s);
+    if (status == DX_OK) {
+        status = peer_stream_messages(s, number, &right, timeout_ns);
+        if (status == DX_OK)
+            status = dx_stream_end(s, &answer, timeout_ns);
+        else
+            dx_stream_cancel(s);
+    }
+    int64_t elapsed_ns = dx_clock_ns() - start;
+    atomic_fetch_add(&stage->streamed[(uint32_t)-status % 32], 1u);
+    if (elapsed_ns > limit_ns)
+        peer_complain(stage, "a stream late by some ms", number,
+                      (int)((elapsed_ns - limit_ns) / MS));
+    if (status == DX_OK && (!right || answer != (int32_t)number))
+        peer_complain(stage, "what is streamed is not what was sent back", number, answer);
+    if (status != DX_OK && !peer_may_end(status))
+        peer_complain(stage, "a stream ended otherwise", number, (int)status);
+    return status;
+}
+
 static inline void *peer_load(void *user)
 {
     struct peer *p = user;
@@ -179,8 +258,9 @@ static inline void *peer_load(void *user)
         }
         for (unsigned i = 0; i < PEER_ROUND && !atomic_load(&p->enough); i++) {
             bool haste = i == PEER_ROUND - 2;
-            dx_status status = peer_call(p->stage, caller,
-                                         haste ? PEER_HASTE : atomic_load(&p->stage->timeout_ns));
+            int64_t timeout_ns = haste ? PEER_HASTE : atomic_load(&p->stage->timeout_ns);
+            dx_status status = i % 4 == 1 ? peer_stream(p->stage, caller, timeout_ns)
+                                          : peer_call(p->stage, caller, timeout_ns);
             _Atomic uint32_t *due = &p->stage->due[caller->slot];
             if (status == DX_OK && atomic_load(due) != 0 && atomic_fetch_sub(due, 1u) == 1)
                 child_report('m');
@@ -221,7 +301,10 @@ static inline bool peer_use_all(const struct peer *p, unsigned calls, int64_t ti
     if (!good)
         peer_complain(p->stage, "a slot cannot be taken", 0, 0);
     for (unsigned i = 0; i < calls * PEER_SLOTS && good; i++) {
-        dx_status status = peer_call(p->stage, callers[i % PEER_SLOTS], timeout_ns);
+        struct dx_caller *caller = callers[i % PEER_SLOTS];
+        dx_status status = i % 4 == 1 && expected == DX_OK
+                               ? peer_stream(p->stage, caller, timeout_ns)
+                               : peer_call(p->stage, caller, timeout_ns);
         good = status == expected || (lenient && peer_may_end(status));
         if (!good)
             peer_complain(p->stage, dx_status_string(status), i, (int)status);
@@ -236,7 +319,8 @@ static inline void *peer_serve(void *user)
 {
     struct peer *p = user;
     const struct dx_serve_options options = {.threads = atomic_load(&p->stage->threads),
-                                             .flags = atomic_load(&p->stage->flags)};
+                                             .flags = atomic_load(&p->stage->flags),
+                                             .stream = peer_stream_handler};
     while (dx_serve(p->channel, peer_handler, p, &options) != DX_ERR_STOPPED)
         peer_linger(PEER_PAUSE);
     return NULL;

@@ -210,6 +210,12 @@ static inline void scene_print(const struct scene *s, uint32_t tried)
         if (count != 0)
             print_message(" %u of status %d", count, -i);
     }
+    print_message("; streams:");
+    for (int i = 0; i < 32; i++) {
+        uint32_t count = atomic_load(&s->stage->streamed[i]);
+        if (count != 0)
+            print_message(" %u of status %d", count, -i);
+    }
     print_message("\n");
 }
 

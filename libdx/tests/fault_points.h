@@ -3,7 +3,8 @@
  * Every fault point: X(name, when a process comes by, which later visit is tried beside the first).
  * A later visit of 1 says that a life comes by only once. process_fault.c tries them all on each
  * side and fails if one is not reached. In the order of caller.c, caller_slots.c, wait.c, cell.c,
- * serve.c, session.c with layout.c, channel.c with region.c, attach.c.
+ * serve.c, stream.c with stream_caller.c and stream_serve.c, session.c with layout.c, channel.c
+ * with region.c, attach.c.
  */
 #ifndef DX_FAULT_POINTS_H
 #define DX_FAULT_POINTS_H
@@ -55,6 +56,14 @@ enum dx_fault_when {
     X(ANSWERS_FENCED, DX_FAULT_CALLS, 25)                                                          \
     X(ANSWERS_RUNG, DX_FAULT_CALLS, 25)                                                            \
     X(ABANDON_SEEN, DX_FAULT_CALLS, 5)                                                             \
+    X(STREAM_OPENED, DX_FAULT_CALLS, 10)                                                           \
+    X(STREAM_FILLED, DX_FAULT_CALLS, 25)                                                           \
+    X(STREAM_COMMITTED, DX_FAULT_CALLS, 25)                                                        \
+    X(STREAM_CONSUMED, DX_FAULT_CALLS, 25)                                                         \
+    X(STREAM_FINISHED, DX_FAULT_CALLS, 10)                                                         \
+    X(STREAM_ANSWERED, DX_FAULT_CALLS, 10)                                                         \
+    X(STREAM_BEGUN, DX_FAULT_CALLS, 10)                                                            \
+    X(STREAM_CONCLUDED, DX_FAULT_CALLS, 10)                                                        \
     X(CALLER_GREETED, DX_FAULT_ALONE, 2)                                                           \
     X(TAKEOVER_HALF, DX_FAULT_BESIDE, 2)                                                           \
     X(TAKEOVER_LOST, DX_FAULT_LOST, 1)                                                             \
