@@ -54,6 +54,7 @@ type Stream struct {
 	slot       uint32
 	begun      uint64      // server: the caller's word that began it
 	returned   atomic.Bool // server: the handler has, and its answer may be there
+	failed     bool        // server: what it answered was the error of the stream
 }
 
 // ending is why a stream is over.

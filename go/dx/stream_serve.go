@@ -119,10 +119,12 @@ func (s *server) answerStream(st *Stream, status int32) {
 		spin.StoreRelease(st.out.ours, st.out.position|streamEnd)
 	}
 	st.fail(ErrEnded) // for goroutines of the handler that still use it
+	result := streamResult(e)
+	st.failed = result != resultOK
 	line := s.serverField(st.slot, 0)
 	*at[uint32](line, libdx.ServerBytes) = 0
 	*at[int32](line, libdx.ServerStatus) = status
-	*at[uint32](line, libdx.ServerResult) = streamResult(e)
+	*at[uint32](line, libdx.ServerResult) = result
 	atomic.StoreUint32(at[uint32](line, libdx.ServerCell), s.cell+1)
 	st.returned.Store(true)
 	// R3 -> A3: the answer before its word.
@@ -174,7 +176,7 @@ func (s *server) takeBack(st *Stream) {
 	}
 }
 
-// settleStreams forgets the streams that were answered.
+// settleStreams counts the streams that were answered, and forgets them.
 func (s *server) settleStreams() {
 	x := &s.streams
 	x.anyEnded.Store(false)
@@ -182,7 +184,11 @@ func (s *server) settleStreams() {
 	defer x.mu.Unlock()
 	for _, st := range x.ended {
 		s.takeBack(st)
-		s.counters.Calls++
+		if st.failed {
+			s.counters.Errors++
+		} else {
+			s.counters.Calls++
+		}
 		s.counters.RequestBytes += st.in.position
 		s.counters.ResponseBytes += st.out.position
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -252,6 +253,47 @@ func TestAStreamThatIsGivenUpIsCancelled(t *testing.T) {
 			}
 		}
 		mustEcho(t, c)
+	}
+}
+
+func TestStreamsThatFailAreCountedAsErrors(t *testing.T) {
+	host := streamHost(t, 1, streamRing, ServeOptions{})
+	c := newCallerOf(t, host)
+	const all, given = 8, 3
+	for i := range uint64(all) {
+		s := openStream(t, c, streamEcho, 0)
+		if _, err := s.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Read(make([]byte, 1)); err != nil { // the handler has begun
+			t.Fatal(err)
+		}
+		if i < given {
+			_ = s.Close()
+		} else {
+			mustEnd(t, s, 1)
+		}
+		failed := min(i+1, given)
+		awaitCounts(t, host, HostCallers, i+1-failed, failed)
+		awaitCounts(t, host, GuestServers, i+1-failed, failed)
+	}
+}
+
+// awaitCounts waits for counters: a server counts a stream once it has rung its caller.
+func awaitCounts(t *testing.T, ch *Channel, of StatsOf, calls, failed uint64) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; runtime.Gosched() {
+		stats, err := ch.Stats(of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stats.Calls == calls && stats.Errors == failed {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("counters %d: %d calls, %d errors; want %d, %d", of, stats.Calls,
+				stats.Errors, calls, failed)
+		}
 	}
 }
 
