@@ -64,6 +64,7 @@ struct scene {
     _Atomic uint64_t wrong;
     _Atomic uint64_t failed;
     _Atomic uint64_t served;
+    _Atomic uint64_t echoed;     /* spans of streams that were sent back */
     _Atomic uint64_t late;       /* ended later than MARGIN behind the deadline */
     _Atomic uint64_t impossible; /* a status, a length or an address that cannot be */
     _Atomic int latest_impossible;
@@ -257,6 +258,7 @@ static inline int32_t stream_anything(void *user, struct dx_stream *stream)
         memcpy(room, data, bytes);
         dx_stream_commit(stream, bytes);
         dx_stream_consume(stream, bytes);
+        count(&s->echoed);
         progress(s);
     }
 }

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "dice.h"
 #include "slot.h"
+#include "stream.h"
 #include "traffic.h"
 
 #define SCRIBBLER_SLOTS 8u
@@ -224,6 +225,19 @@ static inline void scribbler_mend(struct scribbler *s)
     (void)dx_add_relaxed(&s->page->mended, 1u); /* Relaxed: a count. */
 }
 
+/* Of every fourth request: it is a stream, half of which is there at once. The next request on its
+ * slot gives it up; what comes back is never taken. */
+static inline void scribbler_stream(struct dx_caller_line *line, const struct dx_geometry *g,
+                                    size_t bytes)
+{
+    /* Relaxed: the word publishes them. */
+    dx_store_relaxed(&line->request_bytes, (uint32_t)g->request_capacity);
+    dx_store_relaxed(&line->response_ring, (uint32_t)g->response_capacity);
+    dx_store_relaxed(&line->taken, 0u);
+    dx_store_relaxed(&line->sent, (uint64_t)bytes / 2);
+    dx_store_relaxed(&line->type, TRAFFIC_TYPE | DX_TYPE_STREAM);
+}
+
 /* Sends a request as it should be, so that there is something to serve. */
 static inline void scribbler_request(struct scribbler *s)
 {
@@ -235,8 +249,13 @@ static inline void scribbler_request(struct scribbler *s)
     /* Relaxed: the word publishes them. */
     dx_store_relaxed(&line->request_bytes, (uint32_t)bytes);
     dx_store_relaxed(&line->type, TRAFFIC_TYPE);
+    bool stream = s->number % 4 == 0;
+    if (stream)
+        scribbler_stream(line, s->g, bytes);
     uint32_t epoch = dx_load_relaxed(&c.peers[s->side].epoch);
     dx_caller_publish(line, dx_word(epoch, DX_CALLER_SENDING, (uint32_t)s->number));
+    if (stream)
+        dx_store_release(&line->sent, bytes | (s->number % 8 == 0 ? DX_STREAM_END : 0));
     uint32_t cell = dx_load_seqcst(&c.server_lines[slot].cell);
     if (cell - 1 < s->g->cells)
         (void)dx_cell_ring(&c.cells[cell - 1]);

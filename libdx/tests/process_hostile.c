@@ -79,6 +79,11 @@ static void enter(struct scene *s)
     guard_begin(&s->guard, s->channel);
 }
 
+static bool had_all_traffic(const struct scene *s)
+{
+    return s->right > 0 && s->served > 0 && s->streamed > 0 && s->echoed > 0;
+}
+
 static void check_scene(const struct scene *s)
 {
     if (s->impossible != 0)
@@ -87,7 +92,7 @@ static void check_scene(const struct scene *s)
     assert_int_equal(s->late, 0);
     /* Otherwise this was no test: there was damage, and traffic that it could hurt. */
     assert_true(s->page->writes > 1000 && s->page->mended > 0);
-    assert_true(s->right > 0 && s->served > 0 && s->streamed > 0);
+    assert_true(had_all_traffic(s));
     assert_int_equal(waitpid(s->peer.pid, NULL, WNOHANG), 0);
 }
 
@@ -179,8 +184,7 @@ static void suffer(void **state, enum dx_side side, size_t kind, bool everything
     child_tell(&s->peer, 's');
     (void)call_on(s);
     /* It has no chance on a machine that is busy elsewhere? Then it takes longer. */
-    while ((s->right == 0 || s->served == 0 || s->streamed == 0) &&
-           dx_clock_ns() < until_ns + PATIENCE) {
+    while (!had_all_traffic(s) && dx_clock_ns() < until_ns + PATIENCE) {
         atomic_store(&s->until_ns, dx_clock_ns() + 50 * MS);
         (void)call_on(s);
     }
@@ -196,12 +200,12 @@ static void suffer(void **state, enum dx_side side, size_t kind, bool everything
     assert_int_equal(s->late, 0);
     check_growth();
     child_kill(&s->peer);
-    print_message("%s, %s: streams right %llu; right %llu, wrong %llu, failed %llu, served %llu, "
-                  "scribbles %llu\n",
+    print_message("%s, %s: streams right %llu, sent back %llu; right %llu, wrong %llu, failed "
+                  "%llu, served %llu, scribbles %llu\n",
                   side == DX_HOST ? "host" : "guest", kinds[kind], (unsigned long long)s->streamed,
-                  (unsigned long long)s->right, (unsigned long long)s->wrong,
-                  (unsigned long long)s->failed, (unsigned long long)s->served,
-                  (unsigned long long)s->page->writes);
+                  (unsigned long long)s->echoed, (unsigned long long)s->right,
+                  (unsigned long long)s->wrong, (unsigned long long)s->failed,
+                  (unsigned long long)s->served, (unsigned long long)s->page->writes);
     all_is_right_with_new_peers(s->url, everything || side == DX_GUEST);
     (void)clear_scene(state);
 }
