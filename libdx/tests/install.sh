@@ -62,7 +62,7 @@ check_library() { # prefix
 check_files() { # prefix
     local file header
     for file in lib/libdx.a lib/pkgconfig/dx.pc lib/cmake/dx/dxConfig.cmake \
-        share/doc/dx/examples/host.c share/doc/dx/examples/guest.c; do
+        share/doc/dx/examples/{,stream_}{host,guest}.c; do
         [ -f "$1/$file" ] || fail "$file is not installed"
     done
     [[ $("$1/bin/dx" -h) == *'dx info'* ]] || fail 'bin/dx does not explain itself'
@@ -79,46 +79,54 @@ check_files() { # prefix
 }
 
 # Runs a program in the background under a deadline; its pid is then the last of `started`.
-start() { # log program
-    timeout -k 5 30 "$2" "shm:$region" >"$1" 2>&1 &
+start() { # log input program
+    timeout -k 5 30 "$3" "shm:$region" <"$2" >"$1" 2>&1 &
     started+=($!)
 }
 
-# Runs host and guest of a folder, `first` started first.
-exchange() { # folder suffix first
-    local first=$3 second=guest program code
+# Runs host and guest of a folder, `first` started first, and compares what the host prints.
+exchange() { # folder prefix suffix first input expected
+    local first=$4 second=guest program code
     [ "$first" = host ] || second=host
     started=()
     for program in "$first" "$second"; do
-        start "$temp/$program.log" "$1/$program$2"
+        start "$temp/$program.log" "$5" "$1/$2$program$3"
     done
     for program in "$first" "$second"; do
         code=0
         wait "${started[0]}" || code=$?
         [ "$code" = 0 ] || {
             cat "$temp/host.log" "$temp/guest.log"
-            fail "$1/$program$2 ended with $code"
+            fail "$1/$2$program$3 ended with $code"
         }
         started=("${started[@]:1}")
     done
-    seq 10 | awk '{ print $1 " squared is " $1 * $1 }' | diff - "$temp/host.log" ||
-        fail "$1/host$2 printed something else (+)"
-    [ ! -s "$temp/guest.log" ] || fail "$1/guest$2 printed: $(cat "$temp/guest.log")"
+    diff "$6" "$temp/host.log" || fail "$1/$2host$3 printed something else (>)"
+    [ ! -s "$temp/guest.log" ] || fail "$1/$2guest$3 printed: $(cat "$temp/guest.log")"
     [ ! -e "/dev/shm/$region" ] || fail 'the region is still there'
+}
+
+# Both pairs of examples; the streams' input is 20 times as long as their ring.
+exchange_all() { # folder suffix first
+    seq 10 | awk '{ print $1 " squared is " $1 * $1 }' >"$temp/squares"
+    exchange "$1" '' "$2" "$3" /dev/null "$temp/squares"
+    seq 200000 >"$temp/numbers"
+    echo '200000 lines, 1288895 bytes' >"$temp/counts"
+    exchange "$1" stream_ "$2" "$3" "$temp/numbers" "$temp/counts"
 }
 
 use_pkg_config() { # prefix folder
     local program flags
     export PKG_CONFIG_PATH=$1/lib/pkgconfig
     mkdir -p "$2"
-    for program in host guest; do
+    for program in {,stream_}{host,guest}; do
         read -ra flags < <(pkg-config --cflags --libs dx)
         "${CC:-cc}" "$temp/outside/$program.c" "${flags[@]}" -o "$2/$program"
         read -ra flags < <(pkg-config --static --cflags --libs dx)
         "${CC:-cc}" -static "$temp/outside/$program.c" "${flags[@]}" -o "$2/${program}_static"
     done
-    LD_LIBRARY_PATH=$1/lib exchange "$2" '' host
-    exchange "$2" _static guest
+    LD_LIBRARY_PATH=$1/lib exchange_all "$2" '' host
+    exchange_all "$2" _static guest
 }
 
 use_cmake() { # prefix folder
@@ -127,8 +135,8 @@ use_cmake() { # prefix folder
     # Read whole: a reader that stops early would fail the pipe.
     [[ $(ldd "$2/host") == *"$1/lib/libdx.so.0"* ]] || fail 'host is not linked to libdx.so.0'
     [[ $(ldd "$2/host_static") != *libdx* ]] || fail 'host_static needs libdx.so'
-    exchange "$2" '' guest
-    exchange "$2" _static host
+    exchange_all "$2" '' guest
+    exchange_all "$2" _static host
 }
 
 say 'build and install'
