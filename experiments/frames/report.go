@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,11 +26,7 @@ func report(c config, e env.Environment, l log) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(e, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(c.out, "environment.json"), append(text, '\n'), 0o644); err != nil {
+	if err := e.Save(c.out); err != nil {
 		return err
 	}
 	if err := writeCSV(c.out, l.records); err != nil {

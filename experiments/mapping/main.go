@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -133,11 +132,7 @@ func report(c config, e env.Environment, all []measured) error {
 	if err := write(c.out, "table.txt", []byte(text+"\n"+longTable(all))); err != nil {
 		return err
 	}
-	environment, err := json.MarshalIndent(e, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := write(c.out, "environment.json", append(environment, '\n')); err != nil {
+	if err := e.Save(c.out); err != nil {
 		return err
 	}
 	w, err := result.OpenWriter(c.out)

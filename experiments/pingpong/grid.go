@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -98,11 +97,7 @@ func report(c config, e env.Environment, cells []result.Cell) error {
 	if accelerator := cells[0].Accelerator; accelerator != "" {
 		e.Accelerator = accelerator
 	}
-	text, err := json.MarshalIndent(e, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(c.out, "environment.json"), append(text, '\n'), 0o644); err != nil {
+	if err := e.Save(c.out); err != nil {
 		return err
 	}
 	err = chart.OpsVsThreads(chart.SeriesOf(result.Summarise(cells)), e.Footer(), filepath.Join(c.out, "ops.png"),

@@ -143,7 +143,7 @@ func (c config) pairs() (all []pair) {
 	add := func(name, transport string, park dx.Park, poll time.Duration) {
 		for _, side := range c.sides {
 			e := exchange.Default()
-			e.Wait = parkAtOnce(park, poll)
+			e.Wait = exchange.ParkAtOnce(park, poll)
 			e.Host, e.Guest, e.Transport, e.Payload = side, side, transport, 0
 			all = append(all, pair{name, e, 0})
 		}
@@ -156,19 +156,4 @@ func (c config) pairs() (all []pair) {
 		add("poll "+poll.String(), "memfd", dx.ParkPoll, poll)
 	}
 	return all
-}
-
-// parkAtOnce is a strategy without a single look between question and sleep.
-func parkAtOnce(park dx.Park, poll time.Duration) dx.Wait {
-	w, err := dx.Preset("balanced")
-	if err != nil {
-		panic(err) // cannot be: the library has it
-	}
-	w.SpinMin, w.SpinMax, w.SpinStart, w.SpinInc, w.SpinDec = 0, 0, 0, 0, 0
-	w.YieldEvery, w.Burst = 0, 0
-	w.Adapt, w.Park = dx.AdaptOff, park
-	if poll != 0 {
-		w.PollNs = int64(poll)
-	}
-	return w
 }

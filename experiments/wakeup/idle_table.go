@@ -27,7 +27,7 @@ func idleTable(runs []idleRun) string {
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "idle\tsides\ttransport\truns\tseconds\tCPU\tmin\tmax\thost\tguest\tsleeps/s\twoken/s\tus each\tx bare\t")
 	bareNs := bareSleeps(runs)
-	for _, group := range groups(runs, func(r idleRun) string { return r.Name + r.Side + r.Transport }) {
+	for _, group := range result.Group(runs, func(r idleRun) string { return r.Name + r.Side + r.Transport }) {
 		fmt.Fprintln(t, idleLine(group, bareNs))
 	}
 	_ = t.Flush() // into memory
@@ -77,3 +77,10 @@ func bareSleeps(runs []idleRun) map[int]float64 {
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.4f%%", 100*share) }
+
+func each[T any](all []T, value func(T) float64) (out []float64) {
+	for _, one := range all {
+		out = append(out, value(one))
+	}
+	return out
+}

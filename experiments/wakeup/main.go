@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -65,11 +64,7 @@ func report(c config, e env.Environment, cells []result.Cell, idle []idleRun) er
 	if err := os.WriteFile(filepath.Join(c.out, "table.txt"), []byte(text), 0o644); err != nil {
 		return err
 	}
-	environment, err := json.MarshalIndent(e, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(c.out, "environment.json"), append(environment, '\n'), 0o644); err != nil {
+	if err := e.Save(c.out); err != nil {
 		return err
 	}
 	fmt.Printf("\n%s\nresults: %s (result.jsonl, idle.jsonl, table.txt, environment.json)\n", e.Footer(), c.out)
