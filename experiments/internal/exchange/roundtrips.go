@@ -21,11 +21,12 @@ import (
 // of these very calls.
 func RoundTrips(ctx context.Context, c Config, samples uint64) (result.Cell, error) {
 	return withPeers(ctx, c, func(m *measurement, ctx context.Context) (result.Cell, error) {
-		return m.roundTrips(ctx, samples)
+		return m.roundTrips(ctx, samples, 0)
 	})
 }
 
-func (m *measurement) roundTrips(ctx context.Context, samples uint64) (result.Cell, error) {
+// roundTrips goes on for least, whatever there is of samples by then.
+func (m *measurement) roundTrips(ctx context.Context, samples uint64, least time.Duration) (result.Cell, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(m.c, m.cpus.Host)))
 	if err := m.begin(); err != nil {
 		return result.Cell{}, err
@@ -34,13 +35,15 @@ func (m *measurement) roundTrips(ctx context.Context, samples uint64) (result.Ce
 	if err := m.floors(); err != nil {
 		return result.Cell{}, err
 	}
-	for m.elapsed < m.c.Duration && m.latency.Count() < samples {
-		of := stretch{d: min(sliceTime, m.c.Duration-m.elapsed), timed: true}
+	for m.elapsed < m.c.Duration && (m.latency.Count() < samples || m.elapsed < least) {
+		left := m.c.Duration - m.elapsed
+		var err error
 		if m.open() {
-			of = stretch{d: of.d, open: newSchedule(m.c, m.begun, of.d)}
-			m.begun += of.d
+			err = m.scheduled(min(openSliceTime, left))
+		} else {
+			err = m.costed(stretch{d: min(sliceTime, left), timed: true})
 		}
-		if err := m.costed(of); err != nil {
+		if err != nil {
 			return result.Cell{}, err
 		}
 		if ctx.Err() != nil {
@@ -86,20 +89,9 @@ func (m *measurement) idle(ctx context.Context) (Idleness, error) {
 	if err != nil {
 		return out, err
 	}
-	host, guest, err := m.cpuTimes()
-	if err != nil {
+	if out, err = idleFor(ctx, m.c.Duration, m.cpuTimes); err != nil {
 		return out, err
 	}
-	began := time.Now()
-	if err := pause(ctx, m.c.Duration); err != nil {
-		return out, err
-	}
-	hostAfter, guestAfter, err := m.cpuTimes()
-	if err != nil {
-		return out, err
-	}
-	out.ElapsedNs = int64(time.Since(began))
-	out.HostCPUNs, out.GuestCPUNs = int64(hostAfter-host), int64(guestAfter-guest)
 	out.GuestParks = m.host.stats(dx.GuestServers).Parks - parks
 	after, err := m.wakeups()
 	out.Wakeups = after - wakeups
