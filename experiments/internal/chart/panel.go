@@ -78,6 +78,8 @@ type Line struct {
 	Style int
 	Look  Look
 	Dots  []Dot
+	// Named writes the name beside the first dot, and not in the legend.
+	Named bool
 }
 
 // Dot is one place of a line; Low and High, if they differ, are drawn as its range, and Label, if
@@ -131,7 +133,11 @@ func (panel Panel) plot(width vg.Length, list func(string, ...plot.Thumbnailer))
 	}
 	dots := 0
 	for _, line := range panel.Lines {
-		drawn, err := panel.addLine(p, line, list)
+		listed := list
+		if line.Named {
+			listed = func(string, ...plot.Thumbnailer) {}
+		}
+		drawn, err := panel.addLine(p, line, listed)
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", line.Name, err)
 		}
@@ -140,6 +146,7 @@ func (panel Panel) plot(width vg.Length, list func(string, ...plot.Thumbnailer))
 	if dots == 0 {
 		return nil, errors.New("nothing to draw")
 	}
+	p.Add(panel.nameplates())
 	if err := panel.X.set(&p.X, width, legendStyle().Width); err != nil {
 		return nil, err
 	}
