@@ -3,12 +3,27 @@
 package main
 
 import (
+	"context"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"dx/experiments/internal/border"
+	"dx/experiments/internal/command"
+	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/result"
 )
+
+// TestMain lets the test program be the guest, in the machine that it boots.
+func TestMain(m *testing.M) {
+	border.Init()
+	if exchange.IsGuest() {
+		os.Exit(exchange.GuestMain())
+	}
+	os.Exit(m.Run())
+}
 
 func testConfig(t *testing.T, args ...string) config {
 	t.Helper()
@@ -19,31 +34,77 @@ func testConfig(t *testing.T, args ...string) config {
 	return c
 }
 
-// madeUp has a way at these p50.
-func (l *log) madeUp(name string, p50Ns ...int64) {
-	for _, ns := range p50Ns {
-		l.cells = append(l.cells, result.Cell{Variant: name, RTTP50Ns: &ns})
+func TestEveryWayIsMeasuredInOneMachine(t *testing.T) {
+	c := testConfig(t, strings.Fields("-runs 1 -samples 1 -longest 100ms -scheduled 100ms -rate 100 -idle 0")...)
+	if code := measureAll(context.Background(), c); code != command.OK {
+		t.Fatalf("code %d", code)
+	}
+	cells, torn, err := result.Read(filepath.Join(c.out, result.FileName))
+	if err != nil || torn || len(cells) != 2*len(c.ways())-1 {
+		t.Fatalf("%d lines (%v, torn %v): want a closed and an open loop of each way, but one of the second polling", len(cells), err, torn)
+	}
+	for _, cell := range cells {
+		if cell.Ops == 0 || cell.RTTSamples == 0 || !cell.Verified || cell.Accelerator == "" {
+			t.Errorf("%s at %g/s: %+v", cell.Variant, cell.Rate(), cell)
+		}
+		w := cell.Waits
+		switch cell.Variant {
+		case polling, pollingAgain:
+			if w.Host.Park != 0 || w.Guest.Park != 0 {
+				t.Errorf("%s slept: %+v %+v", cell.Variant, w.Host, w.Guest)
+			}
+		case atOnce, atOnceInC:
+			if w.Host.Spin+w.Host.Yield+w.Guest.Spin+w.Guest.Yield != 0 || w.Host.Rings+w.Guest.Rings == 0 {
+				t.Errorf("%s looked, or never rang: %+v %+v", cell.Variant, w.Host, w.Guest)
+			}
+		}
+	}
+	for _, name := range []string{"table.txt", "environment.json", "idle.jsonl"} {
+		if _, err := os.Stat(filepath.Join(c.out, name)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
-func TestFasterIsSaidOnlyWhereRunsDoNotMeet(t *testing.T) {
+func TestEachRunHasEveryWayOnce(t *testing.T) {
 	c := testConfig(t)
-	for want, theirs := range map[string][]int64{
-		"TCP took 3.00 times as long as by doorbell":       {250, 300, 350},
-		"TCP and doorbell do not differ":                   {120, 300, 350},
-		"TCP was faster than by doorbell: 0.500 of its ti": {40, 50, 60},
-	} {
-		var l log
-		l.madeUp(atOnce, 90, 100, 130)
-		l.madeUp("TCP", theirs...)
-		if text := verdicts(c, l); !strings.Contains(text, want) {
-			t.Errorf("%v: %q", theirs, text)
+	names := func(ways []way) (all []string) {
+		for _, w := range ways {
+			all = append(all, w.name)
+		}
+		return all
+	}
+	want := slices.Sorted(slices.Values(names(c.ways())))
+	for run := 1; run < 20; run++ {
+		turn := names(c.turn(run))
+		if got := slices.Sorted(slices.Values(turn)); !slices.Equal(got, want) {
+			t.Fatalf("run %d: %v", run, turn)
+		}
+		if !slices.Equal(turn[:3], []string{polling, spinFirst, pollingAgain}) {
+			t.Errorf("run %d: %v: what is compared closely is apart", run, turn)
+		}
+	}
+	if slices.Equal(names(c.turn(1)), names(c.turn(2))) {
+		t.Error("all runs have the same order")
+	}
+}
+
+func TestOnlyWhatIsComparedIsVisitedInFull(t *testing.T) {
+	c := testConfig(t, "-idle-runs", "1")
+	for _, w := range c.ways() {
+		first, second := c.visit(w, 1), c.visit(w, 2)
+		if full := first.Scheduled > 0 && first.Idle > 0; full == w.again {
+			t.Errorf("%s: %+v", w.name, first)
+		}
+		if second.Idle != 0 {
+			t.Errorf("%s lies idle in run 2: %+v", w.name, second)
 		}
 	}
 }
 
 func TestFlagsThatCannotBe(t *testing.T) {
-	for _, args := range []string{"-runs 0", "-samples 0", "-longest 1ns", "-rate -1", "-idle 1ms", "-payload 7", "-pin x", "stray"} {
+	for _, args := range []string{"-runs 0", "-samples 0", "-longest 1ns", "-rate -1", "-scheduled 1ms", "-idle 1ms", "-idle-runs 0",
+		"-payload 7", "-pin x", "stray"} {
 		if _, err := parse(strings.Fields(args), &strings.Builder{}); err == nil {
 			t.Errorf("%s: no error", args)
 		}

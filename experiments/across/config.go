@@ -8,38 +8,44 @@ import (
 	"io"
 	"time"
 
-	"dx/experiments/internal/border"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/floor"
-	"dx/go/dx"
 )
 
 // config is what one invocation measures.
 type config struct {
-	runs    int
-	samples int
-	longest time.Duration
-	rate    float64
-	idle    time.Duration
-	payload int
-	pin     string
-	out     string
+	runs      int
+	samples   int
+	longest   time.Duration
+	rate      float64
+	scheduled time.Duration
+	idle      time.Duration
+	idleRuns  int
+	payload   int
+	pin       string
+	out       string
 }
+
+// least is how long a closed loop goes on at least: a way that spins has its samples in no time, and
+// its rate is compared.
+const least = 300 * time.Millisecond
 
 const usage = `across compares the ways from a host into a virtual machine, all in the same one.
 
   go run ./experiments/across
-  go run ./experiments/across -runs 3 -longest 500ms -idle 0
+  go run ./experiments/across -runs 1 -longest 500ms -idle 0
 
 The ways: dx that polls, dx that spins and then waits for a doorbell, dx that waits for
 a doorbell at once, dx that looks again after poll_ns; and what one would have taken
 without dx: a virtio-serial port, and TCP over a virtio network card and QEMU's user
 networking, both by blocking reads and writes. One caller, both sides in Go (one way in C),
-the content of every call verified.
+the content of every call verified. Polling is measured twice, which says how far the same
+thing lies from itself.
 
 Each is measured three times: with each call made when the one before is answered; with
--rate calls a second by a schedule; and with nobody calling. The cost is the CPU time of
-this process and of QEMU. Ways take turns, run by run.
+-rate calls a second by a schedule; and with nobody calling, beside the machine in which
+nothing of ours runs. The cost is the CPU time of this process and of all of QEMU. Ways
+take turns, run by run, in one boot of one machine. It takes less than three minutes.
 
 It prints a table and leaves result.jsonl, idle.jsonl, table.txt, across.png, across.svg
 and environment.json in -out. Ctrl-C keeps what was measured.
@@ -58,10 +64,12 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		fs.PrintDefaults()
 	}
 	fs.IntVar(&c.runs, "runs", 5, "runs of each way, interleaved")
-	fs.IntVar(&c.samples, "samples", 20000, "round trips of a run, unless -longest is over first")
-	fs.DurationVar(&c.longest, "longest", time.Second, "of one run of one way and load")
+	fs.IntVar(&c.samples, "samples", 2000, "round trips of a run, unless -longest is over first; 10000 in all runs give a p99")
+	fs.DurationVar(&c.longest, "longest", 3*time.Second, "of one run of one way that is asked again at once")
 	fs.Float64Var(&c.rate, "rate", 300, "calls a second of the schedule; 0 leaves that part out")
-	fs.DurationVar(&c.idle, "idle", 2*time.Second, "how long nobody calls, in one run of each way; 0 leaves that out")
+	fs.DurationVar(&c.scheduled, "scheduled", 800*time.Millisecond, "how long one run of one way is called by the schedule")
+	fs.DurationVar(&c.idle, "idle", time.Second, "how long nobody calls, in one run of each way; 0 leaves that out")
+	fs.IntVar(&c.idleRuns, "idle-runs", 2, "in how many of the runs nobody calls for a while")
 	fs.IntVar(&c.payload, "payload", 64, "bytes of each request and each response")
 	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/across-TIME")
@@ -87,8 +95,12 @@ func (c config) check() error {
 		return fmt.Errorf("-longest %v: 10ms to 1m", c.longest)
 	case !(c.rate >= 0 && c.rate <= 1e5):
 		return fmt.Errorf("-rate %g: 0 to 100000 calls a second", c.rate)
+	case c.scheduled < exchange.DurationMin || c.scheduled > time.Minute:
+		return fmt.Errorf("-scheduled %v: 10ms to 1m", c.scheduled)
 	case c.idle != 0 && (c.idle < exchange.DurationMin || c.idle > time.Hour):
 		return fmt.Errorf("-idle %v: 0, or 10ms to 1h", c.idle)
+	case c.idleRuns < 1 || c.idleRuns > 1000:
+		return fmt.Errorf("-idle-runs %d: 1 to 1000", c.idleRuns)
 	case c.payload < 8 || c.payload > 4096:
 		return fmt.Errorf("-payload %d: 8 to 4096 bytes", c.payload)
 	}
@@ -98,45 +110,4 @@ func (c config) check() error {
 		}
 	}
 	return exchange.CheckMachine()
-}
-
-// way is one way across.
-type way struct {
-	name   string
-	config exchange.Config
-	rival  bool // not dx
-}
-
-const atOnce = "doorbell" // the way that the others are compared with
-
-func (c config) ways() (all []way) {
-	add := func(name, transport, side string, change func(*dx.Wait)) {
-		e := exchange.Default()
-		e.Transport, e.Host, e.Guest, e.Payload, e.Verify = transport, side, side, c.payload, true
-		e.Pin, e.Duration = c.pin, c.longest
-		change(&e.Wait)
-		all = append(all, way{name, e, transport != border.TransportDoorbell})
-	}
-	parks := func(park dx.Park, poll time.Duration) func(*dx.Wait) {
-		return func(w *dx.Wait) {
-			w.SpinMin, w.SpinMax, w.SpinStart, w.SpinInc, w.SpinDec, w.YieldEvery, w.Burst = 0, 0, 0, 0, 0, 0, 0
-			w.Adapt, w.Park = dx.AdaptOff, park
-			w.PollNs = max(int64(poll), w.PollNs)
-			if poll != 0 {
-				w.PollNs = int64(poll)
-			}
-		}
-	}
-	asIs := func(*dx.Wait) {}
-	door := border.TransportDoorbell
-	add("polling", door, "go", func(w *dx.Wait) { w.Park = dx.ParkNever })
-	add("spin, then doorbell", door, "go", asIs)
-	add(atOnce, door, "go", parks(dx.ParkDoorbell, 0))
-	add("doorbell, in C", door, "c", parks(dx.ParkDoorbell, 0))
-	for _, poll := range []time.Duration{50 * time.Microsecond, 200 * time.Microsecond, time.Millisecond} {
-		add("poll "+poll.String(), door, "go", parks(dx.ParkPoll, poll))
-	}
-	add("virtio-serial", exchange.TransportSerial, "go", asIs)
-	add("TCP", exchange.TransportTCP, "go", asIs)
-	return all
 }

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -25,8 +24,19 @@ func main() { command.Main("across", parse, measureAll) }
 // log is what was measured.
 type log struct {
 	cells []result.Cell
-	idle  map[string]exchange.Idleness
+	idle  []idleRun
 }
+
+// idleRun is one line of idle.jsonl.
+type idleRun struct {
+	Way string `json:"way"`
+	Run int    `json:"run"`
+	exchange.Idleness
+	EnvCommit string `json:"env_commit"`
+}
+
+// machineAlone is the "way" of a machine in which nothing of ours runs.
+const machineAlone = "the machine alone"
 
 func measureAll(ctx context.Context, c config) int {
 	if err := result.PrepareDir(c.out); err != nil {
@@ -34,8 +44,7 @@ func measureAll(ctx context.Context, c config) int {
 		return command.Usage
 	}
 	environment := env.Capture(".")
-	all := log{idle: map[string]exchange.Idleness{}}
-	err := all.measure(ctx, c, environment)
+	all, err := measure(ctx, c, environment)
 	if len(all.cells) > 0 {
 		if reportErr := report(c, environment, all); err == nil {
 			err = reportErr
@@ -51,80 +60,111 @@ func measureAll(ctx context.Context, c config) int {
 }
 
 // measure measures each way in turn, in one machine, so that a drift meets all alike.
-func (l *log) measure(ctx context.Context, c config, e env.Environment) (err error) {
-	w, err := result.OpenWriter(c.out)
+func measure(ctx context.Context, c config, e env.Environment) (l log, err error) {
+	w, err := openWriters(c.out, e)
 	if err != nil {
-		return err
+		return l, err
 	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	bar := progress.New("across", (c.runs+1)*len(c.ways()))
+	defer func() { err = errors.Join(err, w.close()) }()
+	bar := progress.New("across", c.runs*len(c.ways()))
 	defer bar.Close()
 	machines := &border.Pool{Say: bar.Note, Everything: true}
 	defer func() { err = errors.Join(err, machines.Close()) }()
+	m := measuring{c, w, bar, machines, &l}
 	for run := 1; run <= c.runs; run++ {
-		for _, way := range c.ways() {
-			bar.Describe(fmt.Sprintf("run %d of %d, %s", run, c.runs, way.name))
-			way.config.Machines = machines
-			for _, rate := range c.rates() {
-				way.config.RatePerS = rate
-				cell, err := exchange.RoundTrips(ctx, way.config, uint64(c.samples))
-				if ctx.Err() != nil {
-					return nil
-				}
-				if err != nil {
-					return fmt.Errorf("%s, run %d: %w", way.name, run, err)
-				}
-				cell.Experiment, cell.Variant, cell.Run, cell.EnvCommit = "across", way.name, run, e.Commit()
-				if err := w.Write(cell); err != nil {
-					return err
-				}
-				l.cells = append(l.cells, cell)
+		for _, way := range c.turn(run) {
+			if err := m.way(ctx, way, run); err != nil || ctx.Err() != nil {
+				return l, err
 			}
 			bar.Add(1)
 		}
+		if c.lieIdle(run) {
+			if err := m.alone(ctx, run); err != nil || ctx.Err() != nil {
+				return l, err
+			}
+		}
 	}
-	return l.measureIdle(ctx, c, machines, bar)
+	return l, nil
 }
 
-// rates puts the closed loop first.
-func (c config) rates() []float64 {
-	if c.rate == 0 {
-		return []float64{0}
-	}
-	return []float64{0, c.rate}
+// measuring is what the steps of a measurement share.
+type measuring struct {
+	c        config
+	w        writers
+	bar      *progress.Bar
+	machines *border.Pool
+	l        *log
 }
 
-func (l *log) measureIdle(ctx context.Context, c config, machines *border.Pool, bar *progress.Bar) error {
-	if c.idle == 0 {
+func (m measuring) way(ctx context.Context, w way, run int) error {
+	m.bar.Describe(fmt.Sprintf("run %d of %d, %s", run, m.c.runs, w.name))
+	w.config.Machines = m.machines
+	outcome, err := m.c.visit(w, run).Measure(ctx, w.config)
+	if err == nil {
+		err = m.w.visited(m.l, w.name, run, outcome)
+	}
+	return explain(ctx, err, w.name, run)
+}
+
+// alone comes at the end of a run: a machine that has just booted is still busy with that.
+func (m measuring) alone(ctx context.Context, run int) error {
+	m.bar.Describe(fmt.Sprintf("run %d of %d, %s", run, m.c.runs, machineAlone))
+	c := m.c.ways()[0].config
+	c.Machines, c.Duration = m.machines, m.c.idle
+	cost, err := exchange.IdleMachine(ctx, c)
+	if err == nil {
+		err = m.w.idled(m.l, machineAlone, run, cost)
+	}
+	return explain(ctx, err, machineAlone, run)
+}
+
+// explain says where an error came from; an interruption is none.
+func explain(ctx context.Context, err error, name string, run int) error {
+	if err == nil || ctx.Err() != nil {
 		return nil
 	}
-	file, err := os.Create(filepath.Join(c.out, "idle.jsonl"))
-	if err != nil {
-		return err
+	return fmt.Errorf("%s, run %d: %w", name, run, err)
+}
+
+// writers keep what was measured as soon as it was.
+type writers struct {
+	cells, idle *result.Writer
+	environment env.Environment
+}
+
+func openWriters(dir string, e env.Environment) (w writers, err error) {
+	w.environment = e
+	if w.cells, err = result.OpenWriter(dir); err != nil {
+		return w, err
 	}
-	defer func() { _ = file.Close() }()
-	for _, way := range c.ways() {
-		bar.Describe("idle, " + way.name)
-		way.config.Machines, way.config.Duration = machines, c.idle
-		cost, err := exchange.Idle(ctx, way.config)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%s, idle: %w", way.name, err)
-		}
-		line, err := json.Marshal(struct {
-			Way string `json:"way"`
-			exchange.Idleness
-		}{way.name, cost})
-		if err == nil {
-			_, err = file.Write(append(line, '\n'))
-		}
-		if err != nil {
+	if w.idle, err = result.OpenLog(filepath.Join(dir, "idle.jsonl")); err != nil {
+		return w, errors.Join(err, w.cells.Close())
+	}
+	return w, nil
+}
+
+func (w writers) close() error { return errors.Join(w.cells.Close(), w.idle.Close()) }
+
+func (w writers) visited(l *log, name string, run int, v exchange.Visited) error {
+	cells := []result.Cell{v.Closed}
+	if v.Open != nil {
+		cells = append(cells, *v.Open)
+	}
+	for _, cell := range cells {
+		cell.Experiment, cell.Variant, cell.Run, cell.EnvCommit = "across", name, run, w.environment.Commit()
+		if err := w.cells.Write(cell); err != nil {
 			return err
 		}
-		l.idle[way.name] = cost
-		bar.Add(1)
+		l.cells = append(l.cells, cell)
 	}
-	return nil
+	if v.Idle == nil {
+		return nil
+	}
+	return w.idled(l, name, run, *v.Idle)
+}
+
+func (w writers) idled(l *log, name string, run int, cost exchange.Idleness) error {
+	one := idleRun{name, run, cost, w.environment.Commit()}
+	l.idle = append(l.idle, one)
+	return w.idle.WriteLine(one)
 }

@@ -18,7 +18,7 @@ const Together = "~"
 // from when a call was to start. If single runs have too few samples, together is true and all of
 // Range's figures are that of all samples; if those are too few, it is not known.
 func (r Runs) Percentile(q float64) (p Range, together bool) {
-	if p := rangeOf(r, func(c Cell) *int64 { return c.percentile(q) }); p.Known && len(r) > 0 {
+	if p := rangeOf(r, func(c Cell) *int64 { return c.percentile(q) }); p.Known {
 		return p, false
 	}
 	all := stat.NewLatency()
@@ -68,6 +68,11 @@ func (r Runs) Samples() (n uint64) {
 // CPUSPerMop is what both sides use: CPU seconds a million round trips, which is µs for one.
 func (r Runs) CPUSPerMop() Range {
 	return rangeOf(r, func(c Cell) *float64 { return c.CPUSPerMop })
+}
+
+// PaceCPUSPerMop is what of that the host needs to wait for the starts of an open loop.
+func (r Runs) PaceCPUSPerMop() Range {
+	return rangeOf(r, func(c Cell) *float64 { return c.PaceCPUSPerMop })
 }
 
 // PerS is the rate that was reached.

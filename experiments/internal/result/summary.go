@@ -173,6 +173,9 @@ func (s Summary) Latency() (p50, p90, p99, p999, longest Range) {
 }
 
 func rangeOf[T int64 | float64](cells []Cell, figure func(Cell) *T) Range {
+	if len(cells) == 0 {
+		return Range{}
+	}
 	var values []float64
 	for _, c := range cells {
 		value := figure(c)

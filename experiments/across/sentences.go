@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+
+	"dx/experiments/internal/result"
+	"dx/experiments/internal/stat"
+)
+
+// sentences say what the figures show and no more.
+func sentences(c config, l log) (all []string) {
+	for _, name := range []string{spinFirst, atOnce, atOnceInC} {
+		for _, rival := range []string{serial, tcp} {
+			if text := l.compared(name, rival); text != "" {
+				all = append(all, text)
+			}
+		}
+	}
+	if text := l.near(); text != "" {
+		all = append(all, text)
+	}
+	for _, name := range []string{spinFirst, atOnce, atOnceInC} {
+		if text := l.parked(name); text != "" {
+			all = append(all, text)
+		}
+	}
+	for _, w := range c.ways() {
+		missed, made := uint64(0), uint64(0)
+		for _, cell := range l.of(w.name, c.rate) {
+			missed, made = missed+cell.Missed, made+cell.Ops
+		}
+		if missed > 0 {
+			all = append(all, fmt.Sprintf("%s did not reach the rate: %d calls were never started, beside %d that were made.", w.name, missed, made))
+		}
+	}
+	return all
+}
+
+// compared says whether one way is faster than a rival: only if the ranges of their runs do not meet.
+func (l log) compared(name, rival string) string {
+	ratio, apart := faster(l.of(name, 0), l.of(rival, 0))
+	switch {
+	case ratio == 0:
+		return ""
+	case !apart:
+		return fmt.Sprintf("%s and %s do not differ: the ranges of their runs meet (p50).", name, rival)
+	case ratio < 1:
+		return fmt.Sprintf("%s was slower than %s: its round trip took %s times as long (p50).", name, rival, result.FormatSig3(1/ratio))
+	}
+	return fmt.Sprintf("%s was %s times as fast as %s (p50).", name, result.FormatSig3(ratio), rival)
+}
+
+// nearMax is how much longer than pure polling a round trip with spin first may take.
+const nearMax = 1.05
+
+// ratios are those of a figure of two ways, run by run.
+func (l log) ratios(name, to string, of func(result.Cell) *float64) (all []float64) {
+	base := map[int]*float64{}
+	for _, c := range l.of(to, 0) {
+		base[c.Run] = of(c)
+	}
+	for _, c := range l.of(name, 0) {
+		if a, b := of(c), base[c.Run]; a != nil && b != nil && *b > 0 {
+			all = append(all, *a / *b)
+		}
+	}
+	return all
+}
+
+func p50Of(c result.Cell) *float64 {
+	if c.RTTP50Ns == nil {
+		return nil
+	}
+	return new(float64(*c.RTTP50Ns))
+}
+
+// meanOf is the time a round trip takes of the whole run, pauses of the machine included.
+func meanOf(c result.Cell) *float64 {
+	if c.OpsPerS == nil || *c.OpsPerS == 0 {
+		return nil
+	}
+	return new(1e9 / *c.OpsPerS)
+}
+
+func cpuOf(c result.Cell) *float64 { return c.CPUSPerMop }
+
+func nearLines(l log) []string {
+	lines := []string{"ratio of\truns\tspin first / polling\tmin\tmax\tpolling again / polling\tmin\tmax\t"}
+	for _, figure := range []struct {
+		name string
+		of   func(result.Cell) *float64
+	}{{"p50", p50Of}, {"time per call", meanOf}, {"CPU per call", cpuOf}} {
+		spin, same := l.ratios(spinFirst, polling, figure.of), l.ratios(pollingAgain, polling, figure.of)
+		lines = append(lines, fmt.Sprintf("%s\t%d\t%s\t%s\t", figure.name, len(spin), threeOf(spin), threeOf(same)))
+	}
+	return lines
+}
+
+func threeOf(all []float64) string {
+	if len(all) == 0 {
+		return "-\t-\t-"
+	}
+	return fmt.Sprintf("%.3f\t%.3f\t%.3f", stat.Median(all), stat.Min(all), stat.Max(all))
+}
+
+// near says whether spin first stays as near to polling as it should, as far as polling stays near to
+// itself.
+func (l log) near() string {
+	spin, same := l.ratios(spinFirst, polling, p50Of), l.ratios(pollingAgain, polling, p50Of)
+	if len(spin) == 0 || len(same) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("With spin first a round trip took %.3f of one by polling (p50, median of %d pairs, %.3f to %.3f; polling beside polling %.3f to %.3f): ",
+		stat.Median(spin), len(spin), stat.Min(spin), stat.Max(spin), stat.Min(same), stat.Max(same))
+	switch {
+	case stat.Median(spin) <= nearMax:
+		return text + "within 5 %."
+	case stat.Min(spin) <= stat.Max(same):
+		return text + "more than 5 %, but so much polling differs from itself."
+	}
+	return text + "not within 5 %."
+}
+
+const parkedMax = 0.01 // of one CPU
+
+// parked says what a side costs that sleeps until somebody calls.
+func (l log) parked(name string) string {
+	host, beyond, alone := l.shares(name, idleRun.host), l.beyond(name), l.shares(machineAlone, idleRun.qemu)
+	if len(host) == 0 || len(beyond) == 0 {
+		return ""
+	}
+	judge := func(shares []float64) string {
+		if stat.Median(shares) < parkedMax {
+			return "under 1 %"
+		}
+		return "not under 1 %"
+	}
+	return fmt.Sprintf("%s, nobody calls: the host uses %s of one CPU (%s), the guest %s (%s) beside the %s of its machine alone.",
+		name, percent(host), judge(host), percent(beyond), judge(beyond), percent(alone))
+}
