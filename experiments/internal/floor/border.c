@@ -162,7 +162,8 @@ int floor_border_serve(void *area, const int *stop)
     char *private = calloc(1, FLOOR_BORDER_PAYLOAD_MAX);
     if (!private)
         return ENOMEM;
-    uint64_t done = atomic_load_explicit(&a->start, memory_order_acquire);
+    /* What was taken, not what was started: a host may start before we come to this line. */
+    uint64_t done = atomic_load_explicit(&a->taken, memory_order_relaxed);
     while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
         uint64_t number = atomic_load_explicit(&a->start, memory_order_acquire); /* A3 */
         if (number == done) {

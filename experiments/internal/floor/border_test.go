@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package floor
+
+import (
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func borderArea(t *testing.T) []byte {
+	t.Helper()
+	area, err := unix.Mmap(-1, 0, BorderBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Munmap(area) })
+	return area
+}
+
+// A guest may be stopped right behind its "ready", and go on when its host has begun.
+func TestGuestThatComesLateStillTakesPart(t *testing.T) {
+	area := borderArea(t)
+	measured := make(chan error, 1)
+	go func() {
+		r, err := MeasureBorder(area, 64, false, time.Millisecond)
+		if err == nil && (r.Loops == 0 || r.RTTNs <= 0) {
+			err = errors.New("nothing was measured")
+		}
+		measured <- err
+	}()
+	// The first word is the number of the measurement.
+	started := (*atomic.Uint64)(unsafe.Pointer(&area[0]))
+	for end := time.Now().Add(10 * time.Second); started.Load() == 0 && time.Now().Before(end); {
+		runtime.Gosched()
+	}
+	if started.Load() == 0 {
+		t.Fatal("no measurement was started")
+	}
+	var stop atomic.Int32
+	ended := make(chan error, 1)
+	go func() { ended <- ServeBorder(area, &stop) }()
+	if err := <-measured; err != nil {
+		t.Error(err)
+	}
+	stop.Store(1)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWithoutAGuestNothingIsMeasured(t *testing.T) {
+	if _, err := MeasureBorder(borderArea(t), 0, false, time.Millisecond); !errors.Is(err, ErrNoBorderGuest) {
+		t.Error(err)
+	}
+}
