@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sleeping for the interrupt of a device. No futex can lie in a device's memory, and there is one
- * eventfd for all sleepers of a channel: the first of them waits for it, the others in a futex of
- * this process, each in its bed. Whoever stops waiting for the eventfd wakes those whose cells were
+ * Sleeping for a doorbell. There is one eventfd for all sleepers of a channel, and no futex can lie
+ * in a device's memory: the first sleeper waits for the eventfd, the others in a futex of this
+ * process, each in its bed. Whoever stops waiting for the eventfd wakes those whose cells were
  * rung, and one more, to wait in its place.
  */
 #include <linux/futex.h>
@@ -63,15 +63,24 @@ static bool wake_others(struct dx_channel *c, uint32_t own, bool heir)
 static void pause_after_vain(struct dx_channel *c)
 {
     struct timespec pause = dx_clock_timespec(c->vain_ns);
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    if (c->vain_ns != 0)
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     int64_t next_ns = c->vain_ns == 0 ? VAIN_NS : 2 * c->vain_ns;
     c->vain_ns = next_ns < VAIN_MAX_NS ? next_ns : VAIN_MAX_NS;
 }
 
+/* What rang before is forgotten here and not behind the wait, so that an answer does not wait for
+ * that: who was rung until now is looked at next. */
 static void hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int64_t timeout_ns)
 {
-    bool heard = dx_link_hear(c->region.link, timeout_ns);
+    dx_link_forget_rings(c->region.link);
+    /* A10 <- R10 in dx_cell_rung: a ring that we forget is seen in the cells. */
+    bool heard = false;
     bool any = wake_others(c, own, false);
+    if (!dx_cell_rung(&c->cells[own], armed)) {
+        heard = dx_link_hear(c->region.link, timeout_ns);
+        any |= heard && wake_others(c, own, false);
+    }
     if (any || dx_cell_rung(&c->cells[own], armed))
         c->vain_ns = 0;
     else if (heard)
@@ -85,7 +94,8 @@ static void hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int
 bool dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint32_t armed,
                       const struct dx_wait *wait, int64_t timeout_ns)
 {
-    if (c->region.url.kind != DX_REGION_IVSHMEM || DX_CELL_KIND(armed) != DX_PARK_DOORBELL)
+    if (DX_CELL_KIND(armed) != DX_PARK_DOORBELL || c->region.link == NULL ||
+        !dx_link_is_sole(c->region.link))
         return dx_cell_wait(cell, armed, wait, timeout_ns);
     uint32_t own = (uint32_t)(cell - c->cells);
     /* A12 <- R12: before the look at the cell. */

@@ -145,11 +145,11 @@ static void server_gone(struct dx_link *link)
     peer_left(link, 0);
 }
 
+/* One read takes all rings of an eventfd. */
 static void drain(int fd)
 {
     uint64_t count;
-    while (read(fd, &count, sizeof count) == (ssize_t)sizeof count)
-        ;
+    (void)!read(fd, &count, sizeof count);
 }
 
 /* Rings that wake nobody cost more each time: a peer that does nothing but ring gets a slow
@@ -161,8 +161,10 @@ static void pass_on(struct dx_link *link, int64_t *pause_ns)
         *pause_ns = 0;
         return;
     }
+    /* The first ring for nobody was for one who has seen the news before he slept. */
     struct timespec pause = dx_clock_timespec(*pause_ns);
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    if (*pause_ns != 0)
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     *pause_ns = *pause_ns == 0                       ? STORM_PAUSE_NS
                 : *pause_ns * 2 < STORM_PAUSE_MAX_NS ? *pause_ns * 2
                                                      : STORM_PAUSE_MAX_NS;
@@ -174,7 +176,7 @@ static void *run(void *user)
     int64_t pause_ns = 0;
     /* Relaxed, both: the control eventfd is written behind the store. */
     while (dx_load_relaxed(&link->closing) == 0) {
-        bool ours = dx_load_relaxed(&link->taken) == 0;
+        bool ours = !link->sole && dx_load_relaxed(&link->taken) == 0;
         int news = link->server != NULL ? dx_rendezvous_fd(link->server) : link->socket;
         struct pollfd waits[3] = {{.fd = link->control, .events = POLLIN},
                                   {.fd = news, .events = POLLIN},
@@ -193,12 +195,21 @@ static void *run(void *user)
     return NULL;
 }
 
+bool dx_link_is_sole(const struct dx_link *link)
+{
+    return link->sole;
+}
+
+void dx_link_forget_rings(struct dx_link *link)
+{
+    /* Non-blocking it is, but a peer that shares the eventfd can change that. */
+    if (link->has_device || dx_link_readable(link->bell, 0))
+        drain(link->bell);
+}
+
 bool dx_link_hear(struct dx_link *link, int64_t timeout_ns)
 {
-    if (!dx_link_readable(link->bell, timeout_ns))
-        return false;
-    drain(link->bell);
-    return true;
+    return dx_link_readable(link->bell, timeout_ns);
 }
 
 dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
@@ -206,8 +217,9 @@ dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
     dx_link_channels_add(&link->channels, channel);
     if (link->started)
         return DX_OK;
+    link->sole = dx_link_channels_sole(&link->channels);
     if (link->has_device)
-        return DX_OK; /* nobody tells it anything, and whoever sleeps hears the bell himself */
+        return DX_OK; /* nobody tells it anything */
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);

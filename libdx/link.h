@@ -29,7 +29,15 @@ dx_status dx_link_of_device(const struct dx_ivshmem_bells *bells, struct dx_link
 bool dx_link_hears(const struct dx_link *link);
 bool dx_link_has_news(const struct dx_link *link);
 
-/* Waits for a ring of our own eventfd, and takes all that there are. False: none came. */
+/* Do the sleepers of a channel hear the bell themselves, in place of the thread? So it is where the
+ * link has one channel: a thread between would be two wake-ups more. */
+bool dx_link_is_sole(const struct dx_link *link);
+
+/* Takes all rings of our own eventfd that there are. What they were for is to be looked at behind.
+ */
+void dx_link_forget_rings(struct dx_link *link);
+
+/* Waits for a ring of our own eventfd, and leaves it there. False: none came. */
 bool dx_link_hear(struct dx_link *link, int64_t timeout_ns);
 
 /* Joins what is served at path. *memory is a descriptor for the caller to own. DX_ERR_NO_PEER:

@@ -31,6 +31,14 @@ bool dx_link_channels_release(struct dx_link_channels *l)
     return last;
 }
 
+bool dx_link_channels_sole(struct dx_link_channels *l)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    bool sole = l->users == 1;
+    (void)pthread_mutex_unlock(&l->lock);
+    return sole;
+}
+
 void dx_link_channels_add(struct dx_link_channels *l, struct dx_channel *channel)
 {
     (void)pthread_mutex_lock(&l->lock);

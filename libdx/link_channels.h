@@ -24,6 +24,9 @@ void dx_link_channels_destroy(struct dx_link_channels *l);
 void dx_link_channels_share(struct dx_link_channels *l);
 bool dx_link_channels_release(struct dx_link_channels *l);
 
+/* Is there one user only? */
+bool dx_link_channels_sole(struct dx_link_channels *l);
+
 void dx_link_channels_add(struct dx_link_channels *l, struct dx_channel *channel);
 
 /* From its return on nobody looks at the channel. */

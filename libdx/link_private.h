@@ -20,6 +20,7 @@ struct dx_link {
     _Atomic uint32_t closing;
     _Atomic uint32_t taken; /* somebody else reads the bell */
     bool started;
+    bool sole; /* the sleepers of the one channel read the bell; set before the thread starts */
     pthread_t thread;
     struct dx_link_channels channels;
     struct dx_doorbells peers;
