@@ -33,6 +33,7 @@ const least = 300 * time.Millisecond
 const usage = `across compares the ways from a host into a virtual machine, all in the same one.
 
   go run ./experiments/across
+  go run ./experiments/across -idle-runs 3
   go run ./experiments/across -runs 1 -longest 500ms -idle 0
 
 The ways: dx that polls, dx that spins and then waits for a doorbell, dx that waits for
@@ -65,11 +66,11 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}
 	fs.IntVar(&c.runs, "runs", 5, "runs of each way, interleaved")
 	fs.IntVar(&c.samples, "samples", 2000, "round trips of a run, unless -longest is over first; 10000 in all runs give a p99")
-	fs.DurationVar(&c.longest, "longest", 3*time.Second, "of one run of one way that is asked again at once")
+	fs.DurationVar(&c.longest, "longest", 2*time.Second, "of one run of one way that is asked again at once")
 	fs.Float64Var(&c.rate, "rate", 300, "calls a second of the schedule; 0 leaves that part out")
 	fs.DurationVar(&c.scheduled, "scheduled", 800*time.Millisecond, "how long one run of one way is called by the schedule")
 	fs.DurationVar(&c.idle, "idle", time.Second, "how long nobody calls, in one run of each way; 0 leaves that out")
-	fs.IntVar(&c.idleRuns, "idle-runs", 2, "in how many of the runs nobody calls for a while")
+	fs.IntVar(&c.idleRuns, "idle-runs", 1, "in how many of the runs nobody calls for a while")
 	fs.IntVar(&c.payload, "payload", 64, "bytes of each request and each response")
 	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/across-TIME")

@@ -34,14 +34,14 @@ func footer(e env.Environment) string {
 
 // draw puts each way at its cost and its latency, one panel a load.
 func draw(c config, e env.Environment, l log) error {
-	sheet := chart.Sheet{Columns: 2, Footer: footer(e), Note: fmt.Sprintf("Lower left is better. A dot is the median of the runs' p50, "+
+	sheet := chart.Sheet{Columns: 1, Footer: footer(e), Note: fmt.Sprintf("Lower left is better. A dot is the median of the runs' p50, "+
 		"its bar reaches from the fastest to the slowest run, a dashed line up to the p99 where there are samples enough. "+
 		"CPU time is that of the host's process and of all of QEMU. %s each way, one caller, in one boot of one machine.",
 		result.FormatBytes(c.payload))}
 	for _, rate := range c.rates() {
 		time := "p50 of a round trip, µs"
 		if rate > 0 {
-			time = "p50 from when a call was to start to its answer, µs"
+			time = "p50 from the intended start, µs"
 		}
 		p := chart.Panel{Title: title(rate), Lines: lines(c, l, rate),
 			X: chart.Axis{Label: "CPU seconds of both sides per million calls", Logarithmic: true, Format: result.FormatSig3},

@@ -49,6 +49,22 @@ func TestFasterIsSaidOnlyWhereRunsDoNotMeet(t *testing.T) {
 	}
 }
 
+func TestBellsThatWereLostAreTold(t *testing.T) {
+	var l log
+	l.madeUp(atOnce, 100, 100)
+	for i := range l.cells {
+		l.cells[i].Park, l.cells[i].Ops = "doorbell", 50
+		l.cells[i].Waits = result.Waits{Host: &result.WaitCounts{}, Guest: &result.WaitCounts{}}
+	}
+	if text := l.unrung(atOnce); text != "" {
+		t.Errorf("%q", text)
+	}
+	l.cells[1].Waits.Guest.Rescued = 32
+	if text := l.unrung(atOnce); !strings.HasPrefix(text, "doorbell: 32 sleepers ") || !strings.Contains(text, " 1 of the runs and schedules, 100 calls") {
+		t.Errorf("%q", text)
+	}
+}
+
 func TestNearnessIsJudgedBesideWhatPollingDiffersFromItself(t *testing.T) {
 	for _, c := range []struct {
 		want        string

@@ -7,6 +7,7 @@ import (
 
 	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
+	"dx/go/dx"
 )
 
 // sentences say what the figures show and no more.
@@ -27,6 +28,9 @@ func sentences(c config, l log) (all []string) {
 		}
 	}
 	for _, w := range c.ways() {
+		if text := l.unrung(w.name); text != "" {
+			all = append(all, text)
+		}
 		missed, made := uint64(0), uint64(0)
 		for _, cell := range l.of(w.name, c.rate) {
 			missed, made = missed+cell.Missed, made+cell.Ops
@@ -40,10 +44,13 @@ func sentences(c config, l log) (all []string) {
 
 // compared says whether one way is faster than a rival: only if the ranges of their runs do not meet.
 func (l log) compared(name, rival string) string {
-	ratio, apart := faster(l.of(name, 0), l.of(rival, 0))
+	own, theirs := l.of(name, 0), l.of(rival, 0)
+	ratio, apart := faster(own, theirs)
 	switch {
-	case ratio == 0:
+	case len(own) == 0 || len(theirs) == 0:
 		return ""
+	case ratio == 0:
+		return fmt.Sprintf("%s and %s are not compared: not every run has samples enough for a p50.", name, rival)
 	case !apart:
 		return fmt.Sprintf("%s and %s do not differ: the ranges of their runs meet (p50).", name, rival)
 	case ratio < 1:
@@ -121,6 +128,25 @@ func (l log) near() string {
 		return text + "more than 5 %, but so much polling differs from itself."
 	}
 	return text + "not within 5 %."
+}
+
+// unrung tells of sleepers that no bell woke, but their own look at the peer now and then: each is a
+// bell that was lost or late.
+func (l log) unrung(name string) string {
+	rescued, calls, runs := uint64(0), uint64(0), 0
+	for _, c := range l.cells {
+		if c.Variant != name || c.Park != dx.ParkDoorbell.String() || c.Waits.Host == nil || c.Waits.Guest == nil {
+			continue
+		}
+		calls += c.Ops
+		if n := c.Waits.Host.Rescued + c.Waits.Guest.Rescued; n > 0 {
+			rescued, runs = rescued+n, runs+1
+		}
+	}
+	if rescued == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: %d sleepers were not woken by a bell but by their own look, in %d of the runs and schedules, %d calls in all.", name, rescued, runs, calls)
 }
 
 const parkedMax = 0.01 // of one CPU

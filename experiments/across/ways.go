@@ -30,7 +30,7 @@ const (
 )
 
 // polls are the intervals of those that look again.
-var polls = []time.Duration{50 * time.Microsecond, time.Millisecond}
+var polls = []time.Duration{50 * time.Microsecond, 500 * time.Microsecond}
 
 // ways begins with those that are compared to within a few percent, so that they lie side by side.
 func (c config) ways() (all []way) {

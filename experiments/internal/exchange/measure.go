@@ -33,6 +33,7 @@ type measurement struct {
 	guest guest
 	cpus  placement
 	cross *crossing // nil: host and guest are processes of one kernel
+	warm  bool      // calls were made before, of another kind
 
 	began          time.Time     // of the run
 	begun          time.Duration // of the schedule of an open loop
@@ -113,12 +114,16 @@ func (m *measurement) begin() error {
 func (m *measurement) open() bool { return m.c.RatePerS > 0 }
 
 // warmup lets both sides touch their memory, and the wait strategy learn: from
-// calls as the ones to come, some 200 of them.
+// calls as the ones to come, some 200 of them; half if there were others before.
 func (m *measurement) warmup() stretch {
 	if !m.open() {
 		return stretch{d: warmupTime}
 	}
-	d := time.Duration(200 / m.c.RatePerS * 1e9)
+	calls := 200.0
+	if m.warm {
+		calls /= 2
+	}
+	d := time.Duration(calls / m.c.RatePerS * 1e9)
 	d = min(max(d, warmupTime), time.Second)
 	return stretch{d: d, open: newSchedule(m.c, 0, d)}
 }

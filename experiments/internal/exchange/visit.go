@@ -45,7 +45,7 @@ func (v Visit) Measure(ctx context.Context, c Config) (Visited, error) {
 		}
 		if v.Scheduled > 0 {
 			open := *m
-			open.c.Duration = v.Scheduled
+			open.c.Duration, open.warm = v.Scheduled, true
 			cell, err := open.roundTrips(ctx, math.MaxUint64, 0)
 			if err != nil {
 				return out, err
