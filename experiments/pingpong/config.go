@@ -118,7 +118,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.Guest, "guest", "go", "language of the guest: go, c")
 	fs.StringVar(&c.Path, "path", "native", "how Go calls, and answers the host: native, cgo")
 	fs.StringVar(&c.Transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket), ivshmem (the guest runs in a virtual machine), ivshmem-doorbell (and is woken by interrupt)")
-	fs.StringVar(&c.GuestRelax, "guest-relax", exchange.RelaxAuto, "of ivshmem and ivshmem-doorbell, in the guest between looks: none, pause, auto (what the bare loop does better with)")
+	fs.StringVar(&c.GuestRelax, "guest-relax", exchange.RelaxAuto, "of ivshmem and ivshmem-doorbell, in the guest between looks: none, pause, auto (none, unless the bare loop does better with pause)")
 	fs.StringVar(&c.waitName, "wait", "balanced", "wait strategy: a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
 	fs.BoolVar(&c.Verify, "verify", false, "check the content of every call")
 	fs.StringVar(&c.Pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")

@@ -43,7 +43,7 @@ type Config struct {
 	Pace         string  // how an open loop waits: sleep, spin
 	Dir          string  // an existing folder for the region of file and unix
 	// GuestRelax is between two looks of a guest in a virtual machine: none, pause, or auto,
-	// which takes what the bare loop is faster with there. Elsewhere Wait says it.
+	// which is none, unless the bare loop is faster with pause there. Elsewhere Wait says it.
 	GuestRelax string `json:",omitzero"`
 	// Machines has the virtual machine of ivshmem and ivshmem-doorbell; nil: each Measure boots one of its own.
 	Machines *border.Pool `json:"-"`
