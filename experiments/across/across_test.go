@@ -90,7 +90,7 @@ func TestEachRunHasEveryWayOnce(t *testing.T) {
 }
 
 func TestOnlyWhatIsComparedIsVisitedInFull(t *testing.T) {
-	c := testConfig(t)
+	c := testConfig(t, "-idle-runs", "1")
 	for _, w := range c.ways() {
 		first, second := c.visit(w, 1), c.visit(w, 2)
 		if full := first.Scheduled > 0 && first.Idle > 0; full == w.again {

@@ -33,7 +33,7 @@ const least = 300 * time.Millisecond
 const usage = `across compares the ways from a host into a virtual machine, all in the same one.
 
   go run ./experiments/across
-  go run ./experiments/across -idle-runs 3
+  go run ./experiments/across -runs 15 -idle-runs 5
   go run ./experiments/across -runs 1 -longest 500ms -idle 0
 
 The ways: dx that polls, dx that spins and then waits for a doorbell, dx that waits for
@@ -70,7 +70,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.Float64Var(&c.rate, "rate", 300, "calls a second of the schedule; 0 leaves that part out")
 	fs.DurationVar(&c.scheduled, "scheduled", 800*time.Millisecond, "how long one run of one way is called by the schedule")
 	fs.DurationVar(&c.idle, "idle", time.Second, "how long nobody calls, in one run of each way; 0 leaves that out")
-	fs.IntVar(&c.idleRuns, "idle-runs", 1, "in how many of the runs nobody calls for a while")
+	fs.IntVar(&c.idleRuns, "idle-runs", 2, "in how many of the runs nobody calls for a while")
 	fs.IntVar(&c.payload, "payload", 64, "bytes of each request and each response")
 	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/across-TIME")

@@ -78,7 +78,7 @@ func TestNearnessIsJudgedBesideWhatPollingDiffersFromItself(t *testing.T) {
 		l.madeUp(polling, 1000, 1000, 1000)
 		l.madeUp(spinFirst, c.spin...)
 		l.madeUp(pollingAgain, c.again...)
-		if text := l.near(); !strings.HasSuffix(text, c.want) {
+		if text := l.near(figures[0]); !strings.HasSuffix(text, c.want) {
 			t.Errorf("%q, want %q", text, c.want)
 		}
 	}

@@ -19,8 +19,10 @@ func sentences(c config, l log) (all []string) {
 			}
 		}
 	}
-	if text := l.near(); text != "" {
-		all = append(all, text)
+	for _, f := range figures {
+		if text := l.near(f); text != "" {
+			all = append(all, text)
+		}
 	}
 	for _, name := range []string{spinFirst, atOnce, atOnceInC} {
 		if text := l.parked(name); text != "" {
@@ -93,14 +95,20 @@ func meanOf(c result.Cell) *float64 {
 
 func cpuOf(c result.Cell) *float64 { return c.CPUSPerMop }
 
+// figure is what spin first is compared with polling by.
+type figure struct {
+	name   string
+	of     func(result.Cell) *float64
+	judged bool // whether it is within nearMax
+}
+
+var figures = []figure{{"p50", p50Of, true}, {"mean", meanOf, true}, {"CPU per call", cpuOf, false}}
+
 func nearLines(l log) []string {
 	lines := []string{"ratio of\truns\tspin first / polling\tmin\tmax\tpolling again / polling\tmin\tmax\t"}
-	for _, figure := range []struct {
-		name string
-		of   func(result.Cell) *float64
-	}{{"p50", p50Of}, {"time per call", meanOf}, {"CPU per call", cpuOf}} {
-		spin, same := l.ratios(spinFirst, polling, figure.of), l.ratios(pollingAgain, polling, figure.of)
-		lines = append(lines, fmt.Sprintf("%s\t%d\t%s\t%s\t", figure.name, len(spin), threeOf(spin), threeOf(same)))
+	for _, f := range figures {
+		spin, same := l.ratios(spinFirst, polling, f.of), l.ratios(pollingAgain, polling, f.of)
+		lines = append(lines, fmt.Sprintf("%s\t%d\t%s\t%s\t", f.name, len(spin), threeOf(spin), threeOf(same)))
 	}
 	return lines
 }
@@ -114,13 +122,13 @@ func threeOf(all []float64) string {
 
 // near says whether spin first stays as near to polling as it should, as far as polling stays near to
 // itself.
-func (l log) near() string {
-	spin, same := l.ratios(spinFirst, polling, p50Of), l.ratios(pollingAgain, polling, p50Of)
-	if len(spin) == 0 || len(same) == 0 {
+func (l log) near(f figure) string {
+	spin, same := l.ratios(spinFirst, polling, f.of), l.ratios(pollingAgain, polling, f.of)
+	if !f.judged || len(spin) == 0 || len(same) == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("With spin first a round trip took %.3f of one by polling (p50, median of %d pairs, %.3f to %.3f; polling beside polling %.3f to %.3f): ",
-		stat.Median(spin), len(spin), stat.Min(spin), stat.Max(spin), stat.Min(same), stat.Max(same))
+	text := fmt.Sprintf("With spin first a round trip took %.3f of one by polling (%s, median of %d pairs, %.3f to %.3f; polling beside polling %.3f to %.3f): ",
+		stat.Median(spin), f.name, len(spin), stat.Min(spin), stat.Max(spin), stat.Min(same), stat.Max(same))
 	switch {
 	case stat.Median(spin) <= nearMax:
 		return text + "within 5 %."

@@ -16,7 +16,7 @@ const legend = `p50: of a round trip, median of the runs' own, with that of the 
 runs together, where single runs have too few samples for it, and - one for which even those are too few. calls/s: as reached. CPU us: of
 both sides for a round trip, all of QEMU included, which is CPU seconds a million round trips. slept: % of the waits of calling and of
 answering side that ended in a sleep. x serial, x TCP: how many times as fast as these, by p50; in brackets where the runs' ranges meet,
-so that neither is faster. idle: CPU of both sides while nobody calls, of one CPU. pacing: what of the CPU time went into waiting for
+so that neither is faster. mean: of the whole time, pauses included. idle: CPU of both sides while nobody calls, of one CPU. pacing: what of the CPU time went into waiting for
 the starts; by a schedule the time of a call counts from when it was to start.
 `
 
