@@ -48,12 +48,21 @@ struct stage {
     char label[STAGE_LABEL];
 };
 
+/* What a handler knows of a stream between two entries. */
+struct peer_progress {
+    uint64_t words[PEER_WORDS]; /* a message, of which `got` bytes are there */
+    size_t got;
+    uint64_t messages;
+    uint64_t number; /* of the stream */
+};
+
 struct peer {
     struct stage *stage;
     enum dx_side side;
     struct dx_channel *channel;
     pthread_t server;
     pthread_t callers[PEER_SLOTS];
+    struct peer_progress streams[2 * PEER_SLOTS]; /* by slot */
     bool calling;
     _Atomic bool enough;
 };
@@ -170,28 +179,47 @@ static inline dx_status peer_call(struct stage *stage, struct dx_caller *caller,
     return status;
 }
 
-/* As peer_handler, message by message. */
+/* As peer_handler, for a message of a stream. */
+static inline dx_status peer_stream_message(struct stage *stage, struct peer_progress *at,
+                                            struct dx_stream *s)
+{
+    uint64_t number = at->messages == 0 ? at->words[0] : at->number;
+    if (at->got != sizeof at->words || number >= STAGE_CALLS ||
+        !peer_is(at->words, number + (at->messages << 32))) {
+        peer_complain(stage, "a damaged stream", number, (int)at->got);
+        return DX_ERR_CORRUPT;
+    }
+    if (at->messages == 0 && atomic_fetch_add(&stage->runs[number], 1u) != 0)
+        peer_complain(stage, "streamed more than once", number, 0);
+    peer_fill(at->words, ~at->words[0]);
+    at->number = number;
+    at->messages++;
+    at->got = 0;
+    return dx_stream_write(s, at->words, sizeof at->words, NULL, PATIENCE);
+}
+
+/* On two slots of three it returns instead of waiting, so that streams of one thread go on at
+ * once: of those that a dead server leaves behind its journal names but one. */
 static inline int32_t peer_stream_handler(void *user, struct dx_stream *s)
 {
-    const struct peer *p = user;
-    uint64_t number = 0;
-    for (uint64_t k = 0;; k++) {
-        uint64_t words[PEER_WORDS] = {UINT64_MAX};
+    struct peer *p = user;
+    struct peer_progress *at = &p->streams[dx_stream_slot(s)];
+    bool waits = dx_stream_slot(s) % 3 == 2;
+    if (dx_stream_user(s) == NULL) {
+        *at = (struct peer_progress){0};
+        dx_stream_set_user(s, at);
+    }
+    for (;;) {
         size_t bytes;
-        dx_status status = dx_stream_read(s, words, sizeof words, &bytes, PATIENCE);
-        if (status != DX_OK)
-            return (int32_t)status;
-        if (bytes == 0)
-            return (int32_t)number;
-        number = k == 0 ? words[0] : number;
-        if (bytes != sizeof words || number >= STAGE_CALLS || !peer_is(words, number + (k << 32))) {
-            peer_complain(p->stage, "a damaged stream", number, (int)bytes);
-            return -1;
-        }
-        if (k == 0 && atomic_fetch_add(&p->stage->runs[number], 1u) != 0)
-            peer_complain(p->stage, "streamed more than once", number, 0);
-        peer_fill(words, ~words[0]);
-        status = dx_stream_write(s, words, sizeof words, NULL, PATIENCE);
+        dx_status status = dx_stream_read(s, (unsigned char *)at->words + at->got,
+                                          sizeof at->words - at->got, &bytes, waits ? PATIENCE : 0);
+        at->got += bytes;
+        if (status == DX_ERR_TIMEOUT && !waits)
+            return DX_STREAM_AGAIN(DX_STREAM_READABLE);
+        if (status == DX_OK && at->got == 0)
+            return (int32_t)at->number;
+        if (status == DX_OK)
+            status = peer_stream_message(p->stage, at, s);
         if (status != DX_OK)
             return (int32_t)status;
     }
