@@ -317,9 +317,8 @@ static inline void end_traffic(struct scene *s)
 /* The attacker's process. */
 static inline void *flicker_on(void *user)
 {
-    struct scribbler s = *(const struct scribbler *)user;
-    for (s.dice.state = ~s.dice.state;; (void)sched_yield())
-        scribbler_flicker(&s);
+    for (;; (void)sched_yield())
+        scribbler_flicker(user);
     return NULL;
 }
 
@@ -346,11 +345,13 @@ static inline int attacker_main(enum dx_side side, const char *url)
     struct scribbler scribbler = {
         .base = base, .g = &own.channel->geometry, .side = side, .page = page};
     scribbler.dice.state = page->seed;
+    struct scribbler flicker = scribbler;
+    flicker.dice.state = ~page->seed;
     start_thread(&own, serve_on);
     child_report('a');
     pthread_t thread;
     if (read(CHILD_COMMANDS, &command, 1) != 1 ||
-        pthread_create(&thread, NULL, flicker_on, &scribbler) != 0)
+        pthread_create(&thread, NULL, flicker_on, &flicker) != 0)
         return 0;
     for (;;)
         scribble(&scribbler);
