@@ -12,6 +12,7 @@
 
 #include "channel.h"
 #include "clock.h"
+#include "fault.h"
 #include "link.h"
 
 #define VAIN_NS 100000ll
@@ -78,6 +79,7 @@ static void hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int
     bool heard = false;
     bool any = wake_others(c, own, false);
     if (!dx_cell_rung(&c->cells[own], armed)) {
+        DX_FAULT(CELL_SLEEPS);
         heard = dx_link_hear(c->region.link, timeout_ns);
         any |= heard && wake_others(c, own, false);
     }
@@ -103,9 +105,11 @@ bool dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint32_t armed
     if (dx_cell_rung(cell, armed))
         return true;
     /* S8 <-> S7: the cell was armed before. */
-    if (dx_exchange_acqrel(&c->hearing, 1u) == 0)
+    if (dx_exchange_acqrel(&c->hearing, 1u) == 0) {
         hear_for_all(c, own, armed, timeout_ns);
-    else
+    } else {
+        DX_FAULT(CELL_SLEEPS);
         wait_in_bed(&c->beds[own], before, timeout_ns);
+    }
     return dx_cell_rung(cell, armed);
 }
