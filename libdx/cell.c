@@ -149,22 +149,33 @@ bool dx_cell_rung(const struct dx_cell *cell, uint32_t armed)
     return dx_load_acquire(&cell->rings) != DX_CELL_RINGS(armed);
 }
 
-static void wait_futex(struct dx_cell *cell, uint32_t armed, int64_t timeout_ns)
+enum dx_slept dx_cell_slept(const struct dx_cell *cell, uint32_t armed, bool timed_out)
 {
-    struct timespec timeout = dx_clock_timespec(timeout_ns);
-    (void)futex(&cell->rings, FUTEX_WAIT, DX_CELL_RINGS(armed), &timeout);
+    if (!dx_cell_rung(cell, armed))
+        return DX_SLEPT_UNRUNG;
+    /* Elsewhere the ringer's own system call wakes us, which cannot get lost behind the ring. */
+    return timed_out && DX_CELL_KIND(armed) == DX_PARK_DOORBELL ? DX_SLEPT_LATE : DX_SLEPT_RUNG;
 }
 
-bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wait,
-                  int64_t timeout_ns)
+/* True if the time ran out. */
+static bool wait_futex(struct dx_cell *cell, uint32_t armed, int64_t timeout_ns)
 {
+    struct timespec timeout = dx_clock_timespec(timeout_ns);
+    return futex(&cell->rings, FUTEX_WAIT, DX_CELL_RINGS(armed), &timeout) != 0 &&
+           errno == ETIMEDOUT;
+}
+
+enum dx_slept dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wait,
+                           int64_t timeout_ns)
+{
+    bool timed_out = false;
     if (dx_cell_rung(cell, armed))
-        return true;
+        return DX_SLEPT_RUNG;
     DX_FAULT(CELL_SLEEPS);
     switch (DX_CELL_KIND(armed)) {
     case DX_PARK_FUTEX:
     case DX_PARK_DOORBELL: /* whoever hears the doorbell wakes us */
-        wait_futex(cell, armed, timeout_ns);
+        timed_out = wait_futex(cell, armed, timeout_ns);
         break;
     case DX_PARK_SEM:
         wait_sem(cell, timeout_ns);
@@ -176,7 +187,7 @@ bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wa
         break;
     }
     }
-    return dx_cell_rung(cell, armed);
+    return dx_cell_slept(cell, armed, timed_out);
 }
 
 void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen,

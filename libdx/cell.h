@@ -35,10 +35,16 @@ void dx_cell_init(struct dx_cell *cell);
  * with a load that is sequentially consistent. */
 uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind);
 
-/* Sleeps until rung, or timeout_ns (> 0) have passed, or a signal came. Returns true if a ring
- * has been seen. */
-bool dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wait,
-                  int64_t timeout_ns);
+/* How a sleep ended. */
+enum dx_slept {
+    DX_SLEPT_UNRUNG, /* nobody has rung: the time is up, or a signal came */
+    DX_SLEPT_RUNG,
+    DX_SLEPT_LATE, /* by doorbell: rung, but what woke us was the end of the time */
+};
+
+/* Sleeps until rung, or timeout_ns (> 0) have passed, or a signal came. */
+enum dx_slept dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wait,
+                           int64_t timeout_ns);
 
 /* For a thread that does nothing but wait for rings of this cell, announced by somebody else:
  * blocks until there has been a ring since the one that left *seen, and updates it; or until it
@@ -52,6 +58,9 @@ void dx_cell_release(struct dx_cell *cell, enum dx_park kind);
 
 /* Has it been rung since it was armed? */
 bool dx_cell_rung(const struct dx_cell *cell, uint32_t armed);
+
+/* How a sleep ended that ran out of time, or did not. */
+enum dx_slept dx_cell_slept(const struct dx_cell *cell, uint32_t armed, bool timed_out);
 
 /* Ends the announcement. */
 void dx_cell_disarm(struct dx_cell *cell, uint32_t armed);

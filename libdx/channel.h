@@ -117,8 +117,8 @@ static inline bool dx_channel_ring(struct dx_channel *c, uint32_t cell)
 void dx_channel_wake(struct dx_channel *channel, uint32_t cell);
 
 /* channel_sleep.c: dx_cell_wait for a cell of ours, also where no futex can lie in the region. */
-bool dx_channel_sleep(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
-                      const struct dx_wait *wait, int64_t timeout_ns);
+enum dx_slept dx_channel_sleep(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
+                               const struct dx_wait *wait, int64_t timeout_ns);
 
 /* channel_ring.c: our eventfd was rung: wakes those of our sleepers whose cells were. True if there
  * was one. */

@@ -5,6 +5,7 @@
  * process, each in its bed. Whoever stops waiting for the eventfd wakes those whose cells were
  * rung, and one more, to wait in its place.
  */
+#include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -18,10 +19,13 @@
 #define VAIN_NS 100000ll
 #define VAIN_MAX_NS 1000000ll
 
-static void wait_in_bed(_Atomic uint32_t *bed, uint32_t before, int64_t timeout_ns)
+/* True if the time ran out. */
+static bool wait_in_bed(_Atomic uint32_t *bed, uint32_t before, int64_t timeout_ns)
 {
     struct timespec timeout = dx_clock_timespec(timeout_ns);
-    (void)syscall(SYS_futex, (uint32_t *)bed, FUTEX_WAIT_PRIVATE, before, &timeout, NULL, 0);
+    return syscall(SYS_futex, (uint32_t *)bed, FUTEX_WAIT_PRIVATE, before, &timeout, NULL, 0) !=
+               0 &&
+           errno == ETIMEDOUT;
 }
 
 static void wake_in_bed(_Atomic uint32_t *bed)
@@ -71,16 +75,18 @@ static void pause_after_vain(struct dx_channel *c)
 }
 
 /* What rang before is forgotten here and not behind the wait, so that an answer does not wait for
- * that: who was rung until now is looked at next. */
-static void hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int64_t timeout_ns)
+ * that: who was rung until now is looked at next. True if the time ran out. */
+static bool hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int64_t timeout_ns)
 {
     dx_link_forget_rings(c->region.link);
     /* A10 <- R10 in dx_cell_rung: a ring that we forget is seen in the cells. */
     bool heard = false;
+    bool timed_out = false;
     bool any = wake_others(c, own, false);
     if (!dx_cell_rung(&c->cells[own], armed)) {
         DX_FAULT(CELL_SLEEPS);
         heard = dx_link_hear(c->region.link, timeout_ns);
+        timed_out = !heard;
         any |= heard && wake_others(c, own, false);
     }
     if (any || dx_cell_rung(&c->cells[own], armed))
@@ -91,10 +97,11 @@ static void hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int
     (void)dx_exchange_acqrel(&c->hearing, 0u);
     dx_fence_store_load();
     (void)wake_others(c, own, true);
+    return timed_out;
 }
 
-bool dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint32_t armed,
-                      const struct dx_wait *wait, int64_t timeout_ns)
+enum dx_slept dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint32_t armed,
+                               const struct dx_wait *wait, int64_t timeout_ns)
 {
     if (DX_CELL_KIND(armed) != DX_PARK_DOORBELL || c->region.link == NULL ||
         !dx_link_is_sole(c->region.link))
@@ -103,13 +110,14 @@ bool dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint32_t armed
     /* A12 <- R12: before the look at the cell. */
     uint32_t before = dx_load_acquire(&c->beds[own]);
     if (dx_cell_rung(cell, armed))
-        return true;
+        return DX_SLEPT_RUNG;
     /* S8 <-> S7: the cell was armed before. */
+    bool timed_out;
     if (dx_exchange_acqrel(&c->hearing, 1u) == 0) {
-        hear_for_all(c, own, armed, timeout_ns);
+        timed_out = hear_for_all(c, own, armed, timeout_ns);
     } else {
         DX_FAULT(CELL_SLEEPS);
-        wait_in_bed(&c->beds[own], before, timeout_ns);
+        timed_out = wait_in_bed(&c->beds[own], before, timeout_ns);
     }
-    return dx_cell_rung(cell, armed);
+    return dx_cell_slept(cell, armed, timed_out);
 }

@@ -28,7 +28,7 @@ struct dx_stats {
     uint64_t park_ns;        /* time asleep, ns */
     uint64_t spurious;       /* sleeps ended by a ring that brought nothing */
     uint64_t rings;          /* system calls made to wake the other side */
-    uint64_t rescued;        /* answers found when a sleep timed out unrung; 0 but for races */
+    uint64_t rescued;        /* answers found when a sleep timed out; 0 but for races */
     uint64_t yields;         /* yields, forced ones (burst) included */
     uint64_t spin_limit;     /* gauge: the spin limit of now, looks (sums: the largest) */
 };

@@ -4,12 +4,19 @@ package libdx
 
 /*
 #include <stdlib.h>
+#include "channel.h"
 #include "dx.h"
 #include "dx_native.h"
+
+static void set_liveness(struct dx_channel *channel, int64_t liveness_ns)
+{
+	channel->liveness_ns = liveness_ns;
+}
 */
 import "C"
 
 import (
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -123,6 +130,10 @@ func (ch Channel) FD() int { return int(C.dx_channel_fd(ch.c)) }
 
 // Check is dx_native_check.
 func (ch Channel) Check() Status { return Status(C.dx_native_check(ch.c)) }
+
+// SetLiveness sets how long a thread sleeps at most before it looks whether the peer lives: for
+// tests, before anybody calls or serves.
+func (ch Channel) SetLiveness(d time.Duration) { C.set_liveness(ch.c, C.int64_t(d)) }
 
 // Park is dx_channel_park.
 func (ch Channel) Park() uint32 { return uint32(C.dx_channel_park(ch.c)) }

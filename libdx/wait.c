@@ -183,16 +183,18 @@ static bool sleep_armed(struct dx_waiter *waiter, const struct dx_source *source
     int64_t limit_ns = sleep_limit(waiter, p, now);
     dx_count(&c->parks, 1u);
     DX_FAULT(PARK_DECIDED);
-    bool rung = source->sleep != NULL
-                    ? source->sleep(source->channel, source->cell, armed, &waiter->wait, limit_ns)
-                    : dx_cell_wait(source->cell, armed, &waiter->wait, limit_ns);
+    enum dx_slept slept =
+        source->sleep != NULL
+            ? source->sleep(source->channel, source->cell, armed, &waiter->wait, limit_ns)
+            : dx_cell_wait(source->cell, armed, &waiter->wait, limit_ns);
     int64_t slept_ns = dx_clock_ns() - now;
     p->slept_ns += slept_ns;
     dx_count(&c->park_ns, (uint64_t)slept_ns);
     bool news = source->look(source->user);
-    if (rung && !news)
+    if (slept != DX_SLEPT_UNRUNG && !news)
         dx_count(&c->spurious, 1u);
-    if (!rung && news && slept_ns >= limit_ns && DX_CELL_KIND(armed) != DX_PARK_POLL)
+    if (slept != DX_SLEPT_RUNG && news && slept_ns >= limit_ns &&
+        DX_CELL_KIND(armed) != DX_PARK_POLL)
         dx_count(&c->rescued, 1u);
     return news;
 }

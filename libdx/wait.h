@@ -72,8 +72,8 @@ struct dx_source {
      * NULL: as the strategy says. */
     uint32_t (*park)(const struct dx_channel *channel);
     /* As dx_cell_wait, which NULL means. */
-    bool (*sleep)(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
-                  const struct dx_wait *wait, int64_t timeout_ns);
+    enum dx_slept (*sleep)(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
+                           const struct dx_wait *wait, int64_t timeout_ns);
     struct dx_channel *channel;
     void *user;
     struct dx_cell *cell;

@@ -59,6 +59,11 @@ func (b *bell) wait(armed uint32, limit time.Duration) bool {
 		case <-b.rung:
 			return true
 		case <-timer.C:
+		}
+		select { // both, if we did not run for a while
+		case <-b.rung:
+			return true
+		default:
 			return false
 		}
 	}

@@ -79,6 +79,7 @@ type Caller struct {
 	request  []byte
 	response []byte
 	wake     chan error // the parker's word: nil for news
+	late     bool       // nobody rang for that news; the parker's until the caller has left it
 	closed   bool
 	stream   *Stream // while it is open nothing else is sent on the slot
 	asleep   int     // flows of the stream that sleep; guarded by the parker

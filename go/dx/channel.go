@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dx/internal/trial"
 	"dx/libdx"
 )
 
@@ -52,7 +53,8 @@ type Channel struct {
 	path     Path
 	parker   parker
 	doorbell *doorbell     // nil where there is no rendezvous; all places of a Listener share one
-	liveness time.Duration // longest time without a look whether the peer lives
+	liveness time.Duration // longest time without a look whether the peer lives, of who spins
+	sleep    time.Duration // the same of who sleeps; at first, of a server
 	stopped  atomic.Bool
 	crowd    crowd
 
@@ -134,6 +136,10 @@ func (ch *Channel) ready(shared *doorbell) *Channel {
 	}
 	if ch.doorbell != nil {
 		ch.liveness = livenessRendezvous
+	}
+	if ch.sleep = liveness; trial.Liveness != 0 {
+		ch.sleep = trial.Liveness
+		ch.raw.SetLiveness(trial.Liveness)
 	}
 	return ch
 }

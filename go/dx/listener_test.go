@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"dx/internal/trial"
 )
 
 // guestOf attaches a guest that answers with its request, and returns what ends it.
@@ -94,10 +97,14 @@ func TestAcceptTellsGuestsApart(t *testing.T) {
 	}
 }
 
-// All sides sleep between any two calls, and all guests ring one eventfd of the host.
+// All sides sleep between any two calls, and all guests ring one eventfd of the host. A wake-up that
+// is lost costs a minute.
 func TestGuestsOfOneHostWakeEachTheirOwn(t *testing.T) {
+	trial.Liveness = time.Minute
+	t.Cleanup(func() { trial.Liveness = 0 })
 	for _, path := range []Path{PathNative, PathCgo} {
 		w := sleeper(t, "doorbell")
+		w.ParkTimeoutNs = int64(time.Minute)
 		options := Options{Wait: &w, Path: path}
 		l, url := listen(t, 3, options)
 		for range 3 {

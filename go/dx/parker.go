@@ -50,6 +50,10 @@ func (c *Caller) park(ctx context.Context, awaited uint64) (slept time.Duration,
 	p.remove(c)
 	slept = time.Since(began)
 	c.counters.ParkNs += uint64(slept)
+	if c.late {
+		c.late = false
+		c.counters.Rescued++
+	}
 	// A word that came in the last moment counts.
 	if atomic.LoadUint64(c.serverWord) == awaited {
 		err = nil
@@ -113,12 +117,13 @@ func (p *parker) remove(c *Caller) {
 	}
 }
 
-// wakeReady wakes those whose word is there; p.mu is held. It returns how many
-// go on waiting.
-func (p *parker) wakeReady() (woken, left int) {
+// wakeReady wakes those whose word is there, late if nobody rang for it; p.mu is held. It returns
+// how many go on waiting.
+func (p *parker) wakeReady(late bool) (woken, left int) {
 	for c, awaited := range p.waiting {
 		if atomic.LoadUint64(c.serverWord) == awaited {
 			delete(p.waiting, c)
+			c.late = late
 			c.wake <- nil
 			woken++
 		}
@@ -146,11 +151,12 @@ func (p *parker) wakeAll(err error) {
 // run waits in the shared cell for as long as anybody is parked.
 func (p *parker) run() {
 	defer func() { _ = p.ch.leave() }()
+	late := false
 	for {
 		p.mu.Lock()
 		cell := p.bell.cell
 		armed := p.ch.raw.Arm(cell)
-		woken, left := p.wakeReady()
+		woken, left := p.wakeReady(late)
 		if left == 0 {
 			p.running = false
 			p.ch.raw.Disarm(cell, armed)
@@ -160,11 +166,17 @@ func (p *parker) run() {
 		p.mu.Unlock()
 		// Behind the announcement, because whoever closes rings those who are
 		// announced.
-		if woken == 0 && p.checkPeer() {
-			p.bell.wait(armed, p.sleepLimit())
-		}
+		late = woken == 0 && p.checkPeer() && p.sleep(armed)
 		p.ch.raw.Disarm(cell, armed)
 	}
+}
+
+// sleep waits to be rung. It returns true if nobody rang in all that time who should have if there
+// is news.
+func (p *parker) sleep(armed uint32) (late bool) {
+	limit, began := p.sleepLimit(), time.Now()
+	rung := p.bell.wait(armed, limit)
+	return !rung && time.Since(began) >= limit && libdx.ArmedPark(armed) != libdx.ParkPoll
 }
 
 // checkPeer ends all waits, and returns false, if they make no sense any more.
@@ -175,13 +187,13 @@ func (p *parker) checkPeer() bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.wakeReady()
+	p.wakeReady(false)
 	p.wakeAll(errorOf(status))
 	return false
 }
 
 func (p *parker) sleepLimit() time.Duration {
-	return min(liveness, time.Duration(p.ch.wait.ParkTimeoutNs))
+	return min(p.ch.sleep, time.Duration(p.ch.wait.ParkTimeoutNs))
 }
 
 // stop ends all waits with ErrStopped and returns when run has ended, which the
