@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"dx/go/dx"
+	"dx/internal/trial"
 	"dx/vm/machine"
 	"dx/vm/quick"
 )
@@ -25,13 +26,15 @@ import (
 // patience is for one step on a loaded machine, under translated code.
 const patience = 60 * time.Second
 
-// roleEnv says what the test program does in the guest; bindEnv, pathEnv: "1" to bind the device
-// first, "cgo" to run the C library's loops.
+// roleEnv says what the test program does: "serve" and "look" in the guest, "rendezvous" and "host"
+// beside the test. bindEnv, pathEnv: "1" to bind the device first, "cgo" to run the C library's loops.
 const (
 	roleEnv = "DX_BELLS_ROLE"
 	bindEnv = "DX_BELLS_BIND"
 	pathEnv = "DX_BELLS_PATH"
 	urlEnv  = "DX_BELLS_URL"
+	// trialEnv is trial.Liveness for the guest.
+	trialEnv = "DX_BELLS_LIVENESS"
 
 	callsEnv = "DX_BELLS_CALLS" // how many calls to look for a lost wake-up in
 )
@@ -42,11 +45,24 @@ func TestMain(m *testing.M) {
 	if os.Getenv(roleEnv) == "" {
 		os.Exit(m.Run())
 	}
-	if err := serve(); err != nil {
+	if err := play(os.Getenv(roleEnv)); err != nil {
 		fmt.Println("failed:", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+func play(role string) error {
+	switch url := os.Getenv(urlEnv); role {
+	case "rendezvous":
+		return rendezvous(url)
+	case "host":
+		return host(url)
+	case "look":
+		return look(url)
+	default:
+		return serve(url)
+	}
 }
 
 // parkOnly is a strategy that sleeps at once, and for a minute if nobody rings.
@@ -69,8 +85,10 @@ func pathOf(name string) dx.Path {
 
 // serve is the guest: it says how it parks and what it could not have, then answers every number with
 // the next one, until the host closes.
-func serve() error {
-	url := os.Getenv(urlEnv)
+func serve(url string) (err error) {
+	if trial.Liveness, err = time.ParseDuration(os.Getenv(trialEnv)); err != nil {
+		return err
+	}
 	if os.Getenv(bindEnv) == "1" {
 		if err := dx.BindDevice(url); err != nil {
 			return err
@@ -135,18 +153,26 @@ func (s *scene) boot() *quick.Guest {
 	return g
 }
 
-// start runs the guest's part and returns what it says when it is attached.
-func (s *scene) start(g *quick.Guest, url, bind, path string) string {
+// launch runs the guest's part; what it says is to be read.
+func (s *scene) launch(g *quick.Guest, role, url, bind, path string) (*quick.Command, *bufio.Reader) {
 	s.t.Helper()
 	r, w := io.Pipe()
-	env := []string{roleEnv + "=serve", urlEnv + "=" + url, bindEnv + "=" + bind, pathEnv + "=" + path}
+	env := []string{roleEnv + "=" + role, urlEnv + "=" + url, bindEnv + "=" + bind, pathEnv + "=" + path,
+		trialEnv + "=" + trial.Liveness.String()}
 	c, err := g.Start([]string{quick.Self}, env, w, w)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	go func() { <-c.Ended(); _ = w.Close() }()
-	said, err := bufio.NewReader(r).ReadString('\n')
-	go func() { _, _ = io.Copy(io.Discard, r) }()
+	return c, bufio.NewReader(r)
+}
+
+// start runs the guest's part and returns what it says when it is attached.
+func (s *scene) start(g *quick.Guest, url, bind, path string) string {
+	s.t.Helper()
+	_, lines := s.launch(g, "serve", url, bind, path)
+	said, err := lines.ReadString('\n')
+	go func() { _, _ = io.Copy(io.Discard, lines) }()
 	if err != nil || !strings.HasPrefix(said, "attached") {
 		s.t.Fatalf("the guest says %q (%v)", said, err)
 	}
@@ -181,6 +207,19 @@ func (s *scene) calls(n int) time.Duration {
 	return took[n/2]
 }
 
+// callOnce makes one verified call.
+func callOnce(ch *dx.Channel, n uint64) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var request, response [8]byte
+	binary.LittleEndian.PutUint64(request[:], n)
+	reply, err := ch.Call(ctx, dx.TypeUser, request[:], response[:])
+	if err == nil && binary.LittleEndian.Uint64(reply.Data) != n+1 {
+		err = fmt.Errorf("call %d was answered %x", n, reply.Data)
+	}
+	return err
+}
+
 func TestBothSidesWakeEachOtherByDoorbell(t *testing.T) {
 	for _, path := range []string{"go", "cgo"} {
 		t.Run(path, func(t *testing.T) {
@@ -211,11 +250,25 @@ func (s *scene) stats() (callers, servers dx.Stats) {
 	return callers, servers
 }
 
-// A wake-up that was lost would be found by the liveness look or by the end of the sleep, and
-// counted as rescued.
+// rareLooks makes a sleeper look after a minute only whether its peer lives, and thereby find what it
+// was not woken for, in place of 20 ms.
+func rareLooks(t *testing.T) {
+	trial.Liveness = time.Minute
+	t.Cleanup(func() { trial.Liveness = 0 })
+}
+
+// A wake-up that is lost costs a minute: the call misses its deadline, or is counted as rescued by the
+// end of its sleep.
 func TestNoWakeUpIsLost(t *testing.T) {
-	s := newScene(t, "go")
-	s.start(s.boot(), "ivshmem:doorbell", "1", "cgo")
+	rareLooks(t)
+	for host, guest := range map[string]string{"go": "cgo", "cgo": "go"} {
+		t.Run("host_"+host, func(t *testing.T) { noWakeUpIsLost(t, host, guest) })
+	}
+}
+
+func noWakeUpIsLost(t *testing.T, host, guest string) {
+	s := newScene(t, host)
+	s.start(s.boot(), "ivshmem:doorbell", "1", guest)
 	n := 10000
 	if more, err := strconv.Atoi(os.Getenv(callsEnv)); err == nil {
 		n = more

@@ -63,34 +63,75 @@ func descriptor(t *testing.T, control []byte) int {
 	return fds[0]
 }
 
-// A third peer rings both sides, without cause and as fast as it can: calls go on.
-func TestAStormOfDoorbellsStopsNoCall(t *testing.T) {
-	s := newScene(t, "go")
-	s.start(s.boot(), "ivshmem:doorbell", "1", "cgo")
+// beside runs do again and again, for the eventfds of the host and of the machine, until the
+// function that it returns is called.
+func beside(t *testing.T, s *scene, do func(fd int)) (end func()) {
+	t.Helper()
 	fds := bells(t, strings.TrimPrefix(s.url, "unix:"))
 	if len(fds) != 2 {
 		t.Fatalf("%d peers beside us, not the host and the machine", len(fds))
 	}
-	var storm sync.WaitGroup
+	var running sync.WaitGroup
 	var ended atomic.Bool
-	var rings atomic.Uint64
-	storm.Go(func() {
-		one := [8]byte{1}
+	running.Go(func() {
 		for !ended.Load() {
 			for _, fd := range fds {
-				_, _ = unix.Write(fd, one[:])
-				rings.Add(1)
+				do(fd)
 			}
 		}
 	})
+	end = sync.OnceFunc(func() {
+		ended.Store(true)
+		running.Wait()
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+	})
+	t.Cleanup(end)
+	return end
+}
+
+// A third peer rings both sides, without cause and as fast as it can: calls go on.
+func TestAStormOfDoorbellsStopsNoCall(t *testing.T) {
+	s := newScene(t, "go")
+	s.start(s.boot(), "ivshmem:doorbell", "1", "cgo")
+	var rings atomic.Uint64
+	one := [8]byte{1}
+	end := beside(t, s, func(fd int) {
+		_, _ = unix.Write(fd, one[:])
+		rings.Add(1)
+	})
 	t.Logf("median %v", s.calls(300))
-	ended.Store(true)
-	storm.Wait()
-	for _, fd := range fds {
-		_ = unix.Close(fd)
-	}
+	end()
 	if rings.Load() < 1000 {
 		t.Errorf("%d rings are no storm", rings.Load())
 	}
 	t.Logf("after it, and %d rings: %v", rings.Load(), s.calls(300))
+}
+
+// A third peer reads the eventfds of both sides, so that wake-ups are lost: the liveness looks
+// rescue the calls, and each side counts that.
+func TestStolenWakeUpsAreCounted(t *testing.T) {
+	for host, guest := range map[string]string{"go": "cgo", "cgo": "go"} {
+		t.Run(host, func(t *testing.T) {
+			s := newScene(t, host)
+			s.start(s.boot(), "ivshmem:doorbell", "1", guest)
+			end := beside(t, s, func(fd int) {
+				var count [8]byte
+				_, _ = unix.Read(fd, count[:])
+			})
+			deadline := time.Now().Add(patience)
+			callers, servers := s.stats()
+			for callers.Rescued == 0 || servers.Rescued == 0 {
+				if time.Now().After(deadline) {
+					t.Fatalf("the host counts %d, the guest %d", callers.Rescued, servers.Rescued)
+				}
+				s.calls(20)
+				callers, servers = s.stats()
+			}
+			end()
+			t.Logf("%d calls: the host counts %d, the guest %d", callers.Calls, callers.Rescued, servers.Rescued)
+			s.calls(100)
+		})
+	}
 }
