@@ -108,6 +108,16 @@ static void follow_park(struct dx_channel *c)
     dx_session_ring_all(c, c->side);
 }
 
+/* Each beat wakes a whole machine that may be idle: as few as our own silence_ns asks for, since
+ * the other side's is most likely the same. */
+static int64_t beat_elsewhere(const struct dx_channel *c)
+{
+    int64_t beat_ns = c->silence_ns / 4;
+    if (beat_ns < DX_PULSE_NS)
+        return DX_PULSE_NS;
+    return beat_ns < DX_PULSE_SLOW_NS ? beat_ns : DX_PULSE_SLOW_NS;
+}
+
 static void *run(void *user)
 {
     struct dx_channel *c = user;
@@ -123,7 +133,7 @@ static void *run(void *user)
         follow_park(c);
         uint64_t now = dx_load_relaxed(&other->heartbeat);
         int64_t passed_ns = awake_ns(&before, beat_ns);
-        beat_ns = dx_channel_elsewhere(c) ? DX_PULSE_NS : DX_PULSE_SLOW_NS;
+        beat_ns = dx_channel_elsewhere(c) ? beat_elsewhere(c) : DX_PULSE_SLOW_NS;
         silent_ns = now != heard                ? 0
                     : silent_ns < INT64_MAX / 2 ? silent_ns + passed_ns
                                                 : silent_ns;

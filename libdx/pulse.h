@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Liveness across kernels. Each peer's heart beats: its channel's thread advances `heartbeat` in
- * the peer's lines every DX_PULSE_NS, or more slowly where nobody needs it. A peer under another
- * kernel whose heart stands still for the strategy's silence_ns counts as dead. Time in which we
- * did not run ourselves does not count as its silence: whoever was stopped, wakes up, and sees an
- * old heartbeat first looks again.
+ * the peer's lines every DX_PULSE_NS to DX_PULSE_SLOW_NS, as silence_ns and the other side need it.
+ * A peer under another kernel whose heart stands still for the strategy's silence_ns counts as
+ * dead. Time in which we did not run ourselves does not count as its silence: whoever was stopped,
+ * wakes up, and sees an old heartbeat first looks again.
  */
 #ifndef DX_PULSE_H
 #define DX_PULSE_H
