@@ -358,7 +358,6 @@ func TestEndingChannelsEndStreams(t *testing.T) {
 			t.Errorf("%s stopped: read: %v", which, err)
 		}
 		_ = s.Close()
-		_ = host.Close()
 	}
 }
 
