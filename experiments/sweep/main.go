@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 
+	"dx/experiments/internal/border"
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
@@ -29,7 +30,15 @@ func act(ctx context.Context, c config) int {
 	case c.plan:
 		err = plan(c)
 	default:
-		return measureAll(ctx, c, exchange.Measure)
+		// One virtual machine for all cells that lead into one and that it fits.
+		machines := &border.Pool{}
+		code := measureAll(ctx, c, func(ctx context.Context, of exchange.Config) (result.Cell, error) {
+			of.Machines = machines
+			return exchange.Measure(ctx, of)
+		})
+		if err = machines.Close(); err == nil {
+			return code
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sweep:", err)

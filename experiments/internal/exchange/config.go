@@ -28,7 +28,7 @@ type Config struct {
 	Threads   int           // callers: goroutines, or threads of a host in C
 	Payload   int           // bytes of each request and each response
 	Duration  time.Duration // of the throughput part; the latency part takes half as long
-	Direction string        // who calls: host-guest, guest-host
+	Direction string        `json:",omitzero"` // who calls: host-guest, guest-host
 	Host      string        // language of the host: go, c
 	Guest     string        // language of the guest: go, c
 	Path      string        // how Go calls: native, cgo

@@ -48,6 +48,7 @@ func field[T any](name string, shown bool, to func(*exchange.Config) *T) axis {
 var measurementAxes = []axis{
 	field("threads", true, func(c *exchange.Config) *int { return &c.Threads }),
 	field("payload", true, func(c *exchange.Config) *int { return &c.Payload }),
+	field("direction", true, func(c *exchange.Config) *string { return &c.Direction }),
 	field("host", true, func(c *exchange.Config) *string { return &c.Host }),
 	field("guest", true, func(c *exchange.Config) *string { return &c.Guest }),
 	field("path", true, func(c *exchange.Config) *string { return &c.Path }),

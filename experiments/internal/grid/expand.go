@@ -100,7 +100,7 @@ func (c Cell) Parameters() map[string]string {
 		list[wait.Type().Field(i).Tag.Get("toml")] = fmt.Sprint(wait.Field(i))
 	}
 	for name, value := range map[string]any{
-		"threads": c.Config.Threads, "payload": c.Config.Payload, "host": c.Config.Host, "guest": c.Config.Guest,
+		"threads": c.Config.Threads, "payload": c.Config.Payload, "direction": c.Config.Direction, "host": c.Config.Host, "guest": c.Config.Guest,
 		"path": c.Config.Path, "transport": c.Config.Transport, "rate": c.Config.RatePerS, "pace": c.Config.Pace,
 		"pin": c.Config.Pin, "procs": c.Config.Procs, "lock_os_thread": c.Config.LockOSThread, "verify": c.Config.Verify,
 	} {

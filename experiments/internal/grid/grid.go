@@ -230,6 +230,9 @@ func byCallers(value any) (map[string]float64, error) {
 func (c Cell) key() string {
 	config := c.Config
 	config.Dir = ""
+	if config.Direction == exchange.HostToGuest { // older results do not say it
+		config.Direction = ""
+	}
 	if !border.Crosses(config.Transport) { // these mean nothing there, and older results have none
 		config.GuestRelax, config.Wait.SilenceNs = "", 0
 	}
