@@ -19,6 +19,9 @@ func sentences(c config, l log) (all []string) {
 			}
 		}
 	}
+	if text := l.compared(atOnceInC, bareBell); text != "" {
+		all = append(all, text)
+	}
 	for _, f := range figures {
 		if text := l.near(f); text != "" {
 			all = append(all, text)

@@ -16,6 +16,7 @@ type way struct {
 	config exchange.Config
 	rival  bool // not dx
 	again  bool // a second measurement of another way, to compare it with itself and for nothing else
+	bare   bool // nothing but doorbells: what a parked call cannot be faster than
 }
 
 // The names of the ways that are compared by name.
@@ -25,6 +26,7 @@ const (
 	pollingAgain = "polling again"
 	atOnce       = "doorbell"
 	atOnceInC    = "doorbell, in C"
+	bareBell     = "bare doorbell, in C"
 	serial       = "virtio-serial"
 	tcp          = "TCP"
 )
@@ -48,6 +50,9 @@ func (c config) ways() (all []way) {
 	add(pollingAgain, "go", never)
 	add(atOnce, "go", exchange.ParkAtOnce(dx.ParkDoorbell, 0))
 	add(atOnceInC, "c", exchange.ParkAtOnce(dx.ParkDoorbell, 0))
+	bare := base
+	bare.Transport, bare.Host, bare.Guest, bare.Verify, bare.RatePerS = exchange.TransportBell, "c", "c", false, 0
+	all = append(all, way{name: bareBell, config: bare, bare: true})
 	for _, poll := range polls {
 		add("poll "+poll.String(), "go", exchange.ParkAtOnce(dx.ParkPoll, poll))
 	}
@@ -78,7 +83,7 @@ func (c config) turn(run int) []way {
 // visit is what is measured of a way in one run.
 func (c config) visit(w way, run int) exchange.Visit {
 	v := exchange.Visit{Samples: uint64(c.samples), Least: min(least, c.longest)}
-	if w.again {
+	if w.again || w.bare {
 		return v
 	}
 	if c.rate > 0 {

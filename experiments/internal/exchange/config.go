@@ -100,7 +100,7 @@ func (c Config) Check() error {
 		oneOf("guest", c.Guest, "go", "c"),
 		oneOf("path", c.Path, "native", "cgo"),
 		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix", border.Transport, border.TransportDoorbell,
-			TransportSerial, TransportTCP),
+			TransportSerial, TransportTCP, TransportBell),
 		oneOf("pin", c.Pin, "auto", "none"),
 		oneOf("pace", c.Pace, PaceSleep, PaceSpin),
 		oneOf("guest_relax", c.GuestRelax, RelaxAuto, "none", "pause"),
@@ -131,6 +131,10 @@ func (c Config) Check() error {
 	}
 	if c.Direction == GuestToHost && (c.Host != "go" || c.RatePerS > 0 || isRival(c.Transport)) {
 		return wrong("direction", "%s takes a host in Go, a closed loop, and a transport of dx", GuestToHost)
+	}
+	if c.Transport == TransportBell && (c.Threads != 1 || c.Host != "c" || c.Guest != "c" || c.Verify || c.RatePerS > 0 ||
+		c.Direction != HostToGuest) {
+		return wrong("transport", "%s takes one caller, both sides in C, a closed loop from the host, and no verification", c.Transport)
 	}
 	if isRival(c.Transport) && (c.Threads != 1 || c.Payload == 0 || c.Host != "go" || c.Guest != "go") {
 		return wrong("transport", "%s takes one caller, a payload, and both sides in Go", c.Transport)

@@ -24,7 +24,7 @@ type crossing struct {
 // enter returns nil where host and guest are processes of one kernel. Else a machine is there when it
 // returns, booted if there is none that fits.
 func enter(ctx context.Context, c Config, cpus placement) (x *crossing, err error) {
-	if !border.Crosses(c.Transport) && !isRival(c.Transport) {
+	if !border.Crosses(c.Transport) && !isRival(c.Transport) && c.Transport != TransportBell {
 		return nil, nil
 	}
 	x = &crossing{}
@@ -42,7 +42,7 @@ func enter(ctx context.Context, c Config, cpus placement) (x *crossing, err erro
 	if err != nil {
 		return nil, err
 	}
-	o := border.Options{Bytes: bytes, CPUs: len(cpus.Guest), Doorbell: c.Transport == border.TransportDoorbell,
+	o := border.Options{Bytes: bytes, CPUs: len(cpus.Guest), Doorbell: c.Transport == border.TransportDoorbell || c.Transport == TransportBell,
 		Rivals: isRival(c.Transport)}
 	if cpus.pinned {
 		o.Pin = cpus.Guest

@@ -35,7 +35,8 @@ type guestConfig struct {
 	Lang    string
 	Path    string
 	Payload int
-	Threads int // callers, if they are to be here
+	Threads int  // callers, if they are to be here
+	Bell    bool // the bare doorbell
 	CPUs    []int
 	Procs   int
 	Lock    bool
@@ -67,6 +68,9 @@ func guestRun() error {
 		if err := affinity.Pin(g.CPUs); err != nil {
 			return err
 		}
+	}
+	if g.Bell {
+		return serveBell(g)
 	}
 	if g.Threads > 0 {
 		runtime.GOMAXPROCS(g.Procs)

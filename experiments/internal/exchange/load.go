@@ -89,10 +89,13 @@ func openHost(c Config, cross *crossing) (load, error) {
 		url = fmt.Sprintf("shm:dx-exchange-%d", os.Getpid())
 	case "file":
 		url = "file:" + filepath.Join(c.Dir, "region")
-	case border.Transport, border.TransportDoorbell:
+	case border.Transport, border.TransportDoorbell, TransportBell:
 		url = cross.machine.URL()
 	case "unix":
 		url = "unix:" + filepath.Join(c.Dir, "rendezvous")
+	}
+	if c.Transport == TransportBell {
+		return openBell(c, url)
 	}
 	if c.Direction == GuestToHost {
 		return openFar(c, url)

@@ -38,6 +38,7 @@ type guestProcess struct{ *child.Process }
 func startGuest(ctx context.Context, c Config, host load, cpus placement, cross *crossing) (guest, error) {
 	g := guestConfig{Lang: c.Guest, Path: c.Path, Payload: c.Payload, Wait: c.Wait,
 		Procs: procs(c, cpus.Guest), Lock: c.LockOSThread}
+	g.Bell = c.Transport == TransportBell
 	if c.Direction == GuestToHost {
 		g.Threads, g.Verify = c.Threads, c.Verify
 	}

@@ -51,3 +51,20 @@ func TestAMachineThatIsNoneCannotLieIdle(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestBareDoorbellTakesNothingBeside(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"right":  func(*Config) {},
+		"in go":  func(c *Config) { c.Guest = "go" },
+		"verify": func(c *Config) { c.Verify = true },
+		"many":   func(c *Config) { c.Threads = 2 },
+		"open":   func(c *Config) { c.RatePerS = 10 },
+	} {
+		c := Default()
+		c.Transport, c.Host, c.Guest = TransportBell, "c", "c"
+		change(&c)
+		if err := c.Check(); (err == nil) != (name == "right") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
