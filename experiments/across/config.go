@@ -36,7 +36,7 @@ const usage = `across compares the ways from a host into a virtual machine, all 
   go run ./experiments/across -runs 15 -idle-runs 5
   go run ./experiments/across -runs 1 -longest 500ms -idle 0
 
-The ways: dx that polls, dx that spins and then waits for a doorbell, dx that waits for
+The ways: dx that polls, dx that spins (preset latency) and then waits for a doorbell, dx that waits for
 a doorbell at once, dx that looks again after poll_ns; and what one would have taken
 without dx: a virtio-serial port, and TCP over a virtio network card and QEMU's user
 networking, both by blocking reads and writes. One caller, both sides in Go (one way in C),

@@ -43,10 +43,15 @@ func (c config) ways() (all []way) {
 		e.Transport, e.Host, e.Guest, e.Wait = border.TransportDoorbell, side, side, wait
 		all = append(all, way{name: name, config: e, again: name == pollingAgain})
 	}
-	never := base.Wait
+	// Across the border a side is away for longer, and sleeping costs more, than between processes.
+	spins, err := dx.Preset("latency")
+	if err != nil {
+		panic(err) // cannot be: the library has it
+	}
+	never := spins
 	never.Park = dx.ParkNever
 	add(polling, "go", never)
-	add(spinFirst, "go", base.Wait)
+	add(spinFirst, "go", spins)
 	add(pollingAgain, "go", never)
 	add(atOnce, "go", exchange.ParkAtOnce(dx.ParkDoorbell, 0))
 	add(atOnceInC, "c", exchange.ParkAtOnce(dx.ParkDoorbell, 0))

@@ -119,9 +119,21 @@ type scene struct {
 	guest *quick.Guest
 }
 
+// socketURL is a place for a socket; t.TempDir would put the test's name in it, and a path to a socket
+// has no room for that.
+func socketURL(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "dx-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	return "unix:" + filepath.Join(folder, "dx")
+}
+
 func newScene(t *testing.T, path string) *scene {
 	t.Helper()
-	s := &scene{t: t, url: "unix:" + filepath.Join(t.TempDir(), "dx")}
+	s := &scene{t: t, url: socketURL(t)}
 	s.open(path)
 	return s
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +122,7 @@ func (w *traffic) await(t *testing.T, hundreds int) {
 // The daemon of a rendezvous is killed under calls that sleep, and started again. Those who have met
 // go on, by doorbell as before; a new machine and a new host meet at the new server.
 func TestCallsSurviveTheServerAndANewOneServesNewPeers(t *testing.T) {
-	url := "unix:" + filepath.Join(t.TempDir(), "dx")
+	url := socketURL(t)
 	kill := startRole(t, "rendezvous", url[len("unix:"):])
 	old := &scene{t: t, url: url}
 	old.open("go")
@@ -179,7 +178,7 @@ func host(url string) error {
 // A host that serves its socket itself is killed: its guest is told within a bound, and the machine
 // lives; but only a new machine meets the next host.
 func TestAKilledHostIsNoticedByItsMachineAndTheNextOneNeedsAnother(t *testing.T) {
-	s := &scene{t: t, url: "unix:" + filepath.Join(t.TempDir(), "dx")}
+	s := &scene{t: t, url: socketURL(t)}
 	kill := startRole(t, "host", s.url)
 	g := s.boot()
 	guest, said := s.launch(g, "serve", "ivshmem:doorbell", "1", "go")
