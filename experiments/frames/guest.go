@@ -10,8 +10,6 @@ import (
 	"os/exec"
 	"os/signal"
 
-	"golang.org/x/sys/unix"
-
 	"dx/experiments/internal/affinity"
 	"dx/experiments/internal/frame"
 	"dx/go/dx"
@@ -68,15 +66,12 @@ func startGuest(ctx context.Context, g guestConfig, fd int) (*child.Process, err
 	}
 	cmd := exec.Command(self)
 	if g.URL == "memfd:" {
-		// The child needs a descriptor of its own number; ExtraFiles begin at 3.
-		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		url, done, err := child.PassRegion(cmd, fd)
 		if err != nil {
-			return nil, fmt.Errorf("cannot pass the region on: %w", err)
+			return nil, err
 		}
-		region := os.NewFile(uintptr(own), "region")
-		defer func() { _ = region.Close() }()
-		cmd.ExtraFiles = []*os.File{region}
-		g.URL = "memfd:3"
+		defer done()
+		g.URL = url
 	}
 	text, err := json.Marshal(g)
 	if err != nil {

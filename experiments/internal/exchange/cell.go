@@ -17,9 +17,9 @@ func Measure(ctx context.Context, c Config) (result.Cell, error) {
 	return withPeers(ctx, c, (*measurement).run)
 }
 
-// withPeers starts host and guest, lets measure use them and ends both.
-func withPeers[T any](ctx context.Context, c Config,
-	measure func(*measurement, context.Context) (T, error)) (out T, err error) {
+// inPlace moves this process to the host's CPUs, has the virtual machine there that c leads into, if it
+// does, and undoes both behind do.
+func inPlace[T any](ctx context.Context, c Config, do func(placement, *crossing) (T, error)) (out T, err error) {
 	if err := c.Check(); err != nil {
 		return out, err
 	}
@@ -33,6 +33,19 @@ func withPeers[T any](ctx context.Context, c Config,
 		return out, err
 	}
 	defer func() { err = errors.Join(err, cross.leave()) }()
+	return do(cpus, cross)
+}
+
+// withPeers starts host and guest, lets measure use them and ends both.
+func withPeers[T any](ctx context.Context, c Config,
+	measure func(*measurement, context.Context) (T, error)) (out T, err error) {
+	return inPlace(ctx, c, func(cpus placement, cross *crossing) (T, error) {
+		return betweenPeers(ctx, c, cpus, cross, measure)
+	})
+}
+
+func betweenPeers[T any](ctx context.Context, c Config, cpus placement, cross *crossing,
+	measure func(*measurement, context.Context) (T, error)) (out T, err error) {
 	host, err := openHost(c, cross)
 	if err != nil {
 		return out, err

@@ -59,15 +59,12 @@ func startGuest(ctx context.Context, c Config, host load, cpus placement, cross 
 	cmd := exec.Command(self)
 	g.URL = host.url()
 	if c.Transport == "memfd" {
-		// The child needs a descriptor of its own number; ExtraFiles begin at 3.
-		fd, err := unix.FcntlInt(uintptr(host.fd()), unix.F_DUPFD_CLOEXEC, 0)
+		url, done, err := child.PassRegion(cmd, host.fd())
 		if err != nil {
-			return nil, fmt.Errorf("cannot pass the region on: %w", err)
+			return nil, err
 		}
-		region := os.NewFile(uintptr(fd), "region")
-		defer func() { _ = region.Close() }()
-		cmd.ExtraFiles = []*os.File{region}
-		g.URL = "memfd:3"
+		defer done()
+		g.URL = url
 	}
 	text, err := json.Marshal(g)
 	if err != nil {

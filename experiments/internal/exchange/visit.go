@@ -67,32 +67,21 @@ func (v Visit) Measure(ctx context.Context, c Config) (Visited, error) {
 
 // IdleMachine is what the virtual machine of c costs when nobody of ours runs in it, and this process
 // while it waits: what Idle of a transport into that machine is to be compared with.
-func IdleMachine(ctx context.Context, c Config) (out Idleness, err error) {
-	if err := c.Check(); err != nil {
-		return out, err
-	}
-	cpus, err := chooseCPUs(c)
-	if err != nil {
-		return out, err
-	}
-	defer cpus.restore()
-	cross, err := enter(ctx, c, cpus)
-	if err != nil {
-		return out, err
-	}
-	if cross == nil {
-		return out, wrong("transport", "%s leads into no virtual machine", c.Transport)
-	}
-	defer func() { err = errors.Join(err, cross.leave()) }()
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(c, cpus.Host)))
-	if err := pause(ctx, Settle); err != nil {
-		return out, err
-	}
-	return idleFor(ctx, c.Duration, func() (host, guest time.Duration, err error) {
-		if host, err = ownCPUTime(); err == nil {
-			guest, err = cross.machine.CPUTime()
+func IdleMachine(ctx context.Context, c Config) (Idleness, error) {
+	return inPlace(ctx, c, func(cpus placement, cross *crossing) (out Idleness, err error) {
+		if cross == nil {
+			return out, wrong("transport", "%s leads into no virtual machine", c.Transport)
 		}
-		return host, guest, err
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(c, cpus.Host)))
+		if err := pause(ctx, Settle); err != nil {
+			return out, err
+		}
+		return idleFor(ctx, c.Duration, func() (host, guest time.Duration, err error) {
+			if host, err = ownCPUTime(); err == nil {
+				guest, err = cross.machine.CPUTime()
+			}
+			return host, guest, err
+		})
 	})
 }
 
