@@ -65,7 +65,9 @@ struct dx_wait {
     int64_t park_timeout_ns; /* longest single sleep, 1e3 ... 1e12; a deadline shortens it */
     int64_t poll_ns;         /* DX_PARK_POLL: sleep between looks, 1e3 ... 1e9 */
     int64_t silence_ns;      /* a peer under another kernel (a VM) whose heart stands still for so
-                              * long is dead, 3e8 ... 1e12; 0: 1e9 */
+                              * long is dead, 3e8 ... 1e12; 0: 1e9. Alike on both sides: each
+                              * beats every quarter of its own, 100 to 250 ms, so that less than
+                              * 5e8 is too little for a peer with the default */
     uint64_t reserved[3];    /* zero */
 };
 

@@ -11,6 +11,7 @@
 
 #define ATTACH_NS 10000000000ll
 #define SILENT_NS 1000000000ll
+#define ANSWER_NS 10000000000ll
 
 /* Bytes in the region, and their number, which comes last. */
 struct letter {
@@ -71,15 +72,20 @@ static void ring_other(const struct bell *b)
     dx_link_ring(c->region.link, dx_load_relaxed(&c->peers[dx_other(c->side)].door));
 }
 
-/* Waits until the letter has this number: looks once after each ring. */
-static dx_status await(const struct bell *b, const struct letter *letter, uint64_t number)
+/* Waits until the letter has this number: looks once after each ring. It gives up after as much
+ * silence as limit_ns. */
+static dx_status await(const struct bell *b, const struct letter *letter, uint64_t number,
+                       int64_t limit_ns)
 {
     dx_status status = DX_OK;
+    int64_t silent_ns = 0;
     while (dx_load_acquire(&letter->number) != number && status == DX_OK) {
-        if (dx_link_hear(b->channel->region.link, SILENT_NS))
+        if (dx_link_hear(b->channel->region.link, SILENT_NS)) {
             dx_link_forget_rings(b->channel->region.link);
-        else
-            status = dx_channel_check(b->channel);
+            continue;
+        }
+        silent_ns += SILENT_NS;
+        status = silent_ns < limit_ns ? dx_channel_check(b->channel) : DX_ERR_TIMEOUT;
     }
     return status;
 }
@@ -102,7 +108,7 @@ uint64_t bell_calls(struct bell *b, int64_t duration_ns, uint32_t *rtt_ns, uint6
         int64_t begun_ns = now_ns;
         b->number++;
         send(b, b->request);
-        *status = await(b, b->answer, b->number);
+        *status = await(b, b->answer, b->number, ANSWER_NS);
         if (*status != DX_OK)
             break;
         memcpy(b->buffer, b->answer->bytes, b->bytes);
@@ -115,7 +121,7 @@ uint64_t bell_calls(struct bell *b, int64_t duration_ns, uint32_t *rtt_ns, uint6
 int bell_serve(struct bell *b)
 {
     for (b->number = 1;; b->number++) {
-        dx_status status = await(b, b->request, b->number);
+        dx_status status = await(b, b->request, b->number, INT64_MAX);
         if (status != DX_OK)
             return status;
         memcpy(b->buffer, b->request->bytes, b->bytes);

@@ -17,7 +17,8 @@ int bell_create(const char *url, uint32_t bytes, struct bell **out);
 int bell_attach(const char *url, uint32_t bytes, struct bell **out);
 
 /* Round trips for duration_ns, or until there are `room` of them. Their times in ns go to rtt_ns.
- * Returns how many there were; *status is not DX_OK if the last one failed. */
+ * Returns how many there were; *status is not DX_OK if one failed, for lack of an answer after 10
+ * s. */
 uint64_t bell_calls(struct bell *bell, int64_t duration_ns, uint32_t *rtt_ns, uint64_t room,
                     int *status);
 

@@ -37,6 +37,10 @@ type farLoad struct {
 	ended chan struct{} // by stop
 }
 
+// farPatience is how much longer than its slice a report may take: a guest that lives and says nothing
+// would else hold us up for good.
+const farPatience = time.Minute
+
 // farOrder is one slice; without a duration it is the last.
 type farOrder struct {
 	Duration time.Duration
@@ -123,6 +127,8 @@ func (l *farLoad) ask(o farOrder, served chan error) (r farReport, err error) {
 		return r, err
 	case <-l.ended:
 		return r, dx.ErrStopped
+	case <-time.After(o.Duration + farPatience):
+		return r, fmt.Errorf("guest: no report %v after the end of a slice of %v", farPatience, o.Duration)
 	}
 	if r.Fail != "" || len(r.Calls) != l.c.Threads {
 		return r, fmt.Errorf("the guest's report: %d callers, %q", len(r.Calls), r.Fail)
