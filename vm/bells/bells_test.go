@@ -19,12 +19,12 @@ import (
 
 	"dx/go/dx"
 	"dx/internal/trial"
+	"dx/vm/internal/adder"
 	"dx/vm/machine"
 	"dx/vm/quick"
 )
 
-// patience is for one step on a loaded machine, under translated code.
-const patience = 60 * time.Second
+const patience = adder.Patience
 
 // roleEnv says what the test program does: "serve" and "look" in the guest, "rendezvous" and "host"
 // beside the test. bindEnv, pathEnv: "1" to bind the device first, "cgo" to run the C library's loops.
@@ -65,17 +65,6 @@ func play(role string) error {
 	}
 }
 
-// parkOnly is a strategy that sleeps at once, and for a minute if nobody rings.
-func parkOnly() *dx.Wait {
-	w, err := dx.Preset("balanced")
-	if err != nil {
-		panic(err)
-	}
-	w.SpinMin, w.SpinStart, w.SpinMax, w.Adapt = 0, 0, 0, dx.AdaptOff
-	w.ParkTimeoutNs = int64(time.Minute)
-	return &w
-}
-
 func pathOf(name string) dx.Path {
 	if name == "cgo" {
 		return dx.PathCgo
@@ -89,26 +78,12 @@ func serve(url string) (err error) {
 	if trial.Liveness, err = time.ParseDuration(os.Getenv(trialEnv)); err != nil {
 		return err
 	}
-	if os.Getenv(bindEnv) == "1" {
-		if err := dx.BindDevice(url); err != nil {
-			return err
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	ch, err := dx.Attach(ctx, url, dx.Options{Wait: parkOnly(), Path: pathOf(os.Getenv(pathEnv))})
+	ch, err := adder.Attach(url, os.Getenv(bindEnv) == "1", pathOf(os.Getenv(pathEnv)))
 	if err != nil {
 		return err
 	}
 	fmt.Printf("attached, parks by %v; %s\n", ch.Park(), ch.Notice())
-	err = ch.Serve(context.Background(), dx.HandlerFunc(func(q *dx.Request, response []byte) (int, int32) {
-		binary.LittleEndian.PutUint64(response, binary.LittleEndian.Uint64(q.Data)+1)
-		return 8, 0
-	}))
-	if errors.Is(err, dx.ErrPeerClosed) {
-		err = nil
-	}
-	return errors.Join(err, ch.Close())
+	return adder.Serve(ch)
 }
 
 // scene is a host at a socket and a guest at its device.
@@ -141,7 +116,7 @@ func newScene(t *testing.T, path string) *scene {
 func (s *scene) open(path string) {
 	s.t.Helper()
 	host, err := dx.Create(s.url, dx.Config{Slots: 4, RequestBytes: 8, ResponseBytes: 8,
-		Options: dx.Options{Wait: parkOnly(), Path: pathOf(path)}})
+		Options: dx.Options{Wait: adder.Sleeper(), Path: pathOf(path)}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -217,19 +192,6 @@ func (s *scene) calls(n int) time.Duration {
 	}
 	slices.Sort(took)
 	return took[n/2]
-}
-
-// callOnce makes one verified call.
-func callOnce(ch *dx.Channel, n uint64) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	var request, response [8]byte
-	binary.LittleEndian.PutUint64(request[:], n)
-	reply, err := ch.Call(ctx, dx.TypeUser, request[:], response[:])
-	if err == nil && binary.LittleEndian.Uint64(reply.Data) != n+1 {
-		err = fmt.Errorf("call %d was answered %x", n, reply.Data)
-	}
-	return err
 }
 
 func TestBothSidesWakeEachOtherByDoorbell(t *testing.T) {

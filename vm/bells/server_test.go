@@ -16,11 +16,12 @@ import (
 	"dx/go/dx"
 	"dx/internal/child"
 	"dx/libdx"
+	"dx/vm/internal/adder"
 	"dx/vm/quick"
 )
 
 // noticeMax is how late the death of a machine may be noticed where no socket's end tells of it: the
-// heart may stand still for a second, and is looked at 10 times a second. The rest is for a loaded
+// heart may stand still for a second, and is looked at 4 times a second. The rest is for a loaded
 // machine; a call's own limit is many times as long.
 const noticeMax = 5 * time.Second
 
@@ -93,7 +94,7 @@ func startTraffic(ch *dx.Channel) *traffic {
 	go func() {
 		defer close(w.ended)
 		for n := uint64(0); w.err == nil; n++ {
-			w.err = callOnce(ch, n)
+			w.err = adder.Call(ch, n)
 			if n%100 == 99 {
 				select {
 				case w.hundreds <- struct{}{}:
@@ -164,13 +165,13 @@ func TestCallsSurviveTheServerAndANewOneServesNewPeers(t *testing.T) {
 // host serves a socket itself and calls whoever comes, until it is killed.
 func host(url string) error {
 	ch, err := dx.Create(url, dx.Config{Slots: 4, RequestBytes: 8, ResponseBytes: 8,
-		Options: dx.Options{Wait: parkOnly()}})
+		Options: dx.Options{Wait: adder.Sleeper()}})
 	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
 	for n := uint64(0); err == nil; n++ {
-		err = callOnce(ch, n)
+		err = adder.Call(ch, n)
 	}
 	return err
 }

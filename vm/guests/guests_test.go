@@ -5,7 +5,6 @@ package guests
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -20,13 +19,13 @@ import (
 
 	"dx/go/dx"
 	"dx/internal/child"
+	"dx/vm/internal/adder"
 	"dx/vm/machine"
 	"dx/vm/quick"
 )
 
 const (
-	// patience is for one step on a loaded machine, under translated code.
-	patience = 60 * time.Second
+	patience = adder.Patience
 	// pauseMax is what a guest's death may hold up the others: nothing by the protocol; a loaded machine
 	// needs some, far below what a lost wake-up would cost, for which the guests would sleep a minute.
 	pauseMax = 2 * time.Second
@@ -47,39 +46,14 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// sleeper parks at once, and for a minute if nobody rings.
-func sleeper() *dx.Wait {
-	w, err := dx.Preset("balanced")
-	if err != nil {
-		panic(err)
-	}
-	w.SpinMin, w.SpinStart, w.SpinMax, w.Adapt = 0, 0, 0, dx.AdaptOff
-	w.ParkTimeoutNs = int64(time.Minute)
-	return &w
-}
-
-// serve answers every number with the next one, until the host closes.
+// serve is the guest, until its host closes.
 func serve(url string) error {
-	if os.Getenv(bindEnv) == "1" {
-		if err := dx.BindDevice(url); err != nil {
-			return err
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	ch, err := dx.Attach(ctx, url, dx.Options{Wait: sleeper()})
+	ch, err := adder.Attach(url, os.Getenv(bindEnv) == "1", dx.PathNative)
 	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
-	err = ch.Serve(context.Background(), dx.HandlerFunc(func(q *dx.Request, response []byte) (int, int32) {
-		binary.LittleEndian.PutUint64(response, binary.LittleEndian.Uint64(q.Data)+1)
-		return 8, 0
-	}))
-	if errors.Is(err, dx.ErrPeerClosed) {
-		err = nil
-	}
-	return errors.Join(err, ch.Close())
+	return adder.Serve(ch)
 }
 
 // startProcess starts a guest beside the machines.
@@ -140,24 +114,12 @@ func startTraffic(ch *dx.Channel) *traffic {
 		defer close(w.ended)
 		for n := uint64(0); !w.stop.Load() && w.err == nil; n++ {
 			began := time.Now()
-			w.err = callOne(ch, n)
+			w.err = adder.Call(ch, n)
 			w.longest = max(w.longest, time.Since(began))
 			w.calls.Add(1)
 		}
 	}()
 	return w
-}
-
-func callOne(ch *dx.Channel, n uint64) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	var request, response [8]byte
-	binary.LittleEndian.PutUint64(request[:], n)
-	reply, err := ch.Call(ctx, dx.TypeUser, request[:], response[:])
-	if err == nil && binary.LittleEndian.Uint64(reply.Data) != n+1 {
-		err = fmt.Errorf("call %d was answered %x", n, reply.Data)
-	}
-	return err
 }
 
 // await returns when so many more calls have been made, or the traffic has ended.
@@ -202,7 +164,7 @@ func accept(t *testing.T, l *dx.Listener) (*dx.Channel, dx.Peer) {
 func TestTwoMachinesAndAProcessShareAHost(t *testing.T) {
 	url := "unix:" + filepath.Join(t.TempDir(), "dx")
 	l, err := dx.Listen(url, 3, dx.Config{Slots: 1, RequestBytes: 8, ResponseBytes: 8,
-		Options: dx.Options{Wait: sleeper()}})
+		Options: dx.Options{Wait: adder.Sleeper()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +240,7 @@ func checkTheRest(t *testing.T, l *dx.Listener, loads []*traffic, url string, se
 		t.Errorf("the next guest is %+v", peer)
 	}
 	for n := range uint64(200) {
-		if err := callOne(ch, n); err != nil {
+		if err := adder.Call(ch, n); err != nil {
 			t.Fatal(err)
 		}
 	}
