@@ -14,91 +14,8 @@
 
 #include <poll.h>
 
-#include "child.h"
+#include "crash_stream.h"
 #include "fault.h"
-#include "fault_plan.h"
-
-#define PEER_SLOTS 3u      /* of each side */
-#define PEER_ROUND 8u      /* calls of a caller under load, until it gives its slot back */
-#define PEER_VERIFIED 8u   /* calls a slot of one 'v' */
-#define PEER_HASTE 30000   /* a deadline that is often missed */
-#define PEER_PAUSE 100000  /* in which the other side goes to sleep */
-#define PEER_LONG 200000   /* what a long handler takes */
-#define PEER_SHORT 8000000 /* the deadline of 't' */
-#define PEER_WORDS 8u
-#define PEER_MESSAGES 3u /* of a stream */
-#define STAGE_CALLS (1u << 23)
-#define STAGE_LABEL 96
-
-struct stage {
-    struct fault_plan plan;
-    _Atomic int64_t slow_ns[2]; /* what each of a side's handlers takes */
-    _Atomic int64_t timeout_ns; /* of calls under load */
-    _Atomic uint32_t park[2];   /* of each side's next process */
-    _Atomic uint32_t threads;
-    _Atomic uint32_t flags;
-    _Atomic int32_t region;               /* the host's descriptor */
-    _Atomic uint32_t closes;              /* the faulty one closes instead of calling */
-    _Atomic uint32_t due[2 * PEER_SLOTS]; /* answers after which 'm' is reported, by slot */
-    _Atomic uint32_t ended[32];           /* calls, by -status */
-    _Atomic uint32_t streamed[32];        /* streams, likewise */
-    _Atomic uint32_t wrong;
-    _Atomic uint64_t next;
-    _Atomic uint8_t runs[STAGE_CALLS];
-    char label[STAGE_LABEL];
-};
-
-/* What a handler knows of a stream between two entries. */
-struct peer_progress {
-    uint64_t words[PEER_WORDS]; /* a message, of which `got` bytes are there */
-    size_t got;
-    uint64_t messages;
-    uint64_t number; /* of the stream */
-};
-
-struct peer {
-    struct stage *stage;
-    enum dx_side side;
-    struct dx_channel *channel;
-    pthread_t server;
-    pthread_t callers[PEER_SLOTS];
-    struct peer_progress streams[2 * PEER_SLOTS]; /* by slot */
-    bool calling;
-    _Atomic bool enough;
-};
-
-static inline struct stage *stage_map(int fd)
-{
-    void *page = mmap(NULL, sizeof(struct stage), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    return page == MAP_FAILED ? NULL : page;
-}
-
-static inline void peer_complain(struct stage *stage, const char *what, uint64_t number, int value)
-{
-    atomic_fetch_add(&stage->wrong, 1u);
-    (void)fprintf(stderr, "%s: process %d, call %llu: %s (%d)\n", stage->label, (int)getpid(),
-                  (unsigned long long)number, what, value);
-}
-
-static inline void peer_linger(int64_t ns)
-{
-    const struct timespec time = dx_clock_timespec(ns);
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
-}
-
-/* A message that follows from one number in each of its bytes. */
-static inline void peer_fill(uint64_t *words, uint64_t key)
-{
-    for (unsigned i = 0; i < PEER_WORDS; i++)
-        words[i] = i == 0 ? key : (key + i) * 0x9e3779b97f4a7c15u;
-}
-
-static inline bool peer_is(const uint64_t *words, uint64_t key)
-{
-    uint64_t expected[PEER_WORDS];
-    peer_fill(expected, key);
-    return memcmp(words, expected, sizeof expected) == 0;
-}
 
 static inline int32_t peer_handler(void *user, const struct dx_request *request,
                                    struct dx_response *response)
@@ -126,13 +43,6 @@ static inline int32_t peer_handler(void *user, const struct dx_request *request,
     memcpy(response->data, words, sizeof words);
     response->bytes = sizeof words;
     return (int32_t)number;
-}
-
-/* Is the end of a call one that a peer's death or haste explains? */
-static inline bool peer_may_end(dx_status status)
-{
-    return status == DX_ERR_TIMEOUT || status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED ||
-           status == DX_ERR_LOST || status == DX_ERR_NO_PEER;
 }
 
 /* Sends a call in either way; what came back is in words. */
@@ -176,102 +86,6 @@ static inline dx_status peer_call(struct stage *stage, struct dx_caller *caller,
         peer_complain(stage, "the answer is not the one to it", number, answer);
     if (status != DX_OK && !peer_may_end(status))
         peer_complain(stage, dx_status_string(status), number, (int)status);
-    return status;
-}
-
-/* As peer_handler, for a message of a stream. */
-static inline dx_status peer_stream_message(struct stage *stage, struct peer_progress *at,
-                                            struct dx_stream *s)
-{
-    uint64_t number = at->messages == 0 ? at->words[0] : at->number;
-    if (at->got != sizeof at->words || number >= STAGE_CALLS ||
-        !peer_is(at->words, number + (at->messages << 32))) {
-        peer_complain(stage, "a damaged stream", number, (int)at->got);
-        return DX_ERR_CORRUPT;
-    }
-    if (at->messages == 0 && atomic_fetch_add(&stage->runs[number], 1u) != 0)
-        peer_complain(stage, "streamed more than once", number, 0);
-    peer_fill(at->words, ~at->words[0]);
-    at->number = number;
-    at->messages++;
-    at->got = 0;
-    return dx_stream_write(s, at->words, sizeof at->words, NULL, PATIENCE);
-}
-
-/* On two slots of three it returns instead of waiting, so that streams of one thread go on at
- * once: of those that a dead server leaves behind its journal names but one. */
-static inline int32_t peer_stream_handler(void *user, struct dx_stream *s)
-{
-    struct peer *p = user;
-    struct peer_progress *at = &p->streams[dx_stream_slot(s)];
-    bool waits = dx_stream_slot(s) % 3 == 2;
-    if (dx_stream_user(s) == NULL) {
-        *at = (struct peer_progress){0};
-        dx_stream_set_user(s, at);
-    }
-    for (;;) {
-        size_t bytes;
-        dx_status status = dx_stream_read(s, (unsigned char *)at->words + at->got,
-                                          sizeof at->words - at->got, &bytes, waits ? PATIENCE : 0);
-        at->got += bytes;
-        if (status == DX_ERR_TIMEOUT && !waits)
-            return DX_STREAM_AGAIN(DX_STREAM_READABLE);
-        if (status == DX_OK && at->got == 0)
-            return (int32_t)at->number;
-        if (status == DX_OK)
-            status = peer_stream_message(p->stage, at, s);
-        if (status != DX_OK)
-            return (int32_t)status;
-    }
-}
-
-/* Sends messages and has them back; true if they are the right ones. */
-static inline dx_status peer_stream_messages(struct dx_stream *s, uint64_t number, bool *right,
-                                             int64_t timeout_ns)
-{
-    dx_status status = DX_OK;
-    for (uint64_t k = 0; k < PEER_MESSAGES && status == DX_OK; k++) {
-        uint64_t words[PEER_WORDS];
-        size_t bytes = 0;
-        peer_fill(words, number + (k << 32));
-        status = dx_stream_write(s, words, sizeof words, NULL, timeout_ns);
-        if (status == DX_OK)
-            status = dx_stream_read(s, words, sizeof words, &bytes, timeout_ns);
-        *right = bytes == sizeof words && peer_is(words, ~(number + (k << 32)));
-        if (status == DX_OK && !*right)
-            return status;
-    }
-    return status;
-}
-
-/* One stream with a number of its own, judged. What fails is given up and not ended, which would
- * make it look complete. */
-static inline dx_status peer_stream(struct stage *stage, struct dx_caller *caller,
-                                    int64_t timeout_ns)
-{
-    uint64_t number = atomic_fetch_add(&stage->next, 1u) % STAGE_CALLS;
-    struct dx_stream *s;
-    bool right = true;
-    int32_t answer = (int32_t)number;
-    int64_t limit_ns = (2 * PEER_MESSAGES + 2) * timeout_ns + SLACK;
-    int64_t start = dx_clock_ns();
-    dx_status status = dx_stream_open(caller, TYPE_ECHO, NULL, timeout_ns, &s);
-    if (status == DX_OK) {
-        status = peer_stream_messages(s, number, &right, timeout_ns);
-        if (status == DX_OK)
-            status = dx_stream_end(s, &answer, timeout_ns);
-        else
-            dx_stream_cancel(s);
-    }
-    int64_t elapsed_ns = dx_clock_ns() - start;
-    atomic_fetch_add(&stage->streamed[(uint32_t)-status % 32], 1u);
-    if (elapsed_ns > limit_ns)
-        peer_complain(stage, "a stream late by some ms", number,
-                      (int)((elapsed_ns - limit_ns) / MS));
-    if (status == DX_OK && (!right || answer != (int32_t)number))
-        peer_complain(stage, "what is streamed is not what was sent back", number, answer);
-    if (status != DX_OK && !peer_may_end(status))
-        peer_complain(stage, "a stream ended otherwise", number, (int)status);
     return status;
 }
 
