@@ -68,7 +68,7 @@ const (
 
 // BestRelax returns what is better between two looks in this guest: "pause" if the bare loop is faster
 // with it by a tenth at least, else "none". Where PAUSE is a way out of translated code and back, what
-// does more than the bare loop loses by it what the bare loop does not: dx a sixth of its rate. It
+// does more than the bare loop loses by it what the bare loop does not: dx a fifth of its rate. It
 // measures once, each kind in turn a few times.
 func (m *Machine) BestRelax() (string, error) {
 	if m.relax != "" {
