@@ -3,12 +3,12 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"time"
 
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/flags"
 	"dx/experiments/internal/floor"
 )
 
@@ -59,12 +59,7 @@ Flags:
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flag.NewFlagSet("across", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := flags.New("across", usage, stderr)
 	fs.IntVar(&c.runs, "runs", 5, "runs of each way, interleaved")
 	fs.IntVar(&c.samples, "samples", 2000, "round trips of a run, unless -longest is over first; 10000 in all runs give a p99")
 	fs.DurationVar(&c.longest, "longest", 2*time.Second, "of one run of one way that is asked again at once")
@@ -75,15 +70,10 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.IntVar(&c.payload, "payload", 64, "bytes of each request and each response")
 	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/across-TIME")
-	if err := fs.Parse(args); err != nil {
+	if err := flags.Parse(fs, args); err != nil {
 		return c, err
 	}
-	if fs.NArg() > 0 {
-		return c, fmt.Errorf("argument %q is not a flag; see -h", fs.Arg(0))
-	}
-	if c.out == "" {
-		c.out = "out/across-" + time.Now().Format("20060102-150405")
-	}
+	c.out = flags.Folder(c.out, "across")
 	return c, c.check()
 }
 

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"dx/experiments/internal/border"
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/flags"
 	"dx/experiments/internal/frame"
 	"dx/go/dx"
 )
@@ -126,12 +126,7 @@ var faults = map[string]frame.Fault{"none": frame.FaultNone, "flip": frame.Fault
 // parse reads the flags; its errors are for people.
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flag.NewFlagSet("frames", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := flags.New("frames", usage, stderr)
 	sizes := fs.String("sizes", "1080p,1440p,4K", "list of 1080p, 1440p, 4K (24 bits a pixel), sizes such as 64KiB, and ranges such as 4KiB..64MiB (by factors of 4)")
 	variants := fs.String("variants", strings.Join(variantNames, ","), "list of ways to hand a frame over")
 	way := fs.String("direction", "host-guest,guest-host", "list of ways that frames go: host-guest, guest-host")
@@ -149,11 +144,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "of one exchange")
 	fs.BoolVar(&c.baseline, "baseline", true, "first measure the bandwidth of the caches and the memory, 5 to 20 s")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/frames-TIME")
-	if err := fs.Parse(args); err != nil {
+	if err := flags.Parse(fs, args); err != nil {
 		return c, err
-	}
-	if fs.NArg() > 0 {
-		return c, fmt.Errorf("argument %q is not a flag; see -h", fs.Arg(0))
 	}
 	var known bool
 	if c.fault, known = faults[*fault]; !known {
@@ -214,9 +206,7 @@ func (c config) complete(sizes, rings, chunks string) (config, error) {
 	if c.timeout < time.Millisecond || c.timeout > time.Hour {
 		return c, fmt.Errorf("-timeout %v: 1ms to 1h", c.timeout)
 	}
-	if c.out == "" {
-		c.out = "out/frames-" + time.Now().Format("20060102-150405")
-	}
+	c.out = flags.Folder(c.out, "frames")
 	return c, exchange.CheckMachine()
 }
 

@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -18,6 +17,7 @@ import (
 
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
+	"dx/experiments/internal/flags"
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
 	"dx/libdx/tools/mapping"
@@ -67,12 +67,7 @@ func main() {
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flag.NewFlagSet("mapping", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := flags.New("mapping", usage, stderr)
 	sizes := fs.String("sizes", "32768,16777216", "bytes to go over: a list of powers of two from 32768 on")
 	fs.IntVar(&c.runs, "runs", 5, "runs of each loop, interleaved")
 	fs.DurationVar(&c.target, "duration", 5*time.Millisecond, "of one run of one loop, about")
@@ -92,9 +87,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		}
 		c.sizes = append(c.sizes, n)
 	}
-	if c.out == "" {
-		c.out = "out/mapping-" + time.Now().Format("20060102-150405")
-	}
+	c.out = flags.Folder(c.out, "mapping")
 	return c, nil
 }
 

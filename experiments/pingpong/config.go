@@ -4,7 +4,6 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"strconv"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/flags"
 	"dx/go/dx"
 )
 
@@ -103,12 +103,7 @@ func duration(set func(*dx.Wait, int64)) func(*dx.Wait, string) error {
 // parse reads the flags; its errors are for people.
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{Config: exchange.Default()}
-	fs := flag.NewFlagSet("pingpong", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := flags.New("pingpong", usage, stderr)
 	threads := fs.String("threads", "1,2,4,8", "callers: a number or a list; goroutines, or threads of a side in C")
 	fs.IntVar(&c.Payload, "payload", 64, "bytes of each request and each response")
 	fs.DurationVar(&c.Duration, "duration", time.Second, "of the throughput part of one run; the latency part takes half as long")
@@ -131,11 +126,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	for _, f := range waitFlags {
 		overrides[f.name] = fs.String(f.name, "", "wait strategy: "+f.help)
 	}
-	if err := fs.Parse(args); err != nil {
+	if err := flags.Parse(fs, args); err != nil {
 		return c, err
-	}
-	if fs.NArg() > 0 {
-		return c, fmt.Errorf("argument %q is not a flag; see -h", fs.Arg(0))
 	}
 	var err error
 	if c.threads, err = parseThreads(*threads); err != nil {
@@ -147,9 +139,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if c.Wait, err = parseWait(c.waitName, overrides); err != nil {
 		return c, err
 	}
-	if c.out == "" {
-		c.out = "out/pingpong-" + time.Now().Format("20060102-150405")
-	}
+	c.out = flags.Folder(c.out, "pingpong")
 	return c, c.check()
 }
 

@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"dx/experiments/internal/flags"
 )
 
 // Exit codes.
@@ -86,12 +88,7 @@ func main() {
 // parse reads the flags, which may stand between the files.
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{}
-	fs := flag.NewFlagSet("plot", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := flags.New("plot", usage, stderr)
 	fs.StringVar(&c.out, "out", "out/charts", "folder of the charts")
 	charts := fs.String("charts", strings.Join(chartNames, ","), "which to draw")
 	where := fs.String("where", "", "draw only results with these parameters: NAME=VALUE,...")

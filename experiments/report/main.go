@@ -6,12 +6,12 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 
 	"dx/experiments/internal/command"
+	"dx/experiments/internal/flags"
 	"dx/experiments/internal/framereport"
 )
 
@@ -53,12 +53,7 @@ func main() {
 // parse reads the flags, which may stand behind the folder.
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flag.NewFlagSet("report", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := flags.New("report", usage, stderr)
 	fs.StringVar(&c.out, "out", "", "folder of the report; default FOLDER itself")
 	for len(args) > 0 {
 		if err := fs.Parse(args); err != nil {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"dx/experiments/internal/flags"
 	"dx/experiments/internal/ledger"
 	"dx/go/dx"
 )
@@ -82,12 +82,7 @@ Flags:
 // parse reads the flags; its errors are for people.
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{}
-	fs := flag.NewFlagSet("soak", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := flags.New("soak", usage, stderr)
 	fs.DurationVar(&c.duration, "duration", 0, "how long; 0: a minute, or without limit if there is a goal")
 	fs.IntVar(&c.kills, "kills", 0, "goal: so many kills survived; 0: no goal")
 	fs.Uint64Var(&c.calls, "calls", 0, "goal: so many verified calls; 0: no goal")
@@ -106,11 +101,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.Uint64Var(&c.seed, "seed", 0, "of the faults; 0: chosen and printed")
 	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/soak-TIME")
-	if err := fs.Parse(args); err != nil {
+	if err := flags.Parse(fs, args); err != nil {
 		return c, err
-	}
-	if fs.NArg() > 0 {
-		return c, fmt.Errorf("argument %q is not a flag; see -h", fs.Arg(0))
 	}
 	if *kinds != "none" {
 		c.kinds = strings.Split(*kinds, ",")
@@ -134,9 +126,7 @@ func (c *config) choose() {
 	if c.seed == 0 {
 		c.seed = rand.Uint64() >> 16 // short enough to be typed
 	}
-	if c.out == "" {
-		c.out = "out/soak-" + time.Now().Format("20060102-150405")
-	}
+	c.out = flags.Folder(c.out, "soak")
 }
 
 func oneOf(flag, value string, allowed ...string) error {

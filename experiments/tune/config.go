@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/flags"
 )
 
 // config is what one invocation does.
@@ -71,12 +72,7 @@ const budgetPerCallers = 3 * time.Second
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{base: exchange.Default()}
-	fs := flag.NewFlagSet("tune", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := flags.New("tune", usage, stderr)
 	fs.DurationVar(&c.budget, "budget", time.Minute, "time for all runs")
 	fs.StringVar(&c.goal, "goal", "latency", "latency, throughput, cost or mix")
 	mix := fs.String("weights", "latency=1,throughput=1,cost=0", "of -goal mix")

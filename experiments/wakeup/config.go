@@ -3,7 +3,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/flags"
 	"dx/experiments/internal/floor"
 	"dx/go/dx"
 )
@@ -58,12 +58,7 @@ Flags:
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flag.NewFlagSet("wakeup", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := flags.New("wakeup", usage, stderr)
 	fs.IntVar(&c.runs, "runs", 5, "runs of each round trip, interleaved; 0 leaves them out")
 	fs.IntVar(&c.samples, "samples", 12000, "round trips of a run, unless -longest is over first")
 	fs.DurationVar(&c.longest, "longest", 5*time.Second, "of one run of one kind")
@@ -73,11 +68,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.DurationVar(&c.idle, "idle", 10*time.Second, "how long channels lie idle; 0 leaves that out")
 	fs.IntVar(&c.repeats, "idle-runs", 3, "runs of the idle part")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/wakeup-TIME")
-	if err := fs.Parse(args); err != nil {
+	if err := flags.Parse(fs, args); err != nil {
 		return c, err
-	}
-	if fs.NArg() > 0 {
-		return c, fmt.Errorf("argument %q is not a flag; see -h", fs.Arg(0))
 	}
 	for _, text := range strings.Split(*polls, ",") {
 		d, err := time.ParseDuration(strings.TrimSpace(text))
@@ -87,9 +79,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		c.polls = append(c.polls, d)
 	}
 	c.sides = strings.Split(*sides, ",")
-	if c.out == "" {
-		c.out = "out/wakeup-" + time.Now().Format("20060102-150405")
-	}
+	c.out = flags.Folder(c.out, "wakeup")
 	return c, c.check()
 }
 
