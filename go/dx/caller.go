@@ -87,22 +87,25 @@ type Caller struct {
 
 func at[T any](base unsafe.Pointer, offset uintptr) *T { return (*T)(unsafe.Add(base, offset)) }
 
-// Caller takes a free slot, waiting for one until ctx ends.
+// Caller takes a free slot. If there is none it waits until ctx ends: first come,
+// first served, and without an OS thread. The error is then ctx.Err() and ErrNoSlot
+// by errors.Is. If no other slot is free, it takes one on which a call was given up
+// whose handler still runs; the first call on it waits for that handler.
 func (ch *Channel) Caller(ctx context.Context) (*Caller, error) {
+	return ch.slots.take(ctx, false)
+}
+
+// openCaller opens a slot of those that no Caller holds.
+func (ch *Channel) openCaller() (*Caller, error) {
 	if err := ch.enter(); err != nil {
 		return nil, err
 	}
-	for {
-		raw, err := ch.raw.OpenCaller(int64(attemptTime(ctx)))
-		if err == nil {
-			return newCaller(ch, raw), nil
-		}
-		e, ok := err.(*Error)
-		if !ok || e.Status != libdx.ErrNoSlot || ch.raw.Slots() == 0 || ctx.Err() != nil {
-			_ = ch.leave()
-			return nil, err
-		}
+	raw, err := ch.raw.OpenCaller(0)
+	if err != nil {
+		_ = ch.leave()
+		return nil, err
 	}
+	return newCaller(ch, raw), nil
 }
 
 func newCaller(ch *Channel, raw libdx.Caller) *Caller {
@@ -150,6 +153,7 @@ func (c *Caller) Close() error {
 		c.raw.Settle(c.sequence, c.begun, c.abandoned)
 	}
 	c.raw.Close()
+	c.ch.slots.closed()
 	return c.ch.leave()
 }
 

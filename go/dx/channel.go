@@ -63,8 +63,7 @@ type Channel struct {
 	closing bool // Close was called; the last user unmaps
 	closed  bool
 
-	idle chan *Caller // callers of Call
-	made atomic.Int32 // how many of them there are
+	slots slots
 }
 
 // Create creates the region named by url ("shm:NAME", "file:PATH", "unix:PATH" or "memfd:")
@@ -76,39 +75,6 @@ func Create(url string, config Config) (*Channel, error) {
 		return nil, err
 	}
 	return channels[0], nil
-}
-
-// Attach attaches as the guest. It waits for the region to appear, for its host
-// to live and for a former guest to be gone, until ctx ends.
-func Attach(ctx context.Context, url string, options Options) (*Channel, error) {
-	ch, err := newChannel(options)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		// Each attempt is short, so that a cancelled context is noticed.
-		ch.raw, err = libdx.Attach(url, &ch.wait, int64(attemptTime(ctx)))
-		if err == nil {
-			return ch.ready(nil), nil
-		}
-		if !mayChange(err) || ctx.Err() != nil {
-			return nil, err
-		}
-	}
-}
-
-func attemptTime(ctx context.Context) time.Duration {
-	const attempt = 20 * time.Millisecond
-	if deadline, ok := ctx.Deadline(); ok {
-		return max(0, min(attempt, time.Until(deadline)))
-	}
-	return attempt
-}
-
-func mayChange(err error) bool {
-	e, ok := err.(*Error)
-	return ok && (e.Status == libdx.ErrNoPeer || e.Status == libdx.ErrStale ||
-		e.Status == libdx.ErrGuestExists || e.Status == libdx.ErrTimeout)
 }
 
 func newChannel(options Options) (*Channel, error) {
@@ -128,7 +94,7 @@ func newChannel(options Options) (*Channel, error) {
 
 // ready makes a channel of a raw one. shared is the doorbell of another place of the same host.
 func (ch *Channel) ready(shared *doorbell) *Channel {
-	ch.idle = make(chan *Caller, max(1, ch.raw.Slots()))
+	ch.slots.init(ch)
 	ch.parker.init(ch)
 	ch.liveness = liveness
 	if ch.path == PathNative {
@@ -170,7 +136,7 @@ func (ch *Channel) Notice() string {
 func BindDevice(url string) error { return libdx.BindDevice(url) }
 
 // Slots returns the number of slots on which this side calls.
-func (ch *Channel) Slots() int { return cap(ch.idle) }
+func (ch *Channel) Slots() int { return ch.slots.total }
 
 // enter keeps the region mapped until leave.
 func (ch *Channel) enter() error {
@@ -208,6 +174,7 @@ func (ch *Channel) Stop() {
 	ch.stopped.Store(true)
 	ch.raw.Stop()
 	ch.parker.stop()
+	ch.slots.end()
 	_ = ch.leave()
 }
 
@@ -215,64 +182,22 @@ func (ch *Channel) Stop() {
 // Caller has been closed and Serve has returned. It may be called again.
 func (ch *Channel) Close() error {
 	ch.Stop()
-	ch.drainIdle()
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.closing = true
 	return ch.unmapIfUnused()
 }
 
-func (ch *Channel) drainIdle() {
-	for {
-		select {
-		case c := <-ch.idle:
-			_ = c.Close()
-		default:
-			return
-		}
-	}
-}
-
 // Call is Caller.Call on a Caller of the channel's own: convenient, and some
-// 100 ns slower than a Caller that a goroutine keeps. It waits for a free slot.
+// 100 ns slower than a Caller that a goroutine keeps. It waits for a slot that is
+// free and that no handler of a call that was given up still uses: first come, first
+// served, together with those who wait in Caller, and without an OS thread.
+// If ctx ends meanwhile, the error is ctx.Err() and ErrNoSlot by errors.Is.
 func (ch *Channel) Call(ctx context.Context, kind uint32, request, response []byte) (Reply, error) {
-	c, err := ch.take(ctx)
+	c, err := ch.slots.take(ctx, true)
 	if err != nil {
 		return Reply{}, err
 	}
-	defer ch.giveBack(c)
+	defer ch.slots.give(c)
 	return c.Call(ctx, kind, request, response)
-}
-
-func (ch *Channel) take(ctx context.Context) (*Caller, error) {
-	select {
-	case c := <-ch.idle:
-		return c, nil
-	default:
-	}
-	if int(ch.made.Add(1)) <= cap(ch.idle) {
-		c, err := ch.Caller(ctx)
-		if err != nil {
-			ch.made.Add(-1)
-		}
-		return c, err
-	}
-	ch.made.Add(-1)
-	select {
-	case c := <-ch.idle:
-		return c, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (ch *Channel) giveBack(c *Caller) {
-	if ch.stopped.Load() {
-		_ = c.Close()
-		return
-	}
-	ch.idle <- c
-	if ch.stopped.Load() {
-		ch.drainIdle()
-	}
 }

@@ -2,7 +2,11 @@
 
 package dx
 
-import "dx/libdx"
+import (
+	"errors"
+
+	"dx/libdx"
+)
 
 // Error is a failure: its kind is Status, its Detail says what was wrong, with
 // what value, and what to do. Compare with errors.Is against the variables
@@ -64,4 +68,33 @@ func errorOf(status libdx.Status) error {
 		return err
 	}
 	return &Error{Status: status}
+}
+
+// endedError says that a context ended, and what was waited for until then. It is the
+// context's error, and of the kinds of Error only the one that it had to wait for.
+type endedError struct {
+	ended error
+	cause *Error
+}
+
+// Error names both.
+func (e *endedError) Error() string { return e.cause.Error() + " (" + e.ended.Error() + ")" }
+
+// Unwrap returns the context's error.
+func (e *endedError) Unwrap() error { return e.ended }
+
+// Is compares the cause only with kinds of Error: one that is context.DeadlineExceeded
+// by itself says nothing of a context that was cancelled.
+func (e *endedError) Is(target error) bool {
+	_, isKind := target.(*Error)
+	return isKind && errors.Is(e.cause, target)
+}
+
+// As gives the cause to who asks for an *Error.
+func (e *endedError) As(target any) bool {
+	p, ok := target.(**Error)
+	if ok {
+		*p = e.cause
+	}
+	return ok
 }

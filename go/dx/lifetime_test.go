@@ -54,9 +54,7 @@ func TestBadInputHasItsOwnError(t *testing.T) {
 			return Create("file:"+text, Config{RequestBytes: 1 << 20})
 		}, ErrShort},
 		"no host": {func() (*Channel, error) {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
-			defer cancel()
-			return Attach(ctx, "shm:dx-test-nobody", Options{})
+			return Attach(oneAttempt(), "shm:dx-test-nobody", Options{})
 		}, ErrNoPeer},
 	} {
 		ch, err := c.do()
@@ -80,9 +78,7 @@ func TestOneHostAndOneGuestAtATime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	short, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
-	defer cancel()
-	if _, err := Attach(short, url, Options{}); !errors.Is(err, ErrGuestExists) {
+	if _, err := Attach(oneAttempt(), url, Options{}); !errors.Is(err, ErrGuestExists) {
 		t.Errorf("second guest: %v", err)
 	}
 	for range 2 { // Close may be called again

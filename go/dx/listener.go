@@ -84,6 +84,9 @@ func (l *Listener) Accept(ctx context.Context) (*Channel, Peer, error) {
 	look := time.NewTicker(acceptLook)
 	defer look.Stop()
 	for {
+		if err := ctx.Err(); err != nil {
+			return nil, Peer{}, err
+		}
 		ch, peer, err := l.newGuest()
 		if ch != nil || err != nil {
 			return ch, peer, err

@@ -81,7 +81,7 @@ func TestAcceptTellsGuestsApart(t *testing.T) {
 	}
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Attach(now, url, Options{}); !errors.Is(err, ErrGuestExists) ||
+	if _, err := Attach(oneAttempt(), url, Options{}); !errors.Is(err, ErrGuestExists) ||
 		!strings.Contains(err.Error(), "3 of its 3 places") {
 		t.Errorf("the fourth guest is told %v", err)
 	}

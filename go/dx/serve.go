@@ -60,6 +60,9 @@ func (ch *Channel) ServeWith(ctx context.Context, h Handler, o ServeOptions) err
 		return &Error{Status: libdx.ErrInvalid, Detail: fmt.Sprintf(
 			"%d workers: 1 to %d are possible", o.Workers, libdx.ServeThreads)}
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := ch.enter(); err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ const (
 	// kernelEvery is the number of yields of which one goes to the kernel: the
 	// other side may be waiting for our CPU, and Gosched knows only goroutines.
 	kernelEvery = 16
+	// timerGrace is how long after its deadline a context may take to say that it has ended.
+	timerGrace = 20 * time.Millisecond
 	// lookSlice bounds one uninterruptible spin, in looks.
 	lookSlice = 1024
 )
@@ -183,7 +185,13 @@ func (c *Caller) check(ctx context.Context, checked *time.Time) error {
 		*checked = now
 	}
 	if deadline, ok := ctx.Deadline(); ok && !now.Before(deadline) {
-		return context.DeadlineExceeded
+		// Its own word comes when its timer has run, for which we may leave no CPU.
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if now.Sub(deadline) > timerGrace {
+			return context.DeadlineExceeded
+		}
 	}
 	if now.Sub(*checked) < c.ch.liveness {
 		return nil

@@ -63,11 +63,11 @@ func startRole(t *testing.T, role, url string) (kill func()) {
 	return kill
 }
 
-// look attaches if there is a living host now.
+// look attaches if there is a living host within a second.
 func look(url string) error {
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	ch, err := dx.Attach(now, url, dx.Options{})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	ch, err := dx.Attach(ctx, url, dx.Options{})
 	if err != nil {
 		return err
 	}
