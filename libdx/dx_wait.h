@@ -10,6 +10,9 @@
  * `limit` begins at spin_start and stays there (adapt off), or moves between spin_min and
  * spin_max: up by spin_inc when a wait ended before parking, or parked so briefly (less than twice
  * the time of spin_max looks) that spinning would have ended it, too; down by spin_dec otherwise.
+ * Where the other side never runs while we spin (one CPU and a real-time priority), spinning cannot
+ * pay: after 8 waits in a row that took spin_max looks in vain, the limit is 0, also below
+ * spin_min. It is tried again after sleeps that took 8 times as long as spin_max looks.
  *
  * A *look* is one load of the awaited word (a serving thread: one round over its slots) and one
  * relax; it takes 10 to 45 ns on today's x86.

@@ -26,6 +26,9 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
     waiter->spin_max_ns = w->spin_max * cost->look_ps / 1000;
     waiter->liveness_ns = DX_LIVENESS_NS;
     waiter->idle_ns = 0;
+    waiter->vain = 0;
+    waiter->won = 0;
+    waiter->owed_ns = 0;
     waiter->rest = w->relax == DX_RELAX_HARDWARE ? dx_hardware_find().wait : NULL;
     waiter->watched = NULL;
     /* Relaxed: a gauge for observers, as all counters. */
@@ -55,28 +58,6 @@ void dx_waiter_yield(struct dx_waiter *waiter)
     (void)sched_yield();
     waiter->burst = 0;
     dx_count(&waiter->counters->yields, 1u);
-}
-
-/*
- * Moves the limit after a wait: up if spinning paid or would have, down if not. It would have paid
- * if the sleep was short. How short is known only from the time we slept, which holds our own
- * wake-up, too, and that takes about as long as the other side's: hence the factor 2. Without this
- * second case two sides that once began to sleep would wake each other for ever.
- */
-static void adapt(struct dx_waiter *waiter, enum dx_phase phase, int64_t slept_ns)
-{
-    const struct dx_wait *w = &waiter->wait;
-    if (w->adapt == DX_ADAPT_OFF)
-        return;
-    if (phase == DX_PHASE_PARK && slept_ns > 2 * waiter->spin_max_ns) {
-        uint32_t room = waiter->limit > w->spin_min ? waiter->limit - w->spin_min : 0;
-        waiter->limit -= room < w->spin_dec ? room : w->spin_dec;
-    } else if (waiter->limit < w->spin_max) {
-        uint32_t room = w->spin_max - waiter->limit;
-        waiter->limit += room < w->spin_inc ? room : w->spin_inc;
-    }
-    /* Relaxed: a gauge. */
-    dx_store_relaxed(&waiter->counters->spin_limit, waiter->limit);
 }
 
 static void count_phase(struct dx_waiter *waiter, enum dx_phase phase, uint64_t looks)
@@ -255,6 +236,6 @@ dx_status dx_wait_on(struct dx_waiter *waiter, const struct dx_source *source, u
         count_phase(waiter, p.phase, p.looks);
     else
         dx_count(&waiter->counters->looks, p.looks);
-    adapt(waiter, p.phase, p.slept_ns);
+    dx_waiter_adapt(waiter, p.phase, p.slept_ns);
     return status;
 }

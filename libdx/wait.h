@@ -48,6 +48,9 @@ struct dx_waiter {
     uint32_t cpus;  /* as in the cost */
     struct dx_counters *counters;
     int64_t spin_max_ns; /* what spin_max looks take */
+    uint32_t vain;       /* waits that spun as long as they may, in vain, since one was won */
+    uint64_t won;        /* waits that ended without a sleep, when that was last asked */
+    int64_t owed_ns;     /* sleep that is owed for them before spinning is tried again */
     /* DX_RELAX_HARDWARE: how to rest, on which word, and what it is compared with. NULL: PAUSE. */
     dx_hardware_wait *rest;
     const _Atomic uint64_t *watched;
@@ -140,6 +143,9 @@ static inline void dx_waiter_spun(struct dx_waiter *waiter, uint32_t looks)
  */
 dx_status dx_wait_on(struct dx_waiter *waiter, const struct dx_source *source, uint32_t looks,
                      int64_t timeout_ns);
+
+/* wait_adapt.c: moves the limit after a wait that got so far and slept so long. */
+void dx_waiter_adapt(struct dx_waiter *waiter, enum dx_phase phase, int64_t slept_ns);
 
 /* Gives the CPU away and counts it. */
 void dx_waiter_yield(struct dx_waiter *waiter);

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"dx/libdx"
 )
 
 func TestPresetFilesHoldWhatThePresetsAre(t *testing.T) {
@@ -97,5 +100,45 @@ func TestTheEnvironmentChoosesTheDefault(t *testing.T) {
 	t.Setenv("DX_WAIT", "low-powr")
 	if _, err := Create("memfd:", Config{}); err == nil || !strings.Contains(err.Error(), "low-powr") {
 		t.Errorf("wrong DX_WAIT: %v", err)
+	}
+}
+
+// shortSleeper is a waiter whose every sleep is short, at its highest limit.
+func shortSleeper() *waiter {
+	w := &waiter{}
+	wait := libdx.Wait{SpinMin: 10, SpinMax: 1000, SpinStart: 1000, SpinInc: 300, SpinDec: 300,
+		Adapt: uint32(AdaptStep)}
+	w.init(&wait, wait.SpinMax, int64(time.Hour), &libdx.Stats{})
+	return w
+}
+
+func TestTheLimitFallsWhenTheOtherSideNeverRunsWhileWeSpin(t *testing.T) {
+	w := shortSleeper()
+	for range 100 {
+		w.adapt(time.Microsecond)
+	}
+	if w.limit != 0 || w.firstLooks != 0 || w.counters.SpinLimit != 0 {
+		t.Fatalf("after 100 sleeps that followed spins in vain: limit %d, first looks %d, gauge %d",
+			w.limit, w.firstLooks, w.counters.SpinLimit)
+	}
+
+	w.owed = time.Nanosecond // all but slept
+	w.adapt(time.Microsecond)
+	if w.limit != 1000 {
+		t.Fatalf("after the sleep that was owed: limit %d", w.limit)
+	}
+	w.adapt(time.Microsecond) // in vain
+	if w.limit != 0 {
+		t.Fatalf("after another spin in vain: limit %d", w.limit)
+	}
+	w.owed = time.Nanosecond
+	w.adapt(time.Microsecond)
+	for range 10 {
+		w.counters.Spin++ // a wait that ends in its spin
+		w.adapt(0)
+		w.adapt(time.Microsecond)
+	}
+	if w.limit != 1000 {
+		t.Fatalf("where some spins are won: limit %d", w.limit)
 	}
 }

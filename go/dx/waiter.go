@@ -42,6 +42,9 @@ type waiter struct {
 	rests      bool  // in hardware, between looks
 	cpus       int32 // AdaptLoad: more goroutines than these that spin are too many; else 0
 	counters   *libdx.Stats
+	vain       uint32        // waits that spun as long as they may, in vain, since one was won
+	won        uint64        // waits that ended without a sleep, when that was last asked
+	owed       time.Duration // sleep that is owed for them before spinning is tried again
 }
 
 func (w *waiter) init(wait *libdx.Wait, spinMax uint32, spinMaxNs int64, counters *libdx.Stats) {
@@ -105,18 +108,58 @@ func (w *waiter) yield(n uint32, crowded bool) {
 	runtime.Gosched()
 }
 
-// adapt moves the limit after a wait that slept so long: wait.c says why.
+// adapt moves the limit after a wait that slept so long: wait_adapt.c says why.
 func (w *waiter) adapt(slept time.Duration) {
 	if w.wait.Adapt == libdx.AdaptOff {
 		return
 	}
-	if slept > 2*w.spinMax {
-		w.limit -= min(w.limit-min(w.limit, w.wait.SpinMin), w.wait.SpinDec)
-	} else if w.limit < w.wait.SpinMax {
-		w.limit += min(w.wait.SpinMax-w.limit, w.wait.SpinInc)
+	if slept == 0 {
+		w.raiseLimit()
+	} else {
+		w.adaptToSleep(slept)
 	}
 	w.firstLooks = min(w.slice, w.limit)
 	w.counters.SpinLimit = uint64(w.limit)
+}
+
+const (
+	// vainWaits is how many waits in a row may spin as long as they may in vain
+	// before spinning is given up.
+	vainWaits = 8
+	// owedSleep times the length of a spin in vain is slept before the next attempt.
+	owedSleep = 8
+)
+
+func (w *waiter) raiseLimit() {
+	if w.limit < w.wait.SpinMax {
+		w.limit += min(w.wait.SpinMax-w.limit, w.wait.SpinInc)
+	}
+}
+
+func (w *waiter) adaptToSleep(slept time.Duration) {
+	brief := slept <= 2*w.spinMax
+	// Did a wait end without a sleep since this was last asked?
+	if won := w.counters.Spin + w.counters.Yield; won != w.won {
+		w.won, w.vain, w.owed = won, 0, 0
+	}
+	switch {
+	case w.owed > 0:
+		if w.owed -= slept; w.owed <= 0 && brief {
+			w.limit = w.wait.SpinMax
+		} else if w.owed <= 0 {
+			w.limit = w.wait.SpinMin
+		}
+	case !brief:
+		w.limit -= min(w.limit-min(w.limit, w.wait.SpinMin), w.wait.SpinDec)
+	case w.limit < w.wait.SpinMax:
+		w.raiseLimit()
+	default:
+		// As long as a spin may be, in vain: where both sides share one CPU, the
+		// answer comes when we sleep and not before.
+		if w.vain++; w.vain >= vainWaits {
+			w.limit, w.owed = 0, owedSleep*w.spinMax
+		}
+	}
 }
 
 // await goes on with a wait after looks looks: spins and yields up to the

@@ -54,6 +54,96 @@ static void the_limit_rises_after_a_sleep_that_was_shorter_than_a_spin(void **st
     assert_int_equal(n.waiter.limit, 800);
 }
 
+/* Another side that runs only while we sleep. */
+static struct news *told_in_sleep;
+
+static enum dx_slept sleep_that_lets_it_run(struct dx_channel *channel, struct dx_cell *cell,
+                                            uint32_t armed, const struct dx_wait *wait,
+                                            int64_t timeout_ns)
+{
+    (void)channel;
+    (void)cell;
+    (void)armed;
+    (void)wait;
+    (void)timeout_ns;
+    atomic_store(&told_in_sleep->published, true);
+    return DX_SLEPT_RUNG;
+}
+
+static void wait_for_a_side_that_runs_in_our_sleep(struct news *n)
+{
+    told_in_sleep = n;
+    atomic_store(&n->published, false);
+    n->at_look = 0;
+    assert_status(news_wait(n, PATIENCE), DX_OK);
+}
+
+/* A waiter whose every sleep is short, at its highest limit. */
+static void short_sleeper(struct news *n)
+{
+    struct dx_wait wait = spin_of(1000, 0);
+    wait.spin_min = 10;
+    wait.spin_inc = 300;
+    wait.spin_dec = 300;
+    wait.adapt = DX_ADAPT_STEP;
+    news_init(n, &wait);
+    n->waiter.spin_max_ns = 1000 * SECOND;
+    n->source.sleep = sleep_that_lets_it_run;
+}
+
+static void the_limit_falls_to_zero_when_the_other_side_never_runs_while_we_spin(void **state)
+{
+    (void)state;
+    struct news n;
+    short_sleeper(&n);
+    for (int i = 0; i < 100 && n.waiter.limit != 0; i++)
+        wait_for_a_side_that_runs_in_our_sleep(&n);
+    assert_int_equal(n.waiter.limit, 0);
+    assert_int_equal(n.counters.spin_limit, 0);
+    for (int i = 0; i < 100; i++)
+        wait_for_a_side_that_runs_in_our_sleep(&n);
+    assert_int_equal(n.waiter.limit, 0);
+}
+
+static void a_few_short_sleeps_do_not_lower_the_limit(void **state)
+{
+    (void)state;
+    struct news n;
+    short_sleeper(&n);
+    for (int i = 0; i < 100; i++) {
+        wait_for_a_side_that_runs_in_our_sleep(&n);
+        wait_for_a_side_that_runs_in_our_sleep(&n);
+        dx_waiter_spun(&n.waiter, 1); /* between them the other side runs while we spin */
+    }
+    assert_int_equal(n.waiter.limit, 1000);
+}
+
+static void spinning_is_tried_again_after_the_sleep_that_is_owed(void **state)
+{
+    (void)state;
+    struct news n;
+    short_sleeper(&n);
+    for (int i = 0; i < 100 && n.waiter.limit != 0; i++)
+        wait_for_a_side_that_runs_in_our_sleep(&n);
+    assert_int_equal(n.waiter.limit, 0);
+
+    n.waiter.owed_ns = 1; /* all but slept */
+    wait_for_a_side_that_runs_in_our_sleep(&n);
+    assert_int_equal(n.waiter.limit, 1000);
+    wait_for_a_side_that_runs_in_our_sleep(&n); /* in vain: one attempt is enough */
+    assert_int_equal(n.waiter.limit, 0);
+
+    n.waiter.owed_ns = 1;
+    wait_for_a_side_that_runs_in_our_sleep(&n);
+    assert_int_equal(n.waiter.limit, 1000);
+    n.at_look = 900; /* a spin wins */
+    atomic_store(&n.published, false);
+    assert_status(news_wait(&n, PATIENCE), DX_OK);
+    for (int i = 0; i < 3; i++)
+        wait_for_a_side_that_runs_in_our_sleep(&n);
+    assert_int_equal(n.waiter.limit, 1000);
+}
+
 static void the_limit_stays_where_nobody_adapts_it(void **state)
 {
     (void)state;
@@ -208,6 +298,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_limit_rises_when_spinning_paid_and_falls_when_it_did_not),
         cmocka_unit_test(the_limit_rises_after_a_sleep_that_was_shorter_than_a_spin),
+        cmocka_unit_test(the_limit_falls_to_zero_when_the_other_side_never_runs_while_we_spin),
+        cmocka_unit_test(a_few_short_sleeps_do_not_lower_the_limit),
+        cmocka_unit_test(spinning_is_tried_again_after_the_sleep_that_is_owed),
         cmocka_unit_test(the_limit_stays_where_nobody_adapts_it),
         cmocka_unit_test(a_wait_that_ends_in_its_first_looks_moves_limit_and_gauge),
         cmocka_unit_test(measured_costs_are_positive),
