@@ -250,8 +250,8 @@ static dx_status attach(struct dx_channel *c, const char *url, uint32_t place, i
     return status == DX_OK ? dx_channel_make_books(c) : status;
 }
 
-dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
-                    struct dx_channel **out)
+static dx_status attach_guest(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
+                              struct dx_channel **out)
 {
     *out = NULL;
     struct dx_channel *c;
@@ -275,7 +275,14 @@ dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout
     return DX_OK;
 }
 
-dx_status dx_observe_place(const char *url, uint32_t place, struct dx_channel **out)
+dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
+                    struct dx_channel **out)
+{
+    uint64_t mark = dx_error_mark();
+    return dx_error_settle(mark, attach_guest(url, wait, timeout_ns, out));
+}
+
+static dx_status observe(const char *url, uint32_t place, struct dx_channel **out)
 {
     *out = NULL;
     struct dx_channel *c;
@@ -293,6 +300,12 @@ dx_status dx_observe_place(const char *url, uint32_t place, struct dx_channel **
     c->region.link = NULL;
     *out = c;
     return DX_OK;
+}
+
+dx_status dx_observe_place(const char *url, uint32_t place, struct dx_channel **out)
+{
+    uint64_t mark = dx_error_mark();
+    return dx_error_settle(mark, observe(url, place, out));
 }
 
 dx_status dx_observe(const char *url, struct dx_channel **out)

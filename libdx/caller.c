@@ -53,6 +53,7 @@ static dx_status wait_on(struct dx_caller *c, uint32_t looks, int64_t timeout_ns
     return dx_wait_on(&c->waiter, &source, looks, timeout_ns);
 }
 
+/* Counts it. Its text, or that there is none, is the business of whoever found it. */
 static dx_status failed(struct dx_caller *c, dx_status status)
 {
     dx_count(&c->waiter.counters->errors, 1u);
@@ -84,7 +85,7 @@ static dx_status get_ready(struct dx_caller *c, int64_t *timeout_ns)
         if (status == DX_ERR_TIMEOUT && dx_channel_peer(c->channel) == DX_PEER_NONE)
             status = DX_ERR_NO_PEER;
         if (status != DX_OK)
-            return status;
+            return dx_fail_plain(status);
         /* One deadline for this wait and the next. */
         int64_t left_ns = deadline - dx_clock_ns();
         if (*timeout_ns >= 0)
@@ -134,7 +135,8 @@ static inline dx_status take_answer(struct dx_caller *c, size_t request_bytes)
     int32_t status = dx_load_relaxed(&c->server->status);
     uint32_t result = dx_load_relaxed(&c->server->result);
     if (dx_unlikely(result != DX_RESULT_OK || bytes > c->channel->geometry.response_capacity))
-        return failed(c, result == DX_RESULT_OK ? DX_ERR_CORRUPT : dx_result_status(result));
+        return failed(
+            c, dx_fail_plain(result == DX_RESULT_OK ? DX_ERR_CORRUPT : dx_result_status(result)));
     c->reply.data = dx_response_at(c->channel, c->slot);
     c->reply.bytes = bytes;
     c->reply.status = status;
@@ -169,7 +171,7 @@ static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes, 
     }
     /* Relaxed: a stop that comes later finds us in the wait. */
     if (dx_unlikely(dx_load_relaxed(&channel->stopping) != 0))
-        return failed(c, DX_ERR_STOPPED);
+        return failed(c, dx_fail_plain(DX_ERR_STOPPED));
     if (dx_unlikely(!c->ready)) {
         dx_status status = get_ready(c, timeout_ns);
         if (status != DX_OK)
@@ -207,7 +209,7 @@ static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t byte
     if (dx_likely(status == DX_OK))
         return take_answer(c, bytes);
     abandon(c);
-    return failed(c, status);
+    return failed(c, dx_fail_plain(status));
 }
 
 dx_status dx_call_in_place(struct dx_caller *c, uint32_t type, size_t bytes, struct dx_reply *reply,

@@ -62,7 +62,7 @@ static dx_status await_slot(struct dx_channel *channel, int64_t timeout_ns, uint
     for (;;) {
         /* Relaxed: looked at again every time. */
         if (dx_load_relaxed(&channel->stopping) != 0)
-            return DX_ERR_STOPPED;
+            return dx_fail_plain(DX_ERR_STOPPED);
         *index = take_slot(channel);
         if (*index != NO_SLOT)
             return DX_OK;

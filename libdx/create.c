@@ -146,8 +146,8 @@ static void destroy(struct dx_channel **c, uint32_t places)
     }
 }
 
-dx_status dx_create_places(const char *url, const struct dx_config *config, uint32_t guests,
-                           struct dx_channel **channels)
+static dx_status make_and_create(const char *url, const struct dx_config *config, uint32_t guests,
+                                 struct dx_channel **channels)
 {
     static const struct dx_config defaults = DX_CONFIG_INIT;
     const struct dx_config *f = config != NULL ? config : &defaults;
@@ -171,6 +171,13 @@ dx_status dx_create_places(const char *url, const struct dx_config *config, uint
     if (status != DX_OK)
         destroy(channels, guests);
     return status;
+}
+
+dx_status dx_create_places(const char *url, const struct dx_config *config, uint32_t guests,
+                           struct dx_channel **channels)
+{
+    uint64_t mark = dx_error_mark();
+    return dx_error_settle(mark, make_and_create(url, config, guests, channels));
 }
 
 dx_status dx_create(const char *url, const struct dx_config *config, struct dx_channel **out)

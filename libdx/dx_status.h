@@ -46,8 +46,10 @@ DX_API const char *dx_status_string(dx_status status);
 /*
  * Returns the detail of the calling thread's latest failed dx function: what was wrong, with what
  * value, and what to do. The text is owned by the library and lasts until the thread's next dx
- * failure. Empty before the first one. dx_call and its kin leave it alone where the status says
- * all (timeouts and peers that went away), because they are the fast path.
+ * failure. It is empty before the first one, and where the status says all: a deadline that passed,
+ * a stop, a peer that went away. It never tells of an older failure. A function that succeeds may
+ * leave the text or empty it. Of dx_serve with several threads only what its caller's thread met
+ * is told.
  */
 DX_API const char *dx_last_error(void);
 

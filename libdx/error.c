@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TEXT_BYTES 512
 
 static _Thread_local char text[TEXT_BYTES];
+static _Thread_local uint64_t failures; /* of this thread that have set the text */
 
 const char *dx_last_error(void)
 {
@@ -18,6 +20,7 @@ const char *dx_last_error(void)
 dx_status(dx_fail)(dx_status status, const char *format, ...)
 {
     va_list arguments;
+    failures++;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
@@ -28,6 +31,7 @@ dx_status dx_fail_errno(const char *format, ...)
 {
     int number = errno;
     va_list arguments;
+    failures++;
     va_start(arguments, format);
     int used = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
@@ -37,6 +41,27 @@ dx_status dx_fail_errno(const char *format, ...)
                        strerror_r(number, meaning, sizeof meaning));
     }
     return number == EACCES || number == EPERM ? DX_ERR_PERMISSION : DX_ERR_SYSTEM;
+}
+
+dx_status dx_fail_plain(dx_status status)
+{
+    if (status != DX_OK)
+        text[0] = '\0';
+    return status;
+}
+
+uint64_t dx_error_mark(void)
+{
+    return failures;
+}
+
+dx_status dx_error_settle(uint64_t mark, dx_status status)
+{
+    bool failed = status != DX_OK;
+    bool told = failures != mark;
+    if (failed != told)
+        text[0] = '\0';
+    return status;
 }
 
 dx_status dx_fail_at(dx_status status, const char *prefix)

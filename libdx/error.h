@@ -3,6 +3,8 @@
 #ifndef DX_ERROR_H
 #define DX_ERROR_H
 
+#include <stdint.h>
+
 #include "dx_status.h"
 
 /* Keeps the text and returns the status, so that a failure is one line. */
@@ -13,6 +15,17 @@ dx_status dx_fail(dx_status status, const char *format, ...) __attribute__((form
 /* As dx_fail, with ": " and the meaning of errno behind the text; DX_ERR_PERMISSION where errno
  * says so, else DX_ERR_SYSTEM. */
 dx_status dx_fail_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A status that says all: drops the text of an older failure, which would explain it wrongly.
+ * Leaves the text alone if status is DX_OK. */
+dx_status dx_fail_plain(dx_status status);
+
+/*
+ * Around a public function that is not on the fast path: no text is left but its own. What fails
+ * inside takes its text from dx_fail, or has none; what succeeds leaves none of what it tried.
+ */
+uint64_t dx_error_mark(void);
+dx_status dx_error_settle(uint64_t mark, dx_status status);
 
 /* Puts `prefix: ` before the text that is there: a lower layer knows what, an upper one where. */
 dx_status dx_fail_at(dx_status status, const char *prefix);

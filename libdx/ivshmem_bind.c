@@ -94,7 +94,7 @@ static dx_status bind(const struct dx_ivshmem_device *device)
                    device->directory);
 }
 
-dx_status dx_device_bind(const char *url)
+static dx_status find_and_bind(const char *url)
 {
     struct dx_url parsed;
     struct dx_ivshmem_device device;
@@ -104,4 +104,10 @@ dx_status dx_device_bind(const char *url)
     if (status == DX_OK)
         status = dx_ivshmem_find(parsed.path, &device);
     return status == DX_OK ? bind(&device) : status;
+}
+
+dx_status dx_device_bind(const char *url)
+{
+    uint64_t mark = dx_error_mark();
+    return dx_error_settle(mark, find_and_bind(url));
 }

@@ -158,5 +158,5 @@ void dx_native_disarm(struct dx_channel *c, uint32_t cell, uint32_t armed)
 
 dx_status dx_native_check(const struct dx_channel *c)
 {
-    return dx_channel_check(c);
+    return dx_fail_plain(dx_channel_check(c));
 }

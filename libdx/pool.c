@@ -89,13 +89,13 @@ static dx_status run_pool(struct dx_server **servers, uint32_t threads)
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (status == DX_OK)
-        status = dx_server_run(servers[0]);
+        status = dx_fail_plain(dx_server_run(servers[0]));
     else
         dx_server_end_all(servers[0]);
     for (uint32_t i = 0; i < count; i++) {
         (void)pthread_join(started[i], NULL);
         if (status == DX_OK)
-            status = servers[i + 1]->status;
+            status = dx_fail_plain(servers[i + 1]->status);
     }
     return status;
 }

@@ -25,6 +25,7 @@ void dx_stream_reset(struct dx_stream *s, size_t chunk)
         flows[i]->ended = false;
     }
     s->failure = DX_OK;
+    s->garbled = false;
     s->accepted = false;
     s->answered = false;
     s->status = 0;
@@ -39,12 +40,24 @@ void dx_stream_refresh_flows(struct dx_stream *s)
     /* A12 <- R12: the bytes behind it. A13 <- R13: their place is free. Each read once. */
     uint64_t sent = dx_load_acquire(s->in.theirs);
     uint64_t taken = dx_load_acquire(s->out.theirs);
-    if (dx_unlikely(!dx_flow_sent(&s->in, sent) || !dx_flow_taken(&s->out, taken)))
-        s->failure = dx_fail(DX_ERR_CORRUPT,
-                             "slot %u: the other side says that of its stream 0x%llx is sent, of "
-                             "ours %llu of %llu bytes are taken",
-                             s->slot, (unsigned long long)sent, (unsigned long long)taken,
-                             (unsigned long long)s->out.position);
+    if (dx_unlikely(!dx_flow_sent(&s->in, sent) || !dx_flow_taken(&s->out, taken))) {
+        s->failure = DX_ERR_CORRUPT;
+        s->garbled = true;
+        s->garbled_sent = sent;
+        s->garbled_taken = taken;
+    }
+}
+
+dx_status dx_stream_tell(const struct dx_stream *s, dx_status status)
+{
+    if (status != DX_ERR_CORRUPT || !s->garbled)
+        return dx_fail_plain(status);
+    return dx_fail(
+        DX_ERR_CORRUPT,
+        "slot %u: the other side says that of its stream 0x%llx is sent, of ours %llu of "
+        "%llu bytes are taken",
+        s->slot, (unsigned long long)s->garbled_sent, (unsigned long long)s->garbled_taken,
+        (unsigned long long)s->out.position);
 }
 
 /* Has the other side read all that it ever will? */
@@ -143,12 +156,10 @@ dx_status dx_stream_reserve(struct dx_stream *s, size_t wanted, void **data, siz
     if (s->out.ring == 0)
         return dx_fail(DX_ERR_INVALID, "slot %u: no byte can be written to this stream", s->slot);
     dx_status status = dx_stream_await(s, DX_STREAM_WRITABLE, wanted, &patience);
-    if (s->failure != DX_OK)
-        return s->failure;
-    if (s->answered)
-        return DX_ERR_ENDED;
+    if (s->failure != DX_OK || s->answered)
+        status = s->failure != DX_OK ? s->failure : DX_ERR_ENDED;
     if (status != DX_OK)
-        return status;
+        return dx_stream_tell(s, status);
     *data = s->out.base + s->out.offset;
     *bytes = least(dx_flow_room(&s->out), dx_flow_to_end(&s->out));
     return DX_OK;
@@ -187,8 +198,11 @@ dx_status dx_stream_write(struct dx_stream *s, const void *data, size_t bytes, s
     size_t done = 0;
     dx_status status = DX_OK;
     assert(s != NULL && s->open && !s->out.ended && (data != NULL || bytes == 0));
-    if (bytes != 0 && s->out.ring == 0)
-        status = dx_fail(DX_ERR_INVALID, "slot %u: no byte can be written to this stream", s->slot);
+    if (bytes != 0 && s->out.ring == 0) {
+        if (written != NULL)
+            *written = 0;
+        return dx_fail(DX_ERR_INVALID, "slot %u: no byte can be written to this stream", s->slot);
+    }
     while (status == DX_OK && done < bytes) {
         size_t chunk = least(s->chunk, bytes - done);
         status = dx_stream_await(s, DX_STREAM_WRITABLE, chunk, &patience);
@@ -207,7 +221,7 @@ dx_status dx_stream_write(struct dx_stream *s, const void *data, size_t bytes, s
     }
     if (written != NULL)
         *written = done;
-    return status == DX_ERR_TIMEOUT && done == bytes ? DX_OK : status;
+    return status == DX_ERR_TIMEOUT && done == bytes ? DX_OK : dx_stream_tell(s, status);
 }
 
 /* What there is to read. */
@@ -225,9 +239,9 @@ dx_status dx_stream_peek(struct dx_stream *s, size_t wanted, const void **data, 
     *bytes = 0;
     dx_status status = dx_stream_await(s, DX_STREAM_READABLE, wanted, &patience);
     if (s->failure != DX_OK)
-        return s->failure;
+        status = s->failure;
     if (status != DX_OK)
-        return status;
+        return dx_stream_tell(s, status);
     *data = s->in.base + s->in.offset;
     *bytes = span(s);
     return DX_OK;
@@ -271,7 +285,7 @@ dx_status dx_stream_read(struct dx_stream *s, void *buffer, size_t capacity, siz
         done += chunk;
     }
     *bytes = done;
-    return status == DX_ERR_TIMEOUT && done == capacity ? DX_OK : status;
+    return status == DX_ERR_TIMEOUT && done == capacity ? DX_OK : dx_stream_tell(s, status);
 }
 
 dx_status dx_stream_wait(struct dx_stream *s, uint32_t events, int64_t timeout_ns)
@@ -279,7 +293,7 @@ dx_status dx_stream_wait(struct dx_stream *s, uint32_t events, int64_t timeout_n
     struct dx_patience patience = {.timeout_ns = timeout_ns};
     assert(s != NULL && s->open && events != 0);
     dx_status status = dx_stream_await(s, events, 1, &patience);
-    return s->failure != DX_OK ? s->failure : status;
+    return dx_stream_tell(s, s->failure != DX_OK ? s->failure : status);
 }
 
 void dx_stream_set_user(struct dx_stream *s, void *user)

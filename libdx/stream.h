@@ -48,8 +48,11 @@ struct dx_stream {
     size_t chunk;
     struct dx_caller *caller; /* on its side, else NULL */
     struct dx_server *server;
-    uint64_t word;     /* the caller's word that began it */
-    dx_status failure; /* why it is over */
+    uint64_t word;         /* the caller's word that began it */
+    dx_status failure;     /* why it is over */
+    uint64_t garbled_sent; /* what the other side said that cannot be, if `garbled` */
+    uint64_t garbled_taken;
+    bool garbled;
     bool open;
     bool accepted; /* caller: the server's progress words are of this stream */
     bool answered; /* caller: the handler has returned */
@@ -128,6 +131,9 @@ struct dx_patience {
 /* Waits for events; DX_OK also if the stream failed or ended meanwhile. */
 dx_status dx_stream_await(struct dx_stream *stream, uint32_t events, size_t wanted,
                           struct dx_patience *patience);
+
+/* The text of a failure of this stream, or none: said again by each function that reports it. */
+dx_status dx_stream_tell(const struct dx_stream *stream, dx_status status);
 
 /* stream_caller.c and stream_serve.c: their halves of it. */
 void dx_stream_caller_refresh(struct dx_stream *stream);

@@ -154,7 +154,7 @@ dx_status dx_stream_end(struct dx_stream *s, int32_t *status, int64_t timeout_ns
     if (status != NULL)
         *status = outcome == DX_OK ? s->status : 0;
     close_stream(s);
-    return outcome == DX_OK ? DX_OK : dx_caller_failed(s->caller, outcome);
+    return outcome == DX_OK ? DX_OK : dx_caller_failed(s->caller, dx_stream_tell(s, outcome));
 }
 
 void dx_stream_cancel(struct dx_stream *s)

@@ -264,10 +264,11 @@ dx_status dx_wait_load(const char *name_or_path, struct dx_wait *wait)
         if (strcmp(dx_wait_preset_name(i), name_or_path) == 0)
             return dx_wait_preset(name_or_path, wait);
     struct dx_wait loaded;
+    uint64_t mark = dx_error_mark();
     dx_status status = load(name_or_path, &loaded);
     if (status == DX_OK)
         *wait = loaded;
-    return status;
+    return dx_error_settle(mark, status);
 }
 
 dx_status dx_wait_default(struct dx_wait *wait)
