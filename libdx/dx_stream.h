@@ -20,9 +20,12 @@
  * of the chunk, and of what is reserved and peeked, no span is ever cut short by the ring's end.
  *
  * Time. timeout_ns is the limit of one function's waiting, for the other side and for nothing else:
- * 0 does not wait, DX_FOREVER has no limit. DX_ERR_TIMEOUT ends that wait and not the stream. Every
- * other error is the stream's end: each later function reports it again, until dx_stream_end or
- * the handler's return. DX_ERR_CORRUPT of a stream says nothing about others.
+ * 0 does not wait, DX_FOREVER has no limit. DX_ERR_TIMEOUT ends that wait and not the stream.
+ * dx_stream_read and dx_stream_write may have moved a part until then. That part has left the
+ * stream: *bytes of dx_stream_read, *written of dx_stream_write say how long it is. The next call
+ * goes on behind it, so keep the part and ask only for what is still missing. Every other error is
+ * the stream's end: each later function reports it again, until dx_stream_end or the handler's
+ * return. DX_ERR_CORRUPT of a stream says nothing about others.
  *
  * Threads: one thread at a time uses a stream. Many streams go on at once, one on each slot.
  */
@@ -69,7 +72,8 @@ DX_API dx_status dx_stream_open(struct dx_caller *caller, uint32_t type,
 
 /*
  * Copies bytes of data into the stream. *written (NULL allowed) is how many were taken, also if it
- * fails. DX_OK: all of them; DX_ERR_TIMEOUT: the ring stayed full; DX_ERR_ENDED: the other side
+ * fails. DX_OK: all of them. DX_ERR_TIMEOUT: the ring stayed full; go on with data + *written and
+ * bytes - *written, because what was taken is on its way. DX_ERR_ENDED: the other side
  * has ended the stream and reads no more (dx_stream_end says with what status).
  */
 DX_API dx_status dx_stream_write(struct dx_stream *stream, const void *data, size_t bytes,
@@ -93,7 +97,9 @@ DX_API void dx_stream_finish(struct dx_stream *stream);
 /*
  * Copies bytes from the stream until the buffer is full or the writer has finished. *bytes is how
  * many, also if it fails. DX_OK with less than `capacity`: that was all. DX_ERR_TIMEOUT: no more
- * came in time.
+ * came in time; the *bytes that did come are in the buffer and nowhere else, and go on with
+ * buffer + *bytes and capacity - *bytes. With a timeout of 0 and a ring that is smaller than
+ * `capacity`, this is the usual case.
  */
 DX_API dx_status dx_stream_read(struct dx_stream *stream, void *buffer, size_t capacity,
                                 size_t *bytes, int64_t timeout_ns);
@@ -134,7 +140,8 @@ DX_API void dx_stream_cancel(struct dx_stream *stream);
  *           of this serving thread wait meanwhile, those of other threads of a pool do not
  *   return  DX_STREAM_AGAIN(events) when a function says DX_ERR_TIMEOUT, or after each chunk: it is
  *           entered again for the same stream once any of these events holds. So one thread
- *           serves all slots' streams at once. dx_stream_set_user keeps what it needs
+ *           serves all slots' streams at once. dx_stream_set_user keeps what it needs, such as
+ *           the part that came with DX_ERR_TIMEOUT
  *
  * A stream that fails (DX_ERR_CANCELLED: the caller gave it up; _PEER_DEAD, _PEER_CLOSED, _STOPPED,
  * _CORRUPT) is entered once more, every function says so, and what the handler returns ends it.

@@ -11,11 +11,12 @@ enum stream_type {
     STREAM_SINK_IN_PLACE,
     STREAM_ECHO,   /* writes what it reads */
     STREAM_SOURCE, /* reads a uint64_t, then writes so many bytes */
-    STREAM_EARLY,  /* reads 100 bytes and returns 77 */
+    STREAM_EARLY,  /* reads STREAM_EARLY_BYTES, and returns 77 with those behind them unread */
     STREAM_DEAF,   /* does nothing until the stream fails; posts entered at first and at last */
     STREAM_EVENTS = DX_TYPE_USER + 60, /* + one of the above: never blocks */
 };
 
+#define STREAM_EARLY_BYTES 100u
 #define STREAM_RIGHT 1
 #define STREAM_WRONG 2
 
@@ -42,6 +43,7 @@ static inline bool stream_right(const unsigned char *from, uint64_t at, size_t b
 struct stream_work {
     uint64_t total;    /* of a source */
     size_t total_read; /* bytes of that number */
+    size_t early_read; /* bytes that STREAM_EARLY has so far: they may come in parts */
     bool wrong;
     struct desk *desk;
 };
@@ -131,6 +133,16 @@ static inline int32_t stream_source(struct dx_stream *s, struct stream_work *w, 
     return STREAM_RIGHT;
 }
 
+static inline int32_t stream_early(struct dx_stream *s, struct stream_work *w, bool blocks)
+{
+    unsigned char buffer[STREAM_EARLY_BYTES];
+    size_t bytes;
+    dx_status status = dx_stream_read(s, buffer, STREAM_EARLY_BYTES - w->early_read, &bytes,
+                                      blocks ? PATIENCE : 0);
+    w->early_read += bytes; /* also of a read that ran out of time */
+    return status == DX_OK ? 77 : stream_again(status, blocks, DX_STREAM_READABLE);
+}
+
 static inline int32_t stream_deaf(struct dx_stream *s, struct stream_work *w, bool blocks)
 {
     (void)sem_post(&w->desk->entered);
@@ -144,8 +156,6 @@ static inline int32_t stream_deaf(struct dx_stream *s, struct stream_work *w, bo
 static inline int32_t stream_run(struct dx_stream *s, struct stream_work *w, uint32_t type,
                                  bool blocks)
 {
-    unsigned char buffer[100];
-    size_t bytes;
     switch (type) {
     case STREAM_SINK:
     case STREAM_SINK_IN_PLACE:
@@ -154,10 +164,8 @@ static inline int32_t stream_run(struct dx_stream *s, struct stream_work *w, uin
         return stream_echo(s, blocks);
     case STREAM_SOURCE:
         return stream_source(s, w, blocks);
-    case STREAM_EARLY: {
-        dx_status status = dx_stream_read(s, buffer, sizeof buffer, &bytes, blocks ? PATIENCE : 0);
-        return status == DX_OK ? 77 : stream_again(status, blocks, DX_STREAM_READABLE);
-    }
+    case STREAM_EARLY:
+        return stream_early(s, w, blocks);
     default:
         return stream_deaf(s, w, blocks);
     }
@@ -204,6 +212,13 @@ static inline dx_status stream_send(struct dx_stream *s, uint64_t total, int64_t
         status = dx_stream_write(s, buffer, bytes, NULL, timeout_ns);
     }
     return status;
+}
+
+/* More than STREAM_EARLY and the ring before it can take. A handler that reads on takes all of it,
+ * and is found by that. */
+static inline uint64_t stream_too_much(size_t request_ring)
+{
+    return STREAM_EARLY_BYTES + request_ring + 1;
 }
 
 /* Ends it well, with this status of the handler. */

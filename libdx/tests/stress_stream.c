@@ -88,9 +88,9 @@ static bool source(struct client *c, struct dx_stream *s, uint64_t total)
            ends_with(c, s, STREAM_RIGHT);
 }
 
-static bool early(struct client *c, struct dx_stream *s)
+static bool early(struct client *c, struct dx_stream *s, size_t request_ring)
 {
-    dx_status status = stream_send(s, 1u << 30, LIMIT);
+    dx_status status = stream_send(s, stream_too_much(request_ring), LIMIT);
     return is(c, "early end", status, status == DX_ERR_ENDED) && ends_with(c, s, 77);
 }
 
@@ -126,7 +126,7 @@ static bool stream_once(struct client *c)
     case STREAM_ECHO:
         return echo(c, s, total);
     case STREAM_EARLY:
-        return early(c, s);
+        return early(c, s, options.request_ring);
     case STREAM_SOURCE:
         return source(c, s, total);
     default:

@@ -29,10 +29,24 @@ static void a_handler_that_returns_early_ends_the_writer(void **state)
     struct dx_caller *caller = pair_caller(p);
     for (uint32_t i = 0; i < 100; i++) {
         struct dx_stream *s = open_stream(caller, STREAM_EARLY + i % 2 * EVENTS);
-        assert_status(stream_send(s, 1u << 30, PATIENCE), DX_ERR_ENDED);
+        assert_status(stream_send(s, stream_too_much(RING), PATIENCE), DX_ERR_ENDED);
         stream_end_is(s, 77);
     }
     assert_status(pair_echo(caller, 1, PATIENCE), DX_OK);
+}
+
+/* A ring that holds less than the handler reads: what it wants comes in parts. */
+static void a_handler_that_is_entered_for_each_part_keeps_what_it_has(void **state)
+{
+    struct pair *p = serving_pair(state);
+    struct dx_caller *caller = pair_caller(p);
+    for (size_t ring = 1; ring <= STREAM_EARLY_BYTES; ring++) {
+        const struct dx_stream_options options = {.request_ring = ring};
+        struct dx_stream *s;
+        assert_status(dx_stream_open(caller, STREAM_EARLY + EVENTS, &options, PATIENCE, &s), DX_OK);
+        assert_status(stream_send(s, stream_too_much(ring), PATIENCE), DX_ERR_ENDED);
+        stream_end_is(s, 77);
+    }
 }
 
 static void a_stalled_reader_costs_the_deadline_and_no_more(void **state)
@@ -188,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PAIR_TEST(a_handler_that_returns_early_ends_the_writer),
+        PAIR_TEST(a_handler_that_is_entered_for_each_part_keeps_what_it_has),
         PAIR_TEST(a_stalled_reader_costs_the_deadline_and_no_more),
         PAIR_TEST(a_stream_that_is_given_up_is_cancelled),
         PAIR_TEST(a_caller_with_a_stream_is_busy),
