@@ -95,21 +95,50 @@ static void stop(const struct child *c)
     test_await_state(c->pid, 'T');
 }
 
+static uint64_t parks_of(const struct scene *s, enum dx_stats_of of)
+{
+    struct dx_stats stats;
+    assert_status(dx_stats_read(s->channel, of, &stats), DX_OK);
+    return stats.parks;
+}
+
+/* Waits until one that has nothing to do sleeps once more, however long it takes to get there. */
+static void await_park(const struct scene *s, enum dx_stats_of of)
+{
+    uint64_t before = parks_of(s, of);
+    while (parks_of(s, of) == before)
+        (void)poll(NULL, 0, 1);
+}
+
+static void *call_that_blocks(void *user)
+{
+    const struct scene *s = user;
+    uint64_t number;
+    return (void *)(intptr_t)child_call(s->caller, s->tally, TYPE_BLOCK, PATIENCE, &number);
+}
+
+/* Each call finds the guest asleep, and the last one's answer finds the caller asleep. */
 static void both_sides_poll_where_nobody_can_wake_them(void **state)
 {
     struct scene *s = set_host_scene(state, "polls");
+    pthread_t thread;
+    void *outcome;
+    struct dx_stats stats;
     assert_int_equal(dx_channel_park(s->channel), DX_PARK_FUTEX);
     start_child(s, 0, "guest", "2");
     assert_int_equal(dx_channel_park(s->channel), DX_PARK_POLL);
     assert_int_equal(dx_channel_peer(s->channel), DX_PEER_ALIVE);
-    struct dx_stats stats = {.parks = 0};
-    int64_t end = dx_clock_ns() + PATIENCE;
-    for (int i = 0; i < 20 || (stats.parks == 0 && dx_clock_ns() < end); i++) {
+    for (int i = 0; i < 20; i++) {
+        await_park(s, DX_STATS_GUEST_SERVERS);
         call_well(s, 1);
-        test_pass_time(3 * MS); /* long enough for the guest to park, where it has a CPU */
-        assert_status(dx_stats_read(s->channel, DX_STATS_GUEST_SERVERS, &stats), DX_OK);
     }
-    assert_true(stats.parks > 0);
+    assert_int_equal(pthread_create(&thread, NULL, call_that_blocks, s), 0);
+    assert_int_equal(child_hear(&s->children[0]), 'e');
+    await_park(s, DX_STATS_HOST_CALLERS);
+    child_tell(&s->children[0], 'r');
+    assert_int_equal(pthread_join(thread, &outcome), 0);
+    assert_status((dx_status)(intptr_t)outcome, DX_OK);
+    assert_status(dx_stats_read(s->channel, DX_STATS_GUEST_SERVERS, &stats), DX_OK);
     assert_int_equal(stats.rings, 0);
     assert_status(dx_stats_read(s->channel, DX_STATS_HOST_CALLERS, &stats), DX_OK);
     assert_int_equal(stats.rings, 0);
