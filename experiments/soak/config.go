@@ -41,8 +41,11 @@ type config struct {
 	pin       string
 	out       string
 
-	// For tests: the guest gives one wrong answer, or none any more, from this request on.
-	wrongAt, hangAt uint64
+	// For tests: the guest gives one wrong answer, to this request.
+	wrongAt uint64
+	// For tests: when guests give no more answers. hang is then this long.
+	hangWhen moment
+	hangLast time.Duration
 }
 
 const usage = `soak exchanges verified calls between two processes, and meanwhile kills, stops

@@ -284,6 +284,9 @@ func (s *soak) allMarked() bool {
 
 // stop stops a process for a while. Recovery counts from when it goes on.
 func (s *soak) stop(ctx context.Context, f *fault, victim *process) error {
+	if err := s.forceHang(ctx, stopped); err != nil {
+		return err
+	}
 	victim.signal(syscall.SIGSTOP)
 	if err := victim.awaitStop(); err != nil {
 		return fmt.Errorf("stop %v: %w", victim, err)

@@ -24,8 +24,12 @@ type guestSide interface {
 func (r *role) guest() error {
 	go func() {
 		for command := range r.commands {
-			if command == "sample" {
+			switch command {
+			case "sample":
 				r.sample()
+			case "hang":
+				r.hanging.Store(true)
+				r.say("hangs")
 			}
 		}
 	}()
@@ -133,7 +137,7 @@ func (g *goGuest) handle(q *dx.Request, response []byte) (int, int32) {
 	if g.served == g.role.WrongAt {
 		g.buffer[n-1] ^= 1
 	}
-	if g.role.HangAt > 0 && g.served >= g.role.HangAt {
+	if g.role.hanging.Load() {
 		<-g.role.ctx.Done()
 	}
 	return copy(response, g.buffer[:n]), int32(g.role.Life)

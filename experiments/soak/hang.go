@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,32 @@ const hangFile = "hang.txt"
 
 // dumpTime is how long processes have to say where they are.
 const dumpTime = time.Second
+
+// moment is when a test wants a hang.
+type moment int
+
+const (
+	never   moment = iota
+	settled        // once every caller has had an answer
+	stopped        // at the first stop of a process, before it
+)
+
+// forceHang makes a hang if this is the moment for it: no guest answers any more when it returns.
+func (s *soak) forceHang(ctx context.Context, now moment) error {
+	if s.hangWhen != now {
+		return nil
+	}
+	for _, p := range s.in("guest", active) {
+		p.tell("hang")
+		hangs := func() bool { return p.view().hangs }
+		if err := s.await(ctx, "the hang of a guest", hangs); err != nil {
+			return err
+		}
+	}
+	s.hang = s.hangLast
+	s.beginWatch()
+	return nil
+}
 
 // explainHang writes down where all threads of all processes are, before they are ended.
 func (s *soak) explainHang() {

@@ -48,6 +48,7 @@ type process struct {
 	fd       int   // host: the region's descriptor
 	exit     error
 	failure  string
+	hangs    bool // a guest that was told to
 
 	doomed  bool // we are ending it
 	told    bool // a host: to create
@@ -123,6 +124,8 @@ func (p *process) listen(events io.ReadCloser) {
 			case p.answers <- number:
 			default: // nobody asks any more
 			}
+		case "hangs":
+			p.hangs = true
 		case "error":
 			p.failure = detail
 		}
@@ -144,12 +147,13 @@ type view struct {
 	fd                                    int
 	exit                                  error
 	failure                               string
+	hangs                                 bool
 }
 
 func (p *process) view() view {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return view{p.state, p.waitedNs, p.activeNs, p.noticeNs, p.endedNs, p.fd, p.exit, p.failure}
+	return view{p.state, p.waitedNs, p.activeNs, p.noticeNs, p.endedNs, p.fd, p.exit, p.failure, p.hangs}
 }
 
 func (p *process) String() string { return fmt.Sprintf("%s %d (%s)", p.role, p.life, p.lang) }

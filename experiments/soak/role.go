@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,7 +42,6 @@ type roleConfig struct {
 	Wait           dx.Wait
 	ThroughRestart bool
 	WrongAt        uint64
-	HangAt         uint64
 
 	Region   string // scribbler: a path of the region
 	Duration time.Duration
@@ -80,7 +80,8 @@ type role struct {
 	ledger   *ledger.Ledger
 	ctx      context.Context // ends by SIGTERM or with the supervisor
 	commands chan string
-	mu       sync.Mutex // one event at a time
+	hanging  atomic.Bool // no request is answered any more
+	mu       sync.Mutex  // one event at a time
 }
 
 func newRole() (*role, error) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/command"
@@ -142,7 +143,7 @@ func leftovers(t *testing.T) (names []string) {
 }
 
 func TestWrongAnswerIsFound(t *testing.T) {
-	c := testConfig(t, "-faults", "0", "-duration", "20s")
+	c := testConfig(t, "-faults", "0", "-calls", "100000000000", "-hang", "2m")
 	c.wrongAt = 1000
 	code, r := soakOnce(t, c)
 	if code != command.Failed || r.Calls.Wrong != 1 || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "wrong answer") {
@@ -151,8 +152,8 @@ func TestWrongAnswerIsFound(t *testing.T) {
 }
 
 func TestHangIsFound(t *testing.T) {
-	c := testConfig(t, "-faults", "0", "-duration", "20s", "-hang", "1s", "-standby=false")
-	c.hangAt = 100000
+	c := testConfig(t, "-faults", "0", "-calls", "100000000000", "-hang", "2m", "-standby=false")
+	c.hangWhen, c.hangLast = settled, time.Second
 	code, r := soakOnce(t, c)
 	if code != command.Failed || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "hang: caller ") {
 		t.Errorf("exit code %d: %q", code, r.Failures)
@@ -161,8 +162,8 @@ func TestHangIsFound(t *testing.T) {
 
 // A hang that comes with a fault is a recovery that does not.
 func TestMissingRecoveryIsFound(t *testing.T) {
-	c := testConfig(t, "-faults", "50", "-kinds", "stop", "-duration", "20s", "-hang", "1s", "-standby=false")
-	c.hangAt = 20000
+	c := testConfig(t, "-faults", "50", "-kinds", "stop", "-calls", "100000000000", "-hang", "2m", "-standby=false")
+	c.hangWhen, c.hangLast = stopped, time.Second
 	code, r := soakOnce(t, c)
 	if code != command.Failed || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "not within 1s") {
 		t.Errorf("exit code %d: %q", code, r.Failures)

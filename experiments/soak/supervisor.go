@@ -158,7 +158,7 @@ func (s *soak) launch(role string) (*process, error) {
 	}
 	r := roleConfig{Role: role, Life: *lives, Lang: lang, URL: s.url, Callers: s.callers,
 		Payload: s.payload, CPUs: cpus, Procs: max(1, len(cpus)), Wait: s.wait,
-		ThroughRestart: s.transport != "unix", WrongAt: s.wrongAt, HangAt: s.hangAt}
+		ThroughRestart: s.transport != "unix", WrongAt: s.wrongAt}
 	if s.pin == "none" {
 		r.Procs = max(1, runtime.NumCPU()/2)
 	}

@@ -18,6 +18,9 @@ func (s *soak) run(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
+	if err := s.forceHang(ctx, settled); err != nil {
+		return err
+	}
 	next := time.Now().Add(s.untilNext())
 	for !s.isOver() {
 		if ctx.Err() != nil {
