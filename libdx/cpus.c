@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cpus.h"
+#include "fd.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static uint32_t quota_in(const char *folder)
     char path[2 * PATH_BYTES];
     char text[64] = "";
     (void)snprintf(path, sizeof path, CGROUPS "%s/cpu.max", folder);
-    FILE *file = fopen(path, "re");
+    FILE *file = dx_fd_read_text(path);
     if (file == NULL)
         return 0;
     if (fgets(text, sizeof text, file) == NULL)
@@ -41,7 +42,7 @@ static uint32_t quota(void)
 {
     char line[PATH_BYTES];
     char folder[PATH_BYTES] = "";
-    FILE *file = fopen("/proc/self/cgroup", "re");
+    FILE *file = dx_fd_read_text("/proc/self/cgroup");
     if (file == NULL)
         return 0;
     while (fgets(line, sizeof line, file) != NULL)

@@ -149,7 +149,8 @@ DX_API uint32_t dx_channel_park(const struct dx_channel *channel);
 DX_API const char *dx_channel_notice(const struct dx_channel *channel);
 
 /* Bytes of a request or a response that fit a slot; slots on which this side calls; bytes of the
- * whole region; the region's descriptor (owned by the channel; -1 if none). */
+ * whole region; the region's descriptor (owned by the channel; -1 if none). No descriptor of the
+ * library is ever 0, 1 or 2, also in a program that was started with some of those closed. */
 DX_API size_t dx_channel_request_capacity(const struct dx_channel *channel);
 DX_API size_t dx_channel_response_capacity(const struct dx_channel *channel);
 DX_API uint32_t dx_channel_slots(const struct dx_channel *channel);

@@ -10,6 +10,7 @@
 
 #include "dx_device.h"
 #include "error.h"
+#include "fd.h"
 #include "ivshmem_device.h"
 #include "region.h"
 
@@ -17,7 +18,7 @@
 
 static dx_status write_text(const char *path, const char *text)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int fd = dx_fd_open(path, O_WRONLY);
     ssize_t length = (ssize_t)strlen(text);
     ssize_t wrote = fd >= 0 ? write(fd, text, (size_t)length) : -1;
     dx_status status =

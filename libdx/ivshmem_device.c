@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "fd.h"
 
 #define VENDOR 0x1af4
 #define DEVICE 0x1110
@@ -53,7 +54,7 @@ static long read_number(const struct dx_ivshmem_device *device, const char *name
     char path[300];
     char text[32];
     dx_ivshmem_path(device, name, path, sizeof path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = dx_fd_open(path, O_RDONLY);
     if (fd < 0)
         return -1;
     ssize_t got = read(fd, text, sizeof text - 1);
@@ -146,7 +147,7 @@ static bool answers(const struct dx_ivshmem_device *device)
     char path[300];
     unsigned char command = 0;
     dx_ivshmem_path(device, "config", path, sizeof path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = dx_fd_open(path, O_RDONLY);
     if (fd < 0)
         return false;
     bool read_it = pread(fd, &command, 1, COMMAND) == 1;
@@ -160,7 +161,7 @@ dx_status dx_ivshmem_enable(const struct dx_ivshmem_device *device)
     if (read_number(device, "enable") > 0 || answers(device))
         return DX_OK;
     dx_ivshmem_path(device, "enable", path, sizeof path);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int fd = dx_fd_open(path, O_WRONLY);
     ssize_t wrote = fd >= 0 ? write(fd, "1", 1) : -1;
     dx_status status = wrote == 1
                            ? DX_OK

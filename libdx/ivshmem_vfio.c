@@ -7,12 +7,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "fd.h"
 
 /* Registers of BAR 0, by QEMU's ivshmem-spec. */
 #define REGISTERS_BYTES 4096u
@@ -40,7 +40,7 @@ static dx_status open_group(const struct dx_ivshmem_device *device, struct dx_iv
     link[length] = '\0';
     const char *number = strrchr(link, '/');
     (void)snprintf(path, sizeof path, "/dev/vfio/%.20s", number != NULL ? number + 1 : link);
-    b->group = open(path, O_RDWR | O_CLOEXEC);
+    b->group = dx_fd_open(path, O_RDWR);
     if (b->group >= 0)
         return DX_OK;
     if (errno == ENOENT)
@@ -61,14 +61,14 @@ static dx_status open_device(const struct dx_ivshmem_device *device, struct dx_i
         return dx_fail(DX_ERR_SYSTEM,
                        "%s: not all devices of its IOMMU group are bound to vfio-pci (dx bind)",
                        device->directory);
-    b->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+    b->container = dx_fd_open("/dev/vfio/vfio", O_RDWR);
     if (b->container < 0)
         return dx_fail_errno("/dev/vfio/vfio: cannot be opened");
     if (ioctl(b->group, VFIO_GROUP_SET_CONTAINER, &b->container) != 0 ||
         ioctl(b->container, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU) != 0)
         return dx_fail_errno("%s: vfio gives it no IOMMU (is vfio_iommu_type1 loaded?)",
                              device->directory);
-    b->device = ioctl(b->group, VFIO_GROUP_GET_DEVICE_FD, device->address);
+    b->device = dx_fd_ioctl(b->group, VFIO_GROUP_GET_DEVICE_FD, device->address);
     return b->device >= 0 ? DX_OK : dx_fail_errno("%s: vfio does not give it", device->directory);
 }
 
@@ -112,7 +112,7 @@ static dx_status set_bell(const struct dx_ivshmem_device *device, struct dx_ivsh
                        "%s: the device has no interrupts: it is QEMU's ivshmem-plain, and not "
                        "ivshmem-doorbell",
                        device->directory);
-    b->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    b->bell = dx_fd_eventfd();
     if (b->bell < 0)
         return dx_fail_errno("no eventfd");
     char room[sizeof(struct vfio_irq_set) + sizeof b->bell];
@@ -157,7 +157,7 @@ static dx_status open_sysfs(const struct dx_ivshmem_device *device, struct dx_iv
 {
     char path[300];
     dx_ivshmem_path(device, "resource0", path, sizeof path);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = dx_fd_open(path, O_RDWR);
     if (fd < 0)
         return dx_fail_errno("%s: cannot be opened (it is root's)", path);
     void *at = mmap(NULL, REGISTERS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

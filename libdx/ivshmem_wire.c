@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fd.h"
+
 #define DESCRIPTORS_MAX 4
 
 /* Ancillary data, aligned as the kernel wants it. */
@@ -50,9 +52,9 @@ static void take_descriptors(struct msghdr *message, struct dx_ivshmem_reader *r
         for (size_t i = 0; i < count; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
-            if (reader->fd < 0)
+            if (fd >= 0 && reader->fd < 0)
                 reader->fd = fd;
-            else
+            else if (fd >= 0)
                 (void)close(fd);
         }
     }
@@ -77,7 +79,7 @@ enum dx_ivshmem_read dx_ivshmem_receive(int socket, struct dx_ivshmem_reader *re
                                  .msg_iovlen = 1,
                                  .msg_control = control.room,
                                  .msg_controllen = sizeof control.room};
-        ssize_t got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        ssize_t got = dx_fd_receive(socket, &message);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))

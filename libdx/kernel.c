@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "atomic.h"
+#include "fd.h"
 
 /* Made anew at every start of a kernel. Containers see that of the kernel that they share. */
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
@@ -26,7 +27,7 @@ static uint64_t read_boot_id(void)
 {
     char text[64];
     ssize_t got = -1;
-    int fd = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
+    int fd = dx_fd_open(BOOT_ID, O_RDONLY);
     if (fd >= 0) {
         got = read(fd, text, sizeof text);
         (void)close(fd);

@@ -172,7 +172,7 @@ func (ch Channel) OpenBell(cell uint32) (b Bell, fd int, err error) {
 	if err != nil {
 		return b, -1, err
 	}
-	fd, err = unix.FcntlInt(uintptr(owned), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err = unix.FcntlInt(uintptr(owned), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		b.Close()
 	}

@@ -4,6 +4,7 @@ package libdx
 
 /*
 #include <stdlib.h>
+#include "fd.h"
 #include "region.h"
 #include "rendezvous.h"
 
@@ -66,10 +67,11 @@ func ServeRendezvous(path string, bytes uint64, vectors int) (*Rendezvous, error
 	if bytes < 4096 || bits.OnesCount64(bytes) != 1 || vectors < 0 {
 		return nil, fmt.Errorf("a rendezvous of %d bytes and %d vectors: it cannot be", bytes, vectors)
 	}
-	end, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
-	if err != nil {
+	fd, err := C.dx_fd_eventfd()
+	if fd < 0 {
 		return nil, fmt.Errorf("rendezvous: %w", err)
 	}
+	end := int(fd)
 	text := C.CString(path)
 	defer C.free(unsafe.Pointer(text))
 	r := &Rendezvous{end: end, ended: make(chan struct{})}

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "atomic.h"
 #include "clock.h"
 #include "error.h"
+#include "fd.h"
 #include "link_private.h"
 #include "rendezvous.h"
 
@@ -26,7 +25,7 @@ struct dx_link *dx_link_new(void)
     link->reader = (struct dx_ivshmem_reader)DX_IVSHMEM_READER_INIT;
     dx_doorbells_init(&link->peers);
     dx_link_channels_init(&link->channels);
-    link->control = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    link->control = dx_fd_eventfd();
     if (link->control < 0) {
         dx_link_close(link);
         return NULL;
@@ -88,7 +87,7 @@ dx_status dx_link_serve(const char *path, int memory, struct dx_link **out)
         return status;
     }
     link->memory = memory;
-    link->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    link->bell = dx_fd_eventfd();
     const struct dx_rendezvous_config config = {.memory = memory,
                                                 .vectors = 1,
                                                 .self = link->bell,
@@ -261,7 +260,7 @@ static void wake_thread(struct dx_link *link)
 
 int dx_link_take_bell(struct dx_link *link)
 {
-    int fd = link->bell >= 0 ? fcntl(link->bell, F_DUPFD_CLOEXEC, 0) : -1;
+    int fd = link->bell >= 0 ? dx_fd_duplicate(link->bell) : -1;
     if (fd >= 0) {
         /* Relaxed: the thread that still sees 0 passes one ring on, which is as good. */
         dx_store_relaxed(&link->taken, 1u);

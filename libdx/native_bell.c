@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "atomic.h"
@@ -16,6 +15,7 @@
 #include "clock.h"
 #include "dx_native.h"
 #include "error.h"
+#include "fd.h"
 #include "link.h"
 
 #define RELEASE_AGAIN_NS 1000000
@@ -68,7 +68,7 @@ dx_status dx_native_bell_open(struct dx_channel *c, uint32_t cell, struct dx_nat
     bell->kind = (enum dx_park)c->wait.park;
     /* Relaxed: nobody has announced a sleep here yet. */
     bell->seen = dx_load_relaxed(&bell->cell->rings);
-    bell->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    bell->fd = dx_fd_eventfd();
     dx_status status = bell->fd >= 0 ? start(bell) : dx_fail_errno("no eventfd to wait");
     if (status != DX_OK) {
         if (bell->fd >= 0)

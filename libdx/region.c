@@ -12,6 +12,7 @@
 #include "atomic.h"
 #include "error.h"
 #include "fault.h"
+#include "fd.h"
 #include "link.h"
 #include "pulse.h"
 
@@ -76,7 +77,7 @@ void dx_region_close(struct dx_region *region)
 
 static dx_status open_path(const char *path, int flags, int *fd)
 {
-    *fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    *fd = dx_fd_open(path, flags | O_NOFOLLOW | O_NONBLOCK);
     if (*fd >= 0)
         return dx_region_check_owner(*fd, path);
     if (errno == ENOENT)
@@ -96,7 +97,7 @@ static dx_status create_unnamed(struct dx_region *region, struct dx_region_size 
         (void)snprintf(directory, sizeof directory, ".");
     else
         slash[slash == directory ? 1 : 0] = '\0';
-    region->fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    region->fd = dx_fd_open(directory, O_TMPFILE | O_RDWR);
     if (region->fd < 0)
         return dx_fail_errno("%s: cannot create a file in %s (if its file system has no unnamed "
                              "files, create it first: truncate -s %llu)",

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "fd.h"
 #include "ivshmem_device.h"
 #include "ivshmem_vfio.h"
 #include "link.h"
@@ -48,7 +49,7 @@ static dx_status open_resource(struct dx_region *region, const struct dx_ivshmem
 {
     char *path = region->url.path;
     dx_ivshmem_path(device, name, path, sizeof region->url.path);
-    region->fd = open(path, (region->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    region->fd = dx_fd_open(path, region->read_only ? O_RDONLY : O_RDWR);
     if (region->fd < 0 && errno == ENOENT)
         return dx_fail(DX_ERR_NO_PEER, "%s: the device has no memory: is its server running?",
                        path);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "fd.h"
 #include "region.h"
 
 /* A descriptor that was inherited or passed shares its open file description, and with it its
@@ -24,7 +25,7 @@ dx_status dx_region_reopen_fd(int fd, const char *name, bool read_only, int *out
         return status;
     char self[64];
     (void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    *out = open(self, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    *out = dx_fd_open(self, read_only ? O_RDONLY : O_RDWR);
     return *out >= 0 ? DX_OK : dx_fail_errno("memfd:%d: cannot be opened anew", fd);
 }
 
@@ -44,7 +45,7 @@ dx_status dx_region_create_memfd(const char *name, struct dx_region_size size,
     if (out->url.fd >= 0)
         return dx_fail(DX_ERR_URL, "memfd:%d: the host creates with memfd: and no number",
                        out->url.fd);
-    int fd = memfd_create("dx", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = dx_fd_memfd();
     if (fd < 0)
         return dx_fail_errno("%s: no memory can be had", name);
     dx_status status = DX_OK;

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "fd.h"
 #include "ivshmem_wire.h"
 #include "region.h"
 #include "socket_name.h"
@@ -127,7 +127,7 @@ static bool open_bells(const struct dx_rendezvous *r, struct member *m)
 {
     bool complete = true;
     for (uint32_t v = 0; v < r->config.vectors; v++) {
-        m->bells[v] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        m->bells[v] = dx_fd_eventfd();
         complete = complete && m->bells[v] >= 0;
     }
     return complete;
@@ -144,7 +144,7 @@ static void let_in(struct dx_rendezvous *r, int socket)
     struct member m = {.id = free_id(r), .socket = socket};
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u64 = m.id};
     int bell = -1;
-    if (!open_bells(r, &m) || (bell = fcntl(m.bells[0], F_DUPFD_CLOEXEC, 0)) < 0 ||
+    if (!open_bells(r, &m) || (bell = dx_fd_duplicate(m.bells[0])) < 0 ||
         epoll_ctl(r->events, EPOLL_CTL_ADD, socket, &event) != 0) {
         if (bell >= 0)
             (void)close(bell);
@@ -168,15 +168,15 @@ static void turn_away(struct dx_rendezvous *r)
     if (r->spare < 0)
         return;
     (void)close(r->spare);
-    int socket = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
+    int socket = dx_fd_accept(r->listener);
     if (socket >= 0)
         (void)close(socket);
-    r->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    r->spare = dx_fd_open("/dev/null", O_RDONLY);
 }
 
 static void accept_one(struct dx_rendezvous *r)
 {
-    int socket = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int socket = dx_fd_accept(r->listener);
     if (socket >= 0)
         let_in(r, socket);
     else if (errno == EMFILE || errno == ENFILE)
@@ -203,8 +203,8 @@ int dx_rendezvous_fd(const struct dx_rendezvous *r)
 static dx_status open_events(struct dx_rendezvous *r)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = LISTENER};
-    r->events = epoll_create1(EPOLL_CLOEXEC);
-    r->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    r->events = dx_fd_epoll();
+    r->spare = dx_fd_open("/dev/null", O_RDONLY);
     struct stat s;
     if (r->events < 0 || epoll_ctl(r->events, EPOLL_CTL_ADD, r->listener, &event) != 0 ||
         lstat(r->temporary, &s) != 0)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "fd.h"
 #include "region.h"
 
 #define BACKLOG 64
@@ -33,7 +34,7 @@ static dx_status address_of(const char *path, struct sockaddr_un *address, int *
     if (slash == NULL || strlen(slash) > 64)
         return dx_fail(DX_ERR_URL, "unix:%.40s...: the last part of the path is too long", path);
     (void)snprintf(directory, sizeof directory, "%.*s", (int)(slash - path), path);
-    *folder = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    *folder = dx_fd_open(directory, O_PATH | O_DIRECTORY);
     if (*folder < 0)
         return dx_fail_errno("%s: cannot be opened", directory);
     (void)snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d%.64s", *folder,
@@ -63,7 +64,7 @@ static dx_status restore_mode(const char *temporary, const char *path)
 {
     struct stat s;
     char self[64];
-    int fd = open(temporary, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int fd = dx_fd_open(temporary, O_PATH | O_NOFOLLOW);
     (void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
     bool done = fd >= 0 && fstat(fd, &s) == 0 && S_ISSOCK(s.st_mode) && s.st_uid == geteuid() &&
                 ((s.st_mode & 07777) == 0600 || chmod(self, 0600) == 0);
@@ -81,7 +82,7 @@ dx_status dx_socket_listen(const char *path, char *temporary, int *out)
     int folder = slash == NULL ? 0 : (int)(slash - path) + 1;
     (void)snprintf(temporary, DX_PATH_MAX, "%.*s.dx-%016llx", folder, path,
                    (unsigned long long)random);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = dx_fd_socket();
     if (fd < 0)
         return dx_fail_errno("no socket for %s", path);
     int failed = 0;
@@ -148,7 +149,7 @@ dx_status dx_socket_connect(const char *path, int *out)
     dx_status status = check_name(path, &s);
     if (status != DX_OK)
         return status;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = dx_fd_socket();
     if (fd < 0)
         return dx_fail_errno("no socket for %s", path);
     int failed = 0;

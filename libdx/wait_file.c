@@ -14,6 +14,7 @@
 
 #include "dx_wait.h"
 #include "error.h"
+#include "fd.h"
 
 #ifdef DX_INIH
 #include <ini.h>
@@ -187,7 +188,7 @@ static char *next_line(char *line, int room, void *file)
 /* What ini_parse returns: 0, the line of the first error, or -1 if there is no such file. */
 static int parse_file(const char *path, ini_handler handler, void *user)
 {
-    FILE *file = fopen(path, "re");
+    FILE *file = dx_fd_read_text(path);
     if (file == NULL)
         return -1;
     int line = ini_parse_stream(next_line, file, handler, user);

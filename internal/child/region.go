@@ -14,7 +14,7 @@ import (
 // of a memfd: region, and returns the region's URL there. done is to be called once cmd was started.
 func PassRegion(cmd *exec.Cmd, fd int) (url string, done func(), err error) {
 	// The child needs a descriptor of its own number; ExtraFiles begin at 3.
-	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return "", nil, fmt.Errorf("cannot pass the region on: %w", err)
 	}

@@ -48,7 +48,8 @@ static int end_daemon(struct scene *s, int signal_number)
         return 0;
     (void)kill(s->daemon, signal_number);
     (void)waitpid(s->daemon, &status, 0);
-    (void)close(s->output);
+    if (s->output >= 0)
+        (void)close(s->output);
     s->daemon = 0;
     return status;
 }
@@ -195,6 +196,39 @@ static void a_signal_ends_it_and_removes_the_name(void **state)
     }
 }
 
+/* Nothing that could be written to: with -v each that joins would be told of in there. */
+static void assert_closed(pid_t pid, int fd)
+{
+    char path[64];
+    char link[64] = "";
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+    ssize_t length = readlink(path, link, sizeof link - 1);
+    assert_true(length < 0 || strcmp(link, "/") == 0);
+}
+
+static void a_daemon_without_output_and_errors_serves_as_any_other(void **state)
+{
+    struct scene *s = set_scene(state, "mute");
+    assert_int_equal(end_daemon(s, SIGTERM), 0);
+    s->output = -1;
+    s->daemon = fork();
+    if (s->daemon == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (int fd = 0; fd < 3; fd++)
+            (void)close(fd);
+        (void)execl(DX_TOOL, "dx", "rendezvous", "-v", s->path, (char *)NULL);
+        _exit(127);
+    }
+    while (access(s->path, F_OK) != 0 && waitpid(s->daemon, NULL, WNOHANG) == 0)
+        (void)sched_yield();
+    start_host(s);
+    attach_and_serve(s, 0);
+    host_calls_well(s);
+    for (int fd = 0; fd < 3; fd++)
+        assert_closed(s->daemon, fd);
+    assert_int_equal(end_daemon(s, SIGTERM), 0);
+}
+
 #define scened(test) cmocka_unit_test_teardown(test, clear_scene)
 
 int main(int argc, char **argv)
@@ -207,6 +241,7 @@ int main(int argc, char **argv)
         scened(traffic_survives_the_daemons_death),
         scened(a_second_host_and_memory_that_is_too_small_are_refused),
         scened(a_signal_ends_it_and_removes_the_name),
+        scened(a_daemon_without_output_and_errors_serves_as_any_other),
     };
     test_begin(60);
     return cmocka_run_group_tests(tests, NULL, nothing_is_left);

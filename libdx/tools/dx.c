@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../fd.h"
 #include "tool.h"
 
 static const struct verb {
@@ -90,6 +91,7 @@ int tool_end_output(const char *verb)
 
 int main(int argc, char **argv)
 {
+    dx_fd_fill_low(); /* before anything is opened */
     if (argc < 2) {
         print_usage(stderr);
         return TOOL_USAGE;

@@ -68,7 +68,7 @@ func blocking(conn net.Conn) (fd int, err error) {
 		return -1, err
 	}
 	defer func() { _ = file.Close() }()
-	if fd, err = unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+	if fd, err = unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 3); err != nil {
 		return -1, err
 	}
 	return fd, unix.SetNonblock(fd, false)

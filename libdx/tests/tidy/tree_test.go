@@ -63,6 +63,7 @@ func TestTree(t *testing.T) {
 		{"direct_atomics", checkDirectAtomics},
 		{"words", checkWords},
 		{"calls", checkCalls},
+		{"descriptors", checkDescriptors},
 		{"binaries", checkBinaries},
 		{"licences", checkLicences},
 	}

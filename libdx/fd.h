@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where descriptors are born and received. A program may run with standard input, output or error
+ * closed. The kernel would then give us that number, and what the program prints would be written
+ * into a region or a socket. So every descriptor of the library comes from here, and none is ever
+ * 0, 1 or 2: a test looks that nobody calls open, socket and the like elsewhere.
+ *
+ * All are closed by exec. All return -1 (NULL) with errno if that fails; any thread may call them.
+ */
+#ifndef DX_FD_H
+#define DX_FD_H
+
+#include <stdio.h>
+#include <sys/types.h>
+
+struct msghdr;
+
+/* Takes a descriptor and returns the same file at a number above 2; on failure fd is closed, too.
+ * -1 is passed through with its errno. */
+int dx_fd_above(int fd);
+
+/* open; a file that it makes has mode 0600. */
+int dx_fd_open(const char *path, int flags);
+
+/* fopen for reading text. */
+FILE *dx_fd_read_text(const char *path);
+
+/* A stream socket of AF_UNIX, and a client that waits at one. Neither blocks. */
+int dx_fd_socket(void);
+int dx_fd_accept(int listener);
+
+/* An eventfd that does not block, an epoll, a memfd that can be sealed. */
+int dx_fd_eventfd(void);
+int dx_fd_epoll(void);
+int dx_fd_memfd(void);
+
+/* Another number for the same file. */
+int dx_fd_duplicate(int fd);
+
+/* An ioctl whose result is a descriptor. */
+int dx_fd_ioctl(int fd, unsigned long request, const void *argument);
+
+/* recvmsg that does not wait. A descriptor that came but cannot be kept is -1 in the message,
+ * which then has MSG_CTRUNC among its flags, as if it had not fitted. */
+ssize_t dx_fd_receive(int socket, struct msghdr *message);
+
+/* Fills 0, 1 and 2 for the life of a program that is ours: what is closed stays unusable for
+ * reading and writing, and nothing else gets its number. */
+void dx_fd_fill_low(void);
+
+#endif
