@@ -81,6 +81,12 @@ struct dx_native_server {
 
 DX_API void dx_native_caller(const struct dx_caller *caller, struct dx_native_caller *out);
 
+/* A flag for dx_serve. A handler of a language whose exceptions must not unwind C returns with
+ * response->bytes = DX_NATIVE_LEFT in place of throwing one: its request is answered with
+ * DX_ERR_LOST, and dx_serve returns DX_OK when all other handlers have returned. */
+#define DX_NATIVE_LEAVES 0x80000000u
+#define DX_NATIVE_LEFT SIZE_MAX
+
 /* Tells libdx how the binding left the slot; call it before dx_caller_close. */
 DX_API void dx_native_caller_settle(struct dx_caller *caller, uint32_t sequence, bool begun,
                                     bool abandoned);

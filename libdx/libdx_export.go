@@ -22,6 +22,6 @@ func dxGoServe(handle C.uintptr_t, kind, slot C.uint32_t, request unsafe.Pointer
 	f := cgo.Handle(handle).Value().(ServeFunc)
 	n, status := f(uint32(kind), uint32(slot), unsafe.Slice((*byte)(request), int(bytes)),
 		unsafe.Slice((*byte)(response), int(capacity)))
-	*used = C.size_t(n)
+	*used = C.size_t(n) // of HandlerLeft, DX_NATIVE_LEFT
 	return C.int32_t(status)
 }

@@ -19,7 +19,7 @@ static int32_t to_go(void *user, const struct dx_request *q, struct dx_response 
 static dx_status serve(struct dx_channel *channel, uintptr_t handle, uint32_t threads,
                        uint32_t flags)
 {
-    struct dx_serve_options options = {.threads = threads, .flags = flags};
+    struct dx_serve_options options = {.threads = threads, .flags = flags | DX_NATIVE_LEAVES};
     return dx_serve(channel, to_go, (void *)handle, &options);
 }
 */
@@ -30,8 +30,12 @@ import (
 	"unsafe"
 )
 
+// HandlerLeft, in place of the bytes of a response, says that the handler did not return: the
+// request is answered with ErrLost, and ServeC ends with nil.
+const HandlerLeft = -1
+
 // ServeFunc answers one request; it returns the bytes of the response and the
-// handler's status.
+// handler's status. It must return: nothing may unwind the frames of C below it.
 type ServeFunc func(kind, slot uint32, request, response []byte) (int, int32)
 
 // Flags of ServeC, as in enum dx_serve_flag.

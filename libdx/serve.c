@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "atomic.h"
+#include "dx_native.h"
 #include "fault.h"
 #include "slot.h"
 
@@ -83,6 +84,19 @@ static void refuse(struct dx_server *s, uint32_t slot, uint64_t word, enum dx_re
     publish_result(s, slot, word, result, 0, 0);
 }
 
+/* Answers a request whose handler says that it filled more than there is. */
+static void answer_too_large(struct dx_server *s, uint32_t slot, uint64_t word, size_t bytes,
+                             int32_t status)
+{
+    dx_count(&s->waiter.counters->errors, 1u);
+    if (bytes == DX_NATIVE_LEFT && (s->flags & DX_NATIVE_LEAVES) != 0) {
+        publish_result(s, slot, word, DX_RESULT_LOST, 0, 0);
+        dx_server_end_all(s);
+        return;
+    }
+    publish_result(s, slot, word, DX_RESULT_TOO_LARGE, bytes, status);
+}
+
 /* Runs the handler for one request. Length and type are input, each read once. */
 static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
 {
@@ -115,8 +129,7 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
         return;
     }
     if (dx_unlikely(response.bytes > c->geometry.response_capacity)) {
-        dx_count(&s->waiter.counters->errors, 1u);
-        publish_result(s, slot, word, DX_RESULT_TOO_LARGE, response.bytes, status);
+        answer_too_large(s, slot, word, response.bytes, status);
         return;
     }
     publish_result(s, slot, word, DX_RESULT_OK, response.bytes, status);

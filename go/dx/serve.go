@@ -5,8 +5,10 @@ package dx
 import (
 	"context"
 	"fmt"
+	"math"
+	"os"
+	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	"dx/libdx"
 )
@@ -48,7 +50,17 @@ type ServeOptions struct {
 
 // Serve answers calls with h, on the calling goroutine, until ctx ends
 // (ctx.Err()), the channel is stopped (ErrStopped), or the other side closes
-// (ErrPeerClosed) or dies (ErrPeerDead). A panic in h is not caught.
+// (ErrPeerClosed) or dies (ErrPeerDead).
+//
+// A handler that does not return ends Serve, too. Its caller gets ErrLost at once,
+// all other handlers return first, and the channel can be served again or closed:
+//
+//   - A panic reaches whoever called Serve. With one worker it passes through Serve as
+//     it is; with several, in a stream's handler and with PathCgo, Serve panics with a
+//     *HandlerPanic.
+//   - runtime.Goexit, which testing's FailNow calls, ends the goroutine that called
+//     Serve. In a stream's handler it ends that stream and nothing else. With PathCgo it
+//     is forbidden: the process ends with a word about it.
 func (ch *Channel) Serve(ctx context.Context, h Handler) error {
 	return ch.ServeWith(ctx, h, ServeOptions{})
 }
@@ -82,46 +94,28 @@ func (ch *Channel) ServeWith(ctx context.Context, h Handler, o ServeOptions) err
 }
 
 func (ch *Channel) runWorkers(ctx context.Context, h Handler, o ServeOptions, n uint32) error {
-	var ended atomic.Bool
-	servers := make([]*server, n)
-	for i := range servers {
-		s, err := newServer(ch, h, o, uint32(i), n)
+	p := &pool{ch: ch}
+	defer p.close()
+	for i := range n {
+		s, err := newServer(ch, h, o, i, n)
 		if err != nil {
 			return err
 		}
-		s.ended = &ended
-		defer s.bell.close()
-		servers[i] = s
-	}
-	ring := func() {
-		ended.Store(true)
-		for _, s := range servers {
-			ch.raw.Ring(s.cell)
-		}
+		s.pool = p
+		p.servers = append(p.servers, s)
 	}
 	// The channel stays mapped until we return: stop it first, then wait for a
 	// ring that may be under way.
 	var ringing sync.WaitGroup
 	ringing.Add(1)
-	stop := context.AfterFunc(ctx, func() { defer ringing.Done(); ring() })
+	stop := context.AfterFunc(ctx, func() { defer ringing.Done(); p.end() })
 	defer func() {
 		if stop() {
 			ringing.Done()
 		}
 		ringing.Wait()
 	}()
-	var others sync.WaitGroup
-	var first firstError
-	for _, s := range servers[1:] {
-		others.Go(func() {
-			first.set(s.runAll())
-			ring()
-		})
-	}
-	first.set(servers[0].runAll())
-	ring() // one that ends takes the others along
-	others.Wait()
-	err := first.err
+	err := p.serve()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -139,20 +133,36 @@ func (ch *Channel) serveCgo(ctx context.Context, h Handler, o ServeOptions) erro
 	if o.ThroughRestart {
 		flags |= libdx.ServeThroughRestart
 	}
-	err := ch.raw.ServeC(func(kind, slot uint32, request, response []byte) (int, int32) {
+	p := &pool{ch: ch}
+	err := ch.raw.ServeC(func(kind, slot uint32, request, response []byte) (n int, status int32) {
 		q := Request{Data: request, Type: kind, Slot: int(slot)}
-		return h.ServeCall(&q, response)
+		returned := false
+		defer func() {
+			if !returned {
+				n = p.handlerLeftToC(recover())
+			}
+		}()
+		n, status = h.ServeCall(&q, response)
+		returned = true
+		if n < 0 {
+			n = math.MaxInt // too much, as by PathNative
+		}
+		return n, status
 	}, uint32(o.Workers), flags)
+	p.raise()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
 }
 
-// firstError keeps the reason of the worker that ended first.
-type firstError struct {
-	once sync.Once
-	err  error
+// handlerLeftToC is handlerLeft between frames of C, which nothing may unwind.
+func (p *pool) handlerLeftToC(value any) int {
+	if value == nil {
+		fmt.Fprintf(os.Stderr, "dx: a handler that PathCgo serves called runtime.Goexit, as testing's "+
+			"FailNow does: use PathNative for such handlers\n\n%s", debug.Stack())
+		os.Exit(2)
+	}
+	p.handlerLeft(value, false)
+	return libdx.HandlerLeft
 }
-
-func (f *firstError) set(err error) { f.once.Do(func() { f.err = err }) }

@@ -32,7 +32,8 @@ type server struct {
 	handler                                  HandlerFunc
 	throughRestart                           bool
 	waiter                                   waiter
-	ended                                    *atomic.Bool
+	running                                  uint32 // 1 + the slot whose handler runs, or 0
+	pool                                     *pool
 	streams                                  serverStreams
 	bell                                     bell
 	ch                                       *Channel
@@ -112,7 +113,7 @@ func (s *server) changed(i, used uint32) uint32 {
 // run serves until told to end or until waiting makes no sense any more.
 func (s *server) run() error {
 	for {
-		if s.ended.Load() || s.ch.stopped.Load() {
+		if s.pool.ended.Load() || s.ch.stopped.Load() {
 			return ErrStopped
 		}
 		if s.round() {
@@ -243,7 +244,9 @@ func (s *server) serve(slot uint32, w uint64) {
 		response := unsafe.Slice((*byte)(unsafe.Add(place, s.responseOffset)), s.responseCapacity)
 		// R6 -> A6 (serve.c): said before the handler can have any effect.
 		spin.StoreRelease(s.serving, journal(slot, w))
+		s.running = slot + 1
 		used, status = s.handler(&s.request, response)
+		s.running = 0
 	} else if kind != TypePing {
 		if s.beginStream(slot, w, kind, n) {
 			return
@@ -265,6 +268,16 @@ func (s *server) serve(slot uint32, w uint64) {
 func (s *server) refuse(slot uint32, w uint64, result uint32) {
 	s.counters.Errors++
 	s.answer(slot, w, result, 0, 0)
+}
+
+// lose answers the request whose handler left without returning. Nobody runs it again.
+func (s *server) lose() {
+	if s.running != 0 {
+		slot := s.running - 1
+		s.running = 0
+		s.refuse(slot, s.seen[slot-s.base], resultLost)
+	}
+	s.ringAnswered() // those who were answered before it in the same round, too
 }
 
 func (s *server) answer(slot uint32, w uint64, result, n uint32, status int32) {

@@ -115,7 +115,7 @@ func (s *server) park() error {
 
 // check looks at the peer every liveness.
 func (s *server) check(checked *time.Time) error {
-	if s.ended.Load() || s.ch.stopped.Load() {
+	if s.pool.ended.Load() || s.ch.stopped.Load() {
 		return ErrStopped
 	}
 	now := time.Now()
@@ -130,7 +130,7 @@ func (s *server) check(checked *time.Time) error {
 }
 
 func (s *server) checkPeer() error {
-	if s.ended.Load() || s.ch.stopped.Load() {
+	if s.pool.ended.Load() || s.ch.stopped.Load() {
 		return ErrStopped
 	}
 	status := s.ch.raw.Check()

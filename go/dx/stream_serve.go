@@ -16,7 +16,8 @@ import (
 // reads and writes, and its result is the status that the caller's End returns.
 // What it wrote is finished by its return, what it has not read is dropped. When
 // the caller gives up, dies or lies, or when serving ends, every method of the
-// stream says so, and ServeStream should return.
+// stream says so, and ServeStream should return. After a panic or runtime.Goexit the
+// caller gets ErrLost; Serve says what else.
 type StreamHandler interface {
 	ServeStream(s *Stream) (status int32)
 }
@@ -73,9 +74,7 @@ func (s *server) beginStream(slot uint32, w uint64, kind, requestRing uint32) bo
 	// R3 -> A3: our progress words are of this stream.
 	spin.StoreRelease((*uint64)(s.serverField(slot, libdx.ServerWord)),
 		word(uint32(w>>40), serverProcessing, uint32(w)))
-	x.running.Go(func() {
-		s.answerStream(st, x.handler.ServeStream(st))
-	})
+	x.running.Go(func() { s.runStream(st) })
 	return true
 }
 
@@ -107,6 +106,25 @@ func streamResult(e *ending) uint32 {
 		return resultCancelled
 	}
 	return resultLost
+}
+
+// runStream runs the handler, on a goroutine of its own. One that does not return has
+// lost its stream; one that panicked ends serving.
+func (s *server) runStream(st *Stream) {
+	status, returned := int32(0), false
+	defer func() {
+		if !returned {
+			value := recover()
+			s.pool.handlerLeft(value, false)
+			st.fail(ErrLost)
+			if value != nil {
+				defer s.pool.end()
+			}
+		}
+		s.answerStream(st, status)
+	}()
+	status = s.streams.handler.ServeStream(st)
+	returned = true
 }
 
 // answerStream says what the handler returned, on the handler's goroutine.
@@ -196,9 +214,8 @@ func (s *server) settleStreams() {
 	x.ended = x.ended[:0]
 }
 
-// runAll is run, and the end of all streams.
-func (s *server) runAll() error {
-	err := s.run()
+// endStreams ends all streams, and returns when their handlers have.
+func (s *server) endStreams(err error) {
 	for _, st := range s.streams.of {
 		if st != nil {
 			st.fail(err)
@@ -207,5 +224,4 @@ func (s *server) runAll() error {
 	}
 	s.streams.running.Wait()
 	s.settleStreams()
-	return err
 }
