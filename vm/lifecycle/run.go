@@ -46,9 +46,7 @@ func (r Run) Do(ctx context.Context) (code int, err error) {
 	if r.Root {
 		words = append([]string{"sudo", "-n", "--"}, words...)
 	}
-	// The shell of ssh's session leads its process group. It stays, so that it tells a signal by its
-	// code; $$ is what remove kills if we are interrupted.
-	args := r.Folder.SSHArgs("echo $$ >" + path + ".pid; " + Quote(words))
+	args := r.Folder.SSHArgs(sessionScript(path, words))
 	if r.TTY {
 		args = append([]string{args[0], "-t"}, args[1:]...)
 	}
@@ -65,6 +63,14 @@ func (r Run) Do(ctx context.Context) (code int, err error) {
 		}
 	}
 	return code, err
+}
+
+// sessionScript is what the shell of ssh's session runs. That shell leads the process group: $$ is
+// what remove kills if we are interrupted. It stays until the program has ended and tells a signal
+// by its own exit code. The last command of a script is one that bash does not stay for: it becomes
+// that program, whose signal then ends the session, which ssh reports as 255.
+func sessionScript(path string, words []string) string {
+	return "echo $$ >" + path + ".pid; " + Quote(words) + "; exit $?"
 }
 
 // wait runs cmd until it ends or ctx does. With a terminal it stays in our process group, the
