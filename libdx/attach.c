@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a guest and an observer find a region. */
 #include <sys/stat.h>
-#include <time.h>
 
 #include "atomic.h"
 #include "channel.h"
-#include "clock.h"
 #include "error.h"
 #include "fault.h"
 #include "kernel.h"
 #include "link.h"
 #include "pulse.h"
-
-#define ATTACH_LOOK_NS 1000000
-/* A guest's socket may end a moment before its locks do. */
-#define RENDEZVOUS_LOOK_NS 2000000
 
 /* Is there a living host in good order? */
 static dx_status check_host(const struct dx_channel *c)
@@ -41,7 +35,9 @@ static dx_status check_header(struct dx_channel *c)
     /* A1 <- R1: only its value counts here. */
     if (dx_load_acquire(&c->header->magic) == DX_MAGIC_REBUILDING)
         return dx_fail(DX_ERR_STALE, "%s: its host has not finished it", c->region.url.path);
-    if (c->region.link != NULL && dx_load_acquire(&c->header->magic) == 0) /* A1 <- R1 */
+    /* A1 <- R1: zero memory was made for a host that has yet to begin. */
+    if (dx_load_acquire(&c->header->magic) == 0 &&
+        (c->region.link != NULL || dx_region_is_blank(c->region.base)))
         return dx_fail(DX_ERR_NO_PEER, "%s: no host has begun there yet", c->region.url.path);
     dx_status status = dx_header_check(c->header, c->region.bytes, &c->geometry);
     struct stat s;
@@ -114,17 +110,27 @@ static dx_status take_place(struct dx_channel *c, bool patient)
     return dx_fail(DX_ERR_STALE, "%s: its host is just beginning anew", path);
 }
 
-static bool may_change(dx_status status)
+bool dx_attach_may_change(dx_status status)
 {
     /* DX_ERR_TIMEOUT: whoever serves the rendezvous may be stopped, and go on. */
     return status == DX_ERR_NO_PEER || status == DX_ERR_STALE || status == DX_ERR_GUEST_EXISTS ||
            status == DX_ERR_TIMEOUT;
 }
 
-/* Whoever waits at a rendezvous stays connected, because there it is told of what changes. */
-static bool waits_at_rendezvous(const struct dx_channel *c, dx_status status)
+/* Whoever waits keeps what it has opened: at a rendezvous it is told there of what changes, and
+ * everywhere the next look costs less. */
+static bool keeps_region(const struct dx_channel *c, dx_status status)
 {
-    return c->region.link != NULL && c->region.base != NULL && may_change(status);
+    return c->region.base != NULL && dx_attach_may_change(status);
+}
+
+/* The region to look at: the one that is open, unless its name stands for another one now. */
+static dx_status open_region(struct dx_channel *c, const struct dx_url *url)
+{
+    if (c->region.base != NULL && !dx_region_is_current(&c->region))
+        dx_region_close(&c->region);
+    return c->region.base == NULL ? dx_region_open(url, c->observer, &c->region)
+                                  : dx_region_view(&c->region, 0, 0);
 }
 
 /* The place that is mapped; nothing of it is held if that fails. */
@@ -207,108 +213,14 @@ static dx_status observe_place(struct dx_channel *c, uint32_t place)
     return status == DX_OK && place != 0 ? view_place(c, &first, place) : status;
 }
 
-/* One attempt; what it opened is closed again if it fails. */
-static dx_status try_attach(struct dx_channel *c, const struct dx_url *url, uint32_t place)
+dx_status dx_attach_try(struct dx_channel *c, const struct dx_url *url, uint32_t place)
 {
-    dx_status status = c->region.base == NULL ? dx_region_open(url, c->observer, &c->region)
-                                              : dx_region_view(&c->region, 0, 0);
+    dx_status status = open_region(c, url);
     if (status == DX_OK)
         status = c->observer ? observe_place(c, place) : try_places(c);
     if (status == DX_OK)
         status = keep_place(c);
-    if (status != DX_OK && !waits_at_rendezvous(c, status))
+    if (status != DX_OK && !keeps_region(c, status))
         dx_region_close(&c->region);
     return status;
-}
-
-static void wait_for_a_change(struct dx_channel *c, int64_t left_ns)
-{
-    if (c->region.base != NULL) {
-        int64_t limit_ns = left_ns < RENDEZVOUS_LOOK_NS ? left_ns : RENDEZVOUS_LOOK_NS;
-        if (!dx_link_await_news(c->region.link, limit_ns))
-            dx_region_close(&c->region);
-        return;
-    }
-    /* Nobody is there yet who could wake us. */
-    struct timespec look = dx_clock_timespec(ATTACH_LOOK_NS);
-    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
-}
-
-static dx_status attach(struct dx_channel *c, const char *url, uint32_t place, int64_t timeout_ns)
-{
-    struct dx_url parsed;
-    dx_status status = dx_url_parse(url, &parsed);
-    if (status != DX_OK)
-        return status;
-    int64_t deadline = dx_clock_deadline(dx_clock_ns(), timeout_ns);
-    for (;;) {
-        status = try_attach(c, &parsed, place);
-        if (!may_change(status) || dx_clock_ns() >= deadline)
-            break;
-        wait_for_a_change(c, deadline - dx_clock_ns());
-    }
-    return status == DX_OK ? dx_channel_make_books(c) : status;
-}
-
-static dx_status attach_guest(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
-                              struct dx_channel **out)
-{
-    *out = NULL;
-    struct dx_channel *c;
-    dx_status status = dx_channel_make(DX_GUEST, wait, &c);
-    if (status != DX_OK)
-        return status;
-    status = attach(c, url, 0, timeout_ns);
-    if (status != DX_OK) {
-        dx_channel_destroy(c);
-        return status;
-    }
-    DX_FAULT(GUEST_CHECKED);
-    dx_session_begin_guest(c);
-    status = dx_channel_start(c);
-    if (status != DX_OK) {
-        dx_session_end(c);
-        dx_channel_destroy(c);
-        return status;
-    }
-    *out = c;
-    return DX_OK;
-}
-
-dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
-                    struct dx_channel **out)
-{
-    uint64_t mark = dx_error_mark();
-    return dx_error_settle(mark, attach_guest(url, wait, timeout_ns, out));
-}
-
-static dx_status observe(const char *url, uint32_t place, struct dx_channel **out)
-{
-    *out = NULL;
-    struct dx_channel *c;
-    dx_status status = dx_channel_make(DX_GUEST, NULL, &c);
-    if (status != DX_OK)
-        return status;
-    c->observer = true;
-    status = attach(c, url, place, 0);
-    if (status != DX_OK) {
-        dx_channel_destroy(c);
-        return status;
-    }
-    /* Whoever only reads is no peer: nobody is to ring it, or to tell it who leaves. */
-    dx_link_close(c->region.link);
-    c->region.link = NULL;
-    *out = c;
-    return DX_OK;
-}
-
-dx_status dx_observe_place(const char *url, uint32_t place, struct dx_channel **out)
-{
-    uint64_t mark = dx_error_mark();
-    return dx_error_settle(mark, observe(url, place, out));
-}
-
-dx_status dx_observe(const char *url, struct dx_channel **out)
-{
-    return dx_observe_place(url, 0, out);
 }

@@ -58,16 +58,17 @@ dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct 
     c->liveness_ns = DX_LIVENESS_NS;
     c->silence_ns = chosen.silence_ns != 0 ? chosen.silence_ns : DX_SILENCE_NS;
     (void)pthread_mutex_init(&c->lock, NULL);
-    if (chosen.adapt == DX_ADAPT_COST || chosen.adapt == DX_ADAPT_LOAD)
-        status = dx_wait_measure(&chosen, &c->cost.park_ns, &c->cost.look_ps);
-    else
-        c->cost.look_ps = dx_wait_look_ps(chosen.relax);
-    c->cost.cpus = chosen.adapt == DX_ADAPT_LOAD ? dx_cpus() : UINT32_MAX;
-    if (status != DX_OK) {
-        dx_channel_destroy(c);
-        return status;
-    }
     *out = c;
+    return DX_OK;
+}
+
+dx_status dx_channel_measure(struct dx_channel *c)
+{
+    const struct dx_wait *w = &c->wait;
+    c->cost.cpus = w->adapt == DX_ADAPT_LOAD ? dx_cpus() : UINT32_MAX;
+    if (w->adapt == DX_ADAPT_COST || w->adapt == DX_ADAPT_LOAD)
+        return dx_wait_measure(w, &c->cost.park_ns, &c->cost.look_ps);
+    c->cost.look_ps = dx_wait_look_ps(w->relax);
     return DX_OK;
 }
 

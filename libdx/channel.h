@@ -140,6 +140,16 @@ dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct 
 void dx_channel_destroy(struct dx_channel *channel);
 dx_status dx_channel_make_books(struct dx_channel *channel);
 
+/* channel.c: measures what waiting costs here, as far as our strategy asks for it: takes 0.1 ms, or
+ * some with DX_ADAPT_COST and _LOAD. */
+dx_status dx_channel_measure(struct dx_channel *channel);
+
+/* attach.c: one attempt to find the region, as guest to take a place in it. What was opened is
+ * closed again if it fails, unless the next attempt goes on with it. Can waiting change what an
+ * attempt said? */
+dx_status dx_attach_try(struct dx_channel *channel, const struct dx_url *url, uint32_t place);
+bool dx_attach_may_change(dx_status status);
+
 /* channel.c: checks that our strategy fits the transport, and starts what listens there for us. */
 dx_status dx_channel_start(struct dx_channel *channel);
 

@@ -163,8 +163,10 @@ static dx_status make_and_create(const char *url, const struct dx_config *config
     for (uint32_t place = 0; status == DX_OK && place < guests; place++) {
         status = dx_channel_make(DX_HOST, f->wait, &channels[place]);
         geometry.place = place;
-        if (status == DX_OK)
+        if (status == DX_OK) {
             channels[place]->geometry = geometry;
+            status = dx_channel_measure(channels[place]);
+        }
     }
     if (status == DX_OK)
         status = create(channels, guests, url);

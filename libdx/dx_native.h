@@ -39,6 +39,21 @@ enum dx_native_offset {
     DX_NATIVE_CELL_RINGS = 4,
 };
 
+/*
+ * dx_attach in steps, for runtimes that do not block a thread of theirs while they wait for a host:
+ * begin, try until it works or there is no sense in it, end. A try does not wait for a host; it
+ * takes microseconds, or as long as dx_attach's header says where the other side is under another
+ * kernel or a rendezvous does not answer. *again says whether what it failed for may change; pause
+ * before the next one, as dx_attach does. After DX_OK *out is the channel, and the attach is only
+ * to be ended. One thread at a time.
+ */
+struct dx_native_attach;
+DX_API dx_status dx_native_attach_begin(const char *url, const struct dx_wait *wait,
+                                        struct dx_native_attach **out);
+DX_API dx_status dx_native_attach_try(struct dx_native_attach *attach, struct dx_channel **out,
+                                      bool *again);
+DX_API void dx_native_attach_end(struct dx_native_attach *attach); /* NULL is allowed */
+
 /* Where a caller's slot lies. Pointers are into the region, valid until dx_caller_close. */
 struct dx_native_caller {
     void *line;

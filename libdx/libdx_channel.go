@@ -75,6 +75,28 @@ func Attach(url string, wait *Wait, timeoutNs int64) (Channel, error) {
 	return ch, err
 }
 
+// Attaching is a struct dx_native_attach.
+type Attaching struct{ c *C.struct_dx_native_attach }
+
+// BeginAttach is dx_native_attach_begin.
+func BeginAttach(url string, wait *Wait) (Attaching, error) {
+	text := C.CString(url)
+	defer C.free(unsafe.Pointer(text))
+	var a Attaching
+	err := checked(func() C.dx_status { return C.dx_native_attach_begin(text, wait.c(), &a.c) })
+	return a, err
+}
+
+// Try is dx_native_attach_try.
+func (a Attaching) Try() (ch Channel, again bool, err error) {
+	var mayChange C.bool
+	err = checked(func() C.dx_status { return C.dx_native_attach_try(a.c, &ch.c, &mayChange) })
+	return ch, bool(mayChange), err
+}
+
+// End is dx_native_attach_end.
+func (a Attaching) End() { C.dx_native_attach_end(a.c) }
+
 // Observe is dx_observe.
 func Observe(url string) (Channel, error) {
 	text := C.CString(url)

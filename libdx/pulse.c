@@ -10,7 +10,10 @@
 #include "error.h"
 #include "kernel.h"
 
+/* Between two looks while we listen: each pause is twice the one before, as most beats come late.
+ */
 #define LOOK_NS 2000000ll
+#define LOOK_MAX_NS 32000000ll
 
 bool dx_pulse_elsewhere(const struct dx_peer_lines *peer)
 {
@@ -47,8 +50,11 @@ bool dx_pulse_heard(const struct dx_peer_lines *peer, int64_t limit_ns)
     /* Relaxed, both: only that it changes counts. */
     uint64_t first = dx_load_relaxed(&peer->heartbeat);
     int64_t before = dx_clock_ns();
-    struct timespec look = dx_clock_timespec(LOOK_NS);
-    for (int64_t passed_ns = 0; passed_ns < limit_ns; passed_ns += awake_ns(&before, LOOK_NS)) {
+    int64_t look_ns = LOOK_NS;
+    for (int64_t passed_ns = 0; passed_ns < limit_ns; passed_ns += awake_ns(&before, look_ns)) {
+        if (passed_ns != 0 && look_ns < LOOK_MAX_NS)
+            look_ns *= 2;
+        struct timespec look = dx_clock_timespec(look_ns);
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
         if (dx_load_relaxed(&peer->heartbeat) != first)
             return true;

@@ -59,6 +59,15 @@ static bool name_is_of(const char *path, int fd)
            by_name.st_ino == by_fd.st_ino;
 }
 
+bool dx_region_is_current(const struct dx_region *region)
+{
+    if (region->url.kind != DX_REGION_SHM && region->url.kind != DX_REGION_FILE)
+        return true;
+    return name_is_of(region->url.path, region->fd) &&
+           dx_region_check_owner(region->fd, region->url.path) == DX_OK && region->offset == 0 &&
+           dx_region_file_bytes(region) == region->bytes;
+}
+
 void dx_region_close(struct dx_region *region)
 {
     dx_link_close(region->link); /* its thread looks at the bytes */

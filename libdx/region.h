@@ -68,6 +68,10 @@ dx_status dx_region_publish(struct dx_region *region);
 /* Opens and maps what exists; takes no lock. DX_ERR_NO_PEER if there is nothing. */
 dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_region *out);
 
+/* Does the name still stand for what is open, is that still ours alone, and all of it mapped? True
+ * of what has no name in a file system. */
+bool dx_region_is_current(const struct dx_region *region);
+
 /* Maps another place of what is open, in place of what was mapped; bytes 0: the whole file. Offset
  * and bytes must lie within the file. What was mapped stays if that fails. */
 dx_status dx_region_view(struct dx_region *region, uint32_t place, uint64_t bytes);

@@ -13,8 +13,8 @@ const (
 	// The time between two attempts to attach is a part of the time waited so far: a host that
 	// begins soon is found soon, and waiting long costs little.
 	attachPauseMin  = time.Millisecond
-	attachPauseMax  = 50 * time.Millisecond
-	attachPausePart = 16
+	attachPauseMax  = 80 * time.Millisecond
+	attachPausePart = 8
 	// attachThreads is how many attempts may be under way at once, in all of the process.
 	// One holds an OS thread: for microseconds as a rule, for longer where the other side
 	// is under another kernel or a rendezvous does not answer.
@@ -25,7 +25,7 @@ var attempts = make(chan struct{}, attachThreads)
 
 // Attach attaches as the guest. It waits for the region to appear, for its host
 // to live and for a former guest to be gone, until ctx ends, and holds no OS thread
-// between its attempts. They are at most 50 ms apart. An attempt is not interrupted: where
+// between its attempts. They are at most 80 ms apart. An attempt is not interrupted: where
 // the other side is under another kernel or a rendezvous does not answer, the end of ctx
 // is noticed up to a second or the strategy's SilenceNs later. Then the error is ctx.Err(),
 // and what was missing (ErrNoPeer, ErrStale, ErrGuestExists, ErrTimeout), by errors.Is. A
@@ -38,8 +38,13 @@ func Attach(ctx context.Context, url string, options Options) (*Channel, error) 
 	if err != nil {
 		return nil, err
 	}
+	raw, err := libdx.BeginAttach(url, &ch.wait)
+	if err != nil {
+		return nil, err
+	}
+	defer raw.End()
 	for began := time.Now(); ; {
-		missing, err := ch.attachOnce(ctx, url)
+		missing, err := ch.attachOnce(ctx, raw)
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +59,7 @@ func Attach(ctx context.Context, url string, options Options) (*Channel, error) 
 }
 
 // attachOnce makes one attempt. missing is what it failed for and may come.
-func (ch *Channel) attachOnce(ctx context.Context, url string) (missing *Error, err error) {
+func (ch *Channel) attachOnce(ctx context.Context, raw libdx.Attaching) (missing *Error, err error) {
 	select {
 	case attempts <- struct{}{}:
 	default:
@@ -65,16 +70,12 @@ func (ch *Channel) attachOnce(ctx context.Context, url string) (missing *Error, 
 		}
 	}
 	defer func() { <-attempts }()
-	ch.raw, err = libdx.Attach(url, &ch.wait, 0)
-	if e, ok := err.(*Error); ok && mayChange(e.Status) {
+	var again bool
+	ch.raw, again, err = raw.Try()
+	if e, ok := err.(*Error); ok && again {
 		return e, nil
 	}
 	return nil, err
-}
-
-func mayChange(status libdx.Status) bool {
-	return status == libdx.ErrNoPeer || status == libdx.ErrStale ||
-		status == libdx.ErrGuestExists || status == libdx.ErrTimeout
 }
 
 // sleep sleeps for d, or until ctx ends and then returns its error.

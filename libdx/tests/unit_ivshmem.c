@@ -186,7 +186,8 @@ static void a_guest_answers_through_its_device(void **state)
     assert_int_equal(ftruncate(fd, 1 << 20), 0);
     (void)close(fd);
     make_resource(ADDRESS, "resource2", memory);
-    assert_status(attach("ivshmem:plain", &guest), DX_ERR_NOT_DX);
+    assert_status(attach("ivshmem:plain", &guest), DX_ERR_NO_PEER);
+    assert_detail("no host has begun");
     struct dx_config config = {.slots = 1, .request_capacity = 8, .response_capacity = 8};
     assert_status(dx_create(test_file_url(memory, url), &config, &host), DX_OK);
     assert_status(attach("ivshmem:plain?addr=" ADDRESS, &guest), DX_OK);
@@ -200,6 +201,48 @@ static void a_guest_answers_through_its_device(void **state)
     dx_stop(guest);
     (void)pthread_join(thread, NULL);
     assert_status(dx_close(guest), DX_OK);
+    assert_status(dx_close(host), DX_OK);
+}
+
+/* dx_attach with patience, on a thread. */
+struct patient {
+    pthread_t thread;
+    pid_t _Atomic id;
+    dx_status status;
+    struct dx_channel *guest;
+};
+
+static void *attach_patiently(void *user)
+{
+    struct patient *p = user;
+    atomic_store(&p->id, (pid_t)gettid());
+    p->status = dx_attach("ivshmem:plain", NULL, DX_FOREVER, &p->guest);
+    return NULL;
+}
+
+static void a_guest_waits_at_a_fresh_device_for_its_host(void **state)
+{
+    char url[TEST_URL_BYTES];
+    struct dx_channel *host = NULL;
+    struct patient p = {.status = DX_OK};
+    (void)state;
+    make_device(ADDRESS, "0x1af4\n", "0x1110\n");
+    make_file(ADDRESS, "enable", "1\n", 2);
+    const char *memory = test_path("fresh");
+    int fd = open(memory, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, 1 << 20), 0);
+    (void)close(fd);
+    make_resource(ADDRESS, "resource2", memory);
+    assert_int_equal(pthread_create(&p.thread, NULL, attach_patiently, &p), 0);
+    while (atomic_load(&p.id) == 0)
+        (void)sched_yield();
+    test_await_state(atomic_load(&p.id), 'S'); /* it has looked, and looks again later */
+    struct dx_config config = {.slots = 1, .request_capacity = 8, .response_capacity = 8};
+    dx_status created = dx_create(test_file_url(memory, url), &config, &host);
+    (void)pthread_join(p.thread, NULL);
+    assert_status(created, DX_OK);
+    assert_status(p.status, DX_OK);
+    assert_status(dx_close(p.guest), DX_OK);
     assert_status(dx_close(host), DX_OK);
 }
 
@@ -237,6 +280,7 @@ int main(void)
         TEST(a_disabled_device_is_enabled),
         TEST(a_device_that_answers_is_left_alone),
         TEST(a_guest_answers_through_its_device),
+        TEST(a_guest_waits_at_a_fresh_device_for_its_host),
         TEST(a_device_that_is_too_small_is_said_with_both_sizes),
 #undef TEST
     };

@@ -168,11 +168,17 @@ static void a_file_that_is_no_region_is_left_as_it_was(void **state)
     make_file(path, 3 * 4096, 'x');
     check_file(path, ALL(DX_ERR_NOT_DX), path);
     (void)unlink(path);
-    /* All zero is no region either, but a host may use it. */
+    /* All zero is no region either, but a host may use it, and a guest waits for that. */
     make_file(path, 1 << 20, 0);
     char url[TEST_URL_BYTES];
-    assert_status(try_attach(test_file_url(path, url)), DX_ERR_NOT_DX);
+    assert_status(try_attach(test_file_url(path, url)), DX_ERR_NO_PEER);
     assert_detail(path);
+    assert_detail("no host has begun");
+    /* What is not zero somewhere in its header is somebody's. */
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "x", 1, 4095), 1);
+    (void)close(fd);
+    assert_status(try_attach(url), DX_ERR_NOT_DX);
     (void)unlink(path);
 }
 
@@ -189,7 +195,7 @@ static void a_file_that_is_too_short_is_left_as_it_was(void **state)
         (void)unlink(path);
     }
     make_file(path, 4096, 0); /* a header's room, and no more */
-    check_file(path, (struct verdict){DX_ERR_SHORT, DX_ERR_NOT_DX, DX_ERR_NOT_DX}, path);
+    check_file(path, (struct verdict){DX_ERR_SHORT, DX_ERR_NO_PEER, DX_ERR_NO_PEER}, path);
     (void)unlink(path);
 }
 

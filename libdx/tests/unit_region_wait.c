@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Guests that wait for a host, also where a dead one has left its region. */
+#include <fcntl.h>
+#include <sys/resource.h>
+
 #include "lives.h"
 
 /* A guest that waits for a host. */
@@ -71,6 +74,36 @@ static void a_guest_that_waits_does_not_keep_a_new_host_from_other_sizes(void **
     assert_status(attached, DX_OK);
 }
 
+/* How often this thread has slept so far. */
+static long sleeps(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_nvcsw;
+}
+
+/* A second has room for 1,000 pauses of a millisecond. A machine that is busy makes them fewer. */
+static void a_guest_that_waits_long_looks_seldom(void **state)
+{
+    (void)state;
+    char url[TEST_URL_BYTES];
+    const char *missing = test_path("nobody");
+    const char *blank = test_path("blank");
+    const char *stale = test_path("left");
+    const char *paths[] = {missing, blank, stale};
+    const dx_status expected[] = {DX_ERR_NO_PEER, DX_ERR_NO_PEER, DX_ERR_STALE};
+    int fd = open(blank, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, 1 << 20), 0);
+    (void)close(fd);
+    leave_stale(test_file_url(stale, url), small);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct dx_channel *channel;
+        long before = sleeps();
+        assert_status(dx_attach(test_file_url(paths[i], url), NULL, SECOND, &channel), expected[i]);
+        assert_in_range(sleeps() - before, 1, 200);
+    }
+}
+
 /* Attaches again and again, without pauses, until it works. */
 static void *attach_impatiently(void *user)
 {
@@ -120,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_guest_that_waits_gets_the_host_that_comes),
+        cmocka_unit_test(a_guest_that_waits_long_looks_seldom),
         cmocka_unit_test(a_guest_that_waits_does_not_keep_a_new_host_from_other_sizes),
         cmocka_unit_test(a_region_that_is_being_taken_over_is_stale_and_nothing_else),
     };
