@@ -36,9 +36,9 @@ dx_status dx_fail_errno(const char *format, ...)
     int used = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (used >= 0 && (size_t)used < sizeof text) {
-        char meaning[128];
-        (void)snprintf(text + used, sizeof text - (size_t)used, ": %s",
-                       strerror_r(number, meaning, sizeof meaning));
+        /* Not strerror_r, of which there are two that differ in what they return. */
+        errno = number;
+        (void)snprintf(text + used, sizeof text - (size_t)used, ": %m");
     }
     return number == EACCES || number == EPERM ? DX_ERR_PERMISSION : DX_ERR_SYSTEM;
 }

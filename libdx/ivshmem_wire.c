@@ -42,10 +42,19 @@ bool dx_ivshmem_send(int socket, int64_t value, int fd)
     return sent == (ssize_t)sizeof bytes;
 }
 
+/* Not the macro in the loop itself: that of musl mixes signs. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+static struct cmsghdr *next_header(struct msghdr *message, struct cmsghdr *header)
+{
+    return CMSG_NXTHDR(message, header);
+}
+#pragma GCC diagnostic pop
+
 /* Keeps the first descriptor of a message and closes all others. */
 static void take_descriptors(struct msghdr *message, struct dx_ivshmem_reader *reader)
 {
-    for (struct cmsghdr *h = CMSG_FIRSTHDR(message); h != NULL; h = CMSG_NXTHDR(message, h)) {
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(message); h != NULL; h = next_header(message, h)) {
         if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
             continue;
         size_t count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);

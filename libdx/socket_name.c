@@ -197,8 +197,9 @@ static dx_status remove_stale(const char *path, const char *temporary)
     if (rename(path, aside) != 0)
         return errno == ENOENT ? DX_OK : dx_fail_errno("%s: cannot be moved away", path);
     if (lstat(aside, &moved) == 0 &&
-        (moved.st_ino != before.st_ino || moved.st_dev != before.st_dev))
-        (void)link(aside, path);
+        (moved.st_ino != before.st_ino || moved.st_dev != before.st_dev) &&
+        link(aside, path) != 0 && errno != EEXIST)
+        return dx_fail_errno("%s: somebody else's, now at %s, cannot be moved back", path, aside);
     (void)unlink(aside);
     return DX_OK;
 }
