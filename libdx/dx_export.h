@@ -3,6 +3,11 @@
 #ifndef DX_EXPORT_H
 #define DX_EXPORT_H
 
+#if !defined(__linux__) || __SIZEOF_POINTER__ != 8
+#error                                                                                             \
+    "dx runs on 64-bit Linux only. (A Go program that uses it compiles elsewhere with CGO_ENABLED=0.)"
+#endif
+
 #define DX_API __attribute__((visibility("default")))
 
 #ifdef __cplusplus

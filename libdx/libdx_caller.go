@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux && cgo
+
 package libdx
 
 /*
@@ -45,19 +47,6 @@ func (k Caller) CallInPlace(kind uint32, bytes int, timeoutNs int64) (reply unsa
 
 // Request is dx_caller_request.
 func (k Caller) Request() unsafe.Pointer { return C.dx_caller_request(k.c) }
-
-// CallerView is struct dx_native_caller.
-type CallerView struct {
-	Line, ServerLine, Cells unsafe.Pointer
-	Counters                *Stats
-	Request, Response       unsafe.Pointer
-	CellsCount, Cell        uint32
-	SharedCell, Slot        uint32
-	Epoch, Sequence         uint32
-	SpinMax                 uint32
-	SpinMaxNs               int64
-	Begun, Abandoned        bool
-}
 
 // View is dx_native_caller.
 func (k Caller) View() CallerView {

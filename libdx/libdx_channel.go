@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux && cgo
+
 package libdx
 
 /*
@@ -117,17 +119,7 @@ func (ch Channel) Close() error {
 // Peer is dx_channel_peer.
 func (ch Channel) Peer() int { return int(C.dx_channel_peer(ch.c)) }
 
-// PeerInfo is struct dx_peer_info.
-type PeerInfo struct {
-	Peer, Place, Places, ID uint32
-	Session, Kernel         uint64
-	PID, Elsewhere          uint32
-}
-
 var _ = [1]struct{}{}[unsafe.Sizeof(PeerInfo{})-C.sizeof_struct_dx_peer_info]
-
-// NoID is DX_NO_ID.
-const NoID = C.DX_NO_ID
 
 // PeerInfo is dx_channel_peer_info.
 func (ch Channel) PeerInfo() (info PeerInfo) {
@@ -170,9 +162,6 @@ func BindDevice(url string) error {
 	return checked(func() C.dx_status { return C.dx_device_bind(text) })
 }
 
-// ArmedPark is the park kind in what Arm returned.
-func ArmedPark(armed uint32) uint32 { return armed >> 1 & 7 }
-
 // Ring is dx_native_ring.
 func (ch Channel) Ring(cell uint32) bool { return bool(C.dx_native_ring(ch.c, C.uint32_t(cell))) }
 
@@ -210,15 +199,6 @@ func (b Bell) Close() { C.dx_native_bell_close(b.c) }
 // Disarm is dx_native_disarm.
 func (ch Channel) Disarm(cell, armed uint32) {
 	C.dx_native_disarm(ch.c, C.uint32_t(cell), C.uint32_t(armed))
-}
-
-// Stats is struct dx_stats, field by field.
-type Stats struct {
-	Calls, RequestBytes, ResponseBytes uint64
-	Looks, Spin, Yield, Park           uint64
-	Errors, Timeouts, Parks, ParkNs    uint64
-	Spurious, Rings, Rescued, Yields   uint64
-	SpinLimit                          uint64
 }
 
 var _ = [1]struct{}{}[unsafe.Sizeof(Stats{})-C.sizeof_struct_dx_stats]

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux && cgo
+
 package libdx
 
 // A file that exports to C must not define anything in C, so that this

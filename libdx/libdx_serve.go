@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux && cgo
+
 package libdx
 
 /*
@@ -30,20 +32,6 @@ import (
 	"unsafe"
 )
 
-// HandlerLeft, in place of the bytes of a response, says that the handler did not return: the
-// request is answered with ErrLost, and ServeC ends with nil.
-const HandlerLeft = -1
-
-// ServeFunc answers one request; it returns the bytes of the response and the
-// handler's status. It must return: nothing may unwind the frames of C below it.
-type ServeFunc func(kind, slot uint32, request, response []byte) (int, int32)
-
-// Flags of ServeC, as in enum dx_serve_flag.
-const (
-	ServeCopy           = C.DX_SERVE_COPY
-	ServeThroughRestart = C.DX_SERVE_THROUGH_RESTART
-)
-
 // ServeC is dx_serve: the C library's loop, which calls f through cgo.
 func (ch Channel) ServeC(f ServeFunc, threads, flags uint32) error {
 	handle := cgo.NewHandle(f)
@@ -51,20 +39,6 @@ func (ch Channel) ServeC(f ServeFunc, threads, flags uint32) error {
 	return checked(func() C.dx_status {
 		return C.serve(ch.c, C.uintptr_t(handle), C.uint32_t(threads), C.uint32_t(flags))
 	})
-}
-
-// ServerView is struct dx_native_server.
-type ServerView struct {
-	CallerLines, ServerLines, Cells unsafe.Pointer
-	Counters                        *Stats
-	Serving                         *uint64
-	SlotsUsed                       *uint32
-	Payload                         unsafe.Pointer
-	PayloadStride, ResponseOffset   uint64
-	CellsCount, Cell, Base, Count   uint32
-	SharedCell                      uint32
-	SpinMax                         uint32
-	SpinMaxNs                       int64
 }
 
 // ServeBegin is dx_native_serve_begin.

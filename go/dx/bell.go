@@ -4,7 +4,6 @@ package dx
 
 import (
 	"os"
-	"syscall"
 	"time"
 
 	"dx/libdx"
@@ -80,8 +79,7 @@ func pollSleep(d time.Duration) {
 		time.Sleep(d)
 		return
 	}
-	ts := syscall.NsecToTimespec(int64(d))
-	_ = syscall.Nanosleep(&ts, nil) // a signal ends it early, which is as good
+	napThread(d) // a signal ends it early, which is as good
 }
 
 // close must not run together with wait.

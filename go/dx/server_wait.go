@@ -4,7 +4,6 @@ package dx
 
 import (
 	"runtime"
-	"syscall"
 	"time"
 
 	"dx/libdx"
@@ -66,7 +65,7 @@ func (s *server) yield(n uint32) {
 		runtime.Gosched()
 		return
 	}
-	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+	yieldThread()
 }
 
 // park sleeps in the server's cell until there is news.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"dx/go/internal/spin"
@@ -103,7 +102,7 @@ func (w *waiter) spin(word *uint64, want uint64, looks uint32) uint32 {
 func (w *waiter) yield(n uint32, crowded bool) {
 	w.counters.Yields++
 	if crowded || n%kernelEvery == 0 {
-		_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0)
+		yieldThread()
 	}
 	runtime.Gosched()
 }

@@ -6,7 +6,7 @@
 package cload
 
 /*
-#cgo CFLAGS: -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror
+#cgo CFLAGS: -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra
 #cgo LDFLAGS: -lpthread -Wl,--unresolved-symbols=ignore-all
 #include <stdlib.h>
 #include "../../../libdx/dx.h"

@@ -4,7 +4,7 @@
 // of memory it is. It is the same code that dx doctor uses.
 package mapping
 
-// #cgo CFLAGS: -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror
+// #cgo CFLAGS: -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra
 // #include "kind.h"
 // #include "loops.h"
 import "C"

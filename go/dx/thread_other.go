@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package dx
+
+import (
+	"runtime"
+	"time"
+)
+
+// Nothing waits where no channel can be open: these are here to compile.
+
+func yieldThread() { runtime.Gosched() }
+
+func napThread(d time.Duration) { time.Sleep(d) }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux || !cgo
+
+// Package libdx is here without the C library, so that programs that use dx compile
+// on every system and without cgo. Whatever would open a channel fails with one
+// error. No channel can be there: the methods of one are never reached.
+package libdx
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+)
+
+var errUnsupported = fmt.Errorf("dx: %w: this program was built without the C library of dx, "+
+	"which needs 64-bit Linux and cgo (CGO_ENABLED=1 and a C compiler)", errors.ErrUnsupported)
+
+// The types of messages, as in dx_caller.h.
+const (
+	TypePing = 0
+	TypeUser = 128
+	TypeMax  = 65535
+)
+
+func (s Status) text() string { return fmt.Sprintf("status %d", int32(s)) }
+
+// Preset fails: the strategies are the C library's.
+func Preset(string) (Wait, error) { return Wait{}, errUnsupported }
+
+// PresetNames lists the names that Preset knows where the C library is.
+func PresetNames() []string { return []string{"balanced", "latency", "throughput", "low-power"} }
+
+// CPUs is 1, which no strategy asks for.
+func CPUs() int { return 1 }
+
+// Check fails.
+func (w *Wait) Check() error { return errUnsupported }
+
+// BindDevice fails.
+func BindDevice(string) error { return errUnsupported }
+
+// Channel is one that is never open.
+type Channel struct{}
+
+// CreatePlaces fails.
+func CreatePlaces(string, uint32, uint32, uint32, uint64, uint64, *Wait) ([]Channel, error) {
+	return nil, errUnsupported
+}
+
+// Attach fails.
+func Attach(string, *Wait, int64) (Channel, error) { return Channel{}, errUnsupported }
+
+// Observe fails.
+func Observe(string) (Channel, error) { return Channel{}, errUnsupported }
+
+// What a channel would do.
+
+func (ch Channel) Stop()                                       {}
+func (ch Channel) Close() error                                { return errUnsupported }
+func (ch Channel) Peer() int                                   { return 0 }
+func (ch Channel) PeerInfo() (info PeerInfo)                   { return info }
+func (ch Channel) RequestCapacity() int                        { return 0 }
+func (ch Channel) ResponseCapacity() int                       { return 0 }
+func (ch Channel) Slots() int                                  { return 0 }
+func (ch Channel) RegionBytes() uint64                         { return 0 }
+func (ch Channel) FD() int                                     { return -1 }
+func (ch Channel) Check() Status                               { return ErrStopped }
+func (ch Channel) SetLiveness(time.Duration)                   {}
+func (ch Channel) Park() uint32                                { return ParkNever }
+func (ch Channel) Notice() string                              { return "" }
+func (ch Channel) Ring(uint32) bool                            { return false }
+func (ch Channel) Arm(uint32) uint32                           { return 0 }
+func (ch Channel) OpenBell(uint32) (Bell, int, error)          { return Bell{}, -1, errUnsupported }
+func (ch Channel) TakeDoorbell() int                           { return -1 }
+func (ch Channel) Disarm(uint32, uint32)                       {}
+func (ch Channel) ReadStats(int) (Stats, error)                { return Stats{}, errUnsupported }
+func (ch Channel) ReadSlotStats(uint32) (Stats, error)         { return Stats{}, errUnsupported }
+func (ch Channel) OpenCaller(int64) (Caller, error)            { return Caller{}, errUnsupported }
+func (ch Channel) ServeC(ServeFunc, uint32, uint32) error      { return errUnsupported }
+func (ch Channel) ServeBegin() error                           { return errUnsupported }
+func (ch Channel) ServerBegin(_, _ uint32) (ServerView, error) { return ServerView{}, errUnsupported }
+func (ch Channel) Takeover(uint32, uint32, []uint64)           {}
+func (ch Channel) ServeEnd(uint32)                             {}
+
+// Bell is one that is never open.
+type Bell struct{}
+
+// Close does nothing.
+func (b Bell) Close() {}
+
+// Caller is one that is never open.
+type Caller struct{}
+
+// What a caller would do.
+
+func (k Caller) Close() {}
+func (k Caller) CallInPlace(uint32, int, int64) (unsafe.Pointer, int, int32, Status) {
+	return nil, 0, 0, ErrStopped
+}
+func (k Caller) Request() unsafe.Pointer   { return nil }
+func (k Caller) View() CallerView          { return CallerView{} }
+func (k Caller) Settle(uint32, bool, bool) {}
