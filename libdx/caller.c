@@ -56,11 +56,21 @@ static dx_status wait_on(struct dx_caller *c, uint32_t looks, int64_t timeout_ns
 /* Counts it. Its text, or that there is none, is the business of whoever found it. */
 static dx_status failed(struct dx_caller *c, dx_status status)
 {
+    if (dx_channel_forked(c->channel))
+        return DX_ERR_FORKED;
     dx_count(&c->waiter.counters->errors, 1u);
     if (status == DX_ERR_TIMEOUT || status == DX_ERR_NO_PEER)
         dx_count(&c->waiter.counters->timeouts, 1u);
     c->reply = (struct dx_reply){0};
     return status;
+}
+
+/* On a channel that is stopped, or that is a child's copy, in which nothing can be counted. */
+static dx_status stopped(struct dx_caller *c)
+{
+    dx_status status = dx_channel_stopped(c->channel);
+    c->reply = (struct dx_reply){0};
+    return status == DX_ERR_FORKED ? status : failed(c, status);
 }
 
 /* The server's word with which it has let go of everything that was sent on our slot. */
@@ -101,6 +111,8 @@ static dx_status get_ready(struct dx_caller *c, int64_t *timeout_ns)
 static void abandon(struct dx_caller *c)
 {
     c->ready = false;
+    if (dx_channel_forked(c->channel))
+        return;
     c->book.abandoned = true;
     dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_ABANDONED, c->sequence));
     DX_FAULT(CALL_ABANDONED);
@@ -171,7 +183,7 @@ static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes, 
     }
     /* Relaxed: a stop that comes later finds us in the wait. */
     if (dx_unlikely(dx_load_relaxed(&channel->stopping) != 0))
-        return failed(c, dx_fail_plain(DX_ERR_STOPPED));
+        return stopped(c);
     if (dx_unlikely(!c->ready)) {
         dx_status status = get_ready(c, timeout_ns);
         if (status != DX_OK)
@@ -254,7 +266,7 @@ dx_status dx_call(struct dx_caller *c, uint32_t type, const void *request, size_
 
 void *dx_caller_request(struct dx_caller *c)
 {
-    if (c->stream.open)
+    if (c->stream.open || dx_unlikely(dx_channel_forked(c->channel)))
         return NULL;
     /* Where no server has ever been, nobody reads. */
     if (!c->ready) {

@@ -62,7 +62,7 @@ static dx_status await_slot(struct dx_channel *channel, int64_t timeout_ns, uint
     for (;;) {
         /* Relaxed: looked at again every time. */
         if (dx_load_relaxed(&channel->stopping) != 0)
-            return dx_fail_plain(DX_ERR_STOPPED);
+            return dx_channel_stopped(channel);
         *index = take_slot(channel);
         if (*index != NO_SLOT)
             return DX_OK;
@@ -105,6 +105,7 @@ dx_status dx_caller_open(struct dx_channel *channel, int64_t timeout_ns, struct 
     dx_waiter_init(&c->waiter, &channel->wait, &channel->cost, &channel->counters[slot]);
     c->waiter.liveness_ns = channel->liveness_ns;
     dx_waiter_watch(&c->waiter, &c->server->word, &c->awaited, true);
+    channel->slots[index].caller = c;
     *out = c;
     return DX_OK;
 }
@@ -114,6 +115,10 @@ void dx_caller_close(struct dx_caller *c)
     if (c == NULL)
         return;
     struct dx_channel *channel = c->channel;
+    if (dx_channel_forked(channel)) {
+        free(c);
+        return;
+    }
     if (c->stream.open)
         dx_stream_cancel(&c->stream);
     if (!c->book.abandoned)
@@ -125,6 +130,7 @@ void dx_caller_close(struct dx_caller *c)
     *book = c->book;
     book->sequence = c->sequence;
     book->taken = false;
+    book->caller = NULL;
     channel->callers_open--;
     (void)pthread_mutex_unlock(&channel->lock);
     DX_FAULT(SLOT_GIVEN_BACK);

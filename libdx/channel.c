@@ -27,6 +27,7 @@ void dx_channel_point(struct dx_channel *c)
 
 void dx_channel_destroy(struct dx_channel *c)
 {
+    dx_fork_forget(c);
     dx_pulse_end(c);
     dx_link_stop(c->region.link, c);
     dx_region_close(&c->region);
@@ -58,6 +59,11 @@ dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct 
     c->liveness_ns = DX_LIVENESS_NS;
     c->silence_ns = chosen.silence_ns != 0 ? chosen.silence_ns : DX_SILENCE_NS;
     (void)pthread_mutex_init(&c->lock, NULL);
+    status = dx_fork_watch(c);
+    if (status != DX_OK) {
+        dx_channel_destroy(c);
+        return status;
+    }
     *out = c;
     return DX_OK;
 }
@@ -89,7 +95,9 @@ dx_status dx_channel_start(struct dx_channel *c)
                        "%s: park doorbell needs a rendezvous (unix:PATH) or ivshmem:doorbell; take "
                        "futex",
                        c->region.url.path);
-    dx_status status = dx_pulse_start(c);
+    dx_status status = dx_region_seal(&c->region);
+    if (status == DX_OK)
+        status = dx_pulse_start(c);
     if (status != DX_OK || c->region.link == NULL)
         return status;
     if (dx_link_has_news(c->region.link))
@@ -100,7 +108,8 @@ dx_status dx_channel_start(struct dx_channel *c)
 uint32_t dx_channel_park(const struct dx_channel *c)
 {
     uint32_t park = c->doorbell_taken ? (uint32_t)DX_PARK_DOORBELL : c->wait.park;
-    if (park == DX_PARK_NEVER || park == DX_PARK_POLL || !dx_channel_elsewhere(c))
+    if (park == DX_PARK_NEVER || park == DX_PARK_POLL || dx_channel_forked(c) ||
+        !dx_channel_elsewhere(c))
         return park;
     /* Relaxed: input; a door that nobody has is rung in vain. */
     bool rung = c->region.link != NULL && dx_link_hears(c->region.link) &&
@@ -108,8 +117,20 @@ uint32_t dx_channel_park(const struct dx_channel *c)
     return rung ? DX_PARK_DOORBELL : DX_PARK_POLL;
 }
 
+dx_status dx_channel_stopped(const struct dx_channel *c)
+{
+    return dx_channel_forked(c)
+               ? dx_fail(DX_ERR_FORKED,
+                         "%s: opened by the process that forked this one, which has a copy that "
+                         "can only be closed; attach or create here instead",
+                         c->region.url.path)
+               : dx_fail_plain(DX_ERR_STOPPED);
+}
+
 void dx_stop(struct dx_channel *c)
 {
+    if (dx_channel_forked(c))
+        return;
     /* S1 <-> S2: before the look at our own sleepers, as a caller's word is. */
     dx_store_seqcst(&c->stopping, 1u);
     if (!c->observer) /* which has no sleepers, and may not write */
@@ -120,6 +141,10 @@ dx_status dx_close(struct dx_channel *c)
 {
     if (c == NULL)
         return DX_OK;
+    if (dx_channel_forked(c)) {
+        dx_channel_destroy(c);
+        return DX_OK;
+    }
     (void)pthread_mutex_lock(&c->lock);
     uint32_t callers = c->callers_open;
     (void)pthread_mutex_unlock(&c->lock);
@@ -137,13 +162,16 @@ static bool is_alive(const struct dx_channel *c, enum dx_side side)
 {
     if (dx_channel_elsewhere(c))
         return dx_pulse_alive(&c->pulse, &c->peers[side], c->silence_ns);
-    return dx_region_lock_held(
-        c->region.fd, dx_lock_at(c->region.place, side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST));
+    /* What cannot be seen is no death. */
+    enum dx_lock lock = side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST;
+    return dx_region_lock_look(&c->region, dx_lock_at(c->region.place, lock)) != DX_LOCK_FREE;
 }
 
 static enum dx_peer peer_now(const struct dx_channel *c)
 {
     enum dx_side side = dx_other(c->side);
+    if (dx_channel_forked(c))
+        return DX_PEER_NONE;
     /* A4 <- R4. */
     uint32_t state = dx_load_acquire(&c->peers[side].state);
     if (state == DX_PEER_STATE_NONE)
@@ -167,6 +195,10 @@ void dx_channel_peer_info(const struct dx_channel *c, struct dx_peer_info *out)
 {
     const struct dx_peer_lines *other = &c->peers[dx_other(c->side)];
     enum dx_peer peer = peer_now(c);
+    if (dx_channel_forked(c)) {
+        *out = (struct dx_peer_info){.place = c->region.place, .id = DX_NO_ID};
+        return;
+    }
     /* A4 <- R4: what follows is of this life, or of a later one. Until it is open it is of none. */
     if (peer == DX_PEER_ALIVE && dx_load_acquire(&other->state) != DX_PEER_STATE_OPEN)
         peer = DX_PEER_NONE;
@@ -188,7 +220,7 @@ dx_status dx_channel_check(const struct dx_channel *c)
 {
     /* Relaxed: dx_stop rings us after it has stored. */
     if (dx_load_relaxed(&c->stopping) != 0)
-        return DX_ERR_STOPPED;
+        return dx_channel_stopped(c);
     /* Relaxed: looked at again every time. */
     if (dx_load_relaxed(&c->pulse.ousted) != 0)
         return DX_ERR_GUEST_EXISTS;
@@ -204,6 +236,14 @@ dx_status dx_channel_check(const struct dx_channel *c)
 
 const char *dx_channel_notice(const struct dx_channel *c)
 {
+    if (dx_channel_forked(c))
+        return "this process is a child of the one that opened the channel: the copy here can only "
+               "be closed";
+    enum dx_lock lock = c->side == DX_HOST ? DX_LOCK_GUEST : DX_LOCK_HOST;
+    if (c->region.url.kind != DX_REGION_IVSHMEM &&
+        dx_region_lock_look(&c->region, dx_lock_at(c->region.place, lock)) == DX_LOCK_UNSEEN)
+        return "this program has closed the channel's descriptor: that the other side's process "
+               "ends cannot be seen any more";
     return c->region.notice;
 }
 

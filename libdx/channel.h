@@ -9,6 +9,7 @@
 #include "atomic.h"
 #include "cell.h"
 #include "dx_channel.h"
+#include "fork.h"
 #include "layout.h"
 #include "pulse.h"
 #include "region.h"
@@ -40,11 +41,14 @@ struct dx_channel {
     struct dx_cell *cells;
     unsigned char *payload;
 
-    _Atomic uint32_t stopping;
-    _Atomic uint32_t serving; /* 1 while dx_serve runs */
-    pthread_mutex_t lock;     /* guards what follows */
+    _Atomic uint32_t stopping; /* enum dx_stopping */
+    _Atomic uint32_t serving;  /* 1 while dx_serve runs */
+    pthread_mutex_t lock;      /* guards what follows */
     uint32_t callers_open;
     struct dx_slot_book *slots; /* one for each slot on which this side calls */
+    struct dx_stream *streams;  /* of dx_serve, while it runs: one a slot of the other side */
+    struct dx_channel *next;    /* guarded by fork.c, both */
+    struct dx_channel *before;
 };
 
 /* What this process remembers of a slot on which it calls, across the callers that hold it. */
@@ -53,6 +57,7 @@ struct dx_slot_book {
     bool abandoned; /* the last request may still be running */
     bool begun;     /* the caller's line has this life's epoch */
     uint32_t sequence;
+    struct dx_caller *caller; /* who has it; NULL: nobody */
 };
 
 /* The slots on which a side calls: first and count. */
@@ -96,8 +101,18 @@ static inline bool dx_channel_elsewhere(const struct dx_channel *c)
             dx_pulse_elsewhere(&c->peers[dx_other(c->side)]));
 }
 
-/* Is waiting for the other side still worth while? DX_OK, DX_ERR_STOPPED, _PEER_CLOSED or
- * _PEER_DEAD. A peer that never came is worth waiting for. Costs a system call. */
+/* Is this the copy that a fork left to a child? Then nothing of the region may be touched. */
+static inline bool dx_channel_forked(const struct dx_channel *c)
+{
+    /* Relaxed: written by the first thread of the child, before there was another. */
+    return dx_load_relaxed(&c->stopping) == DX_FORKED;
+}
+
+/* Why a channel whose `stopping` is not 0 does nothing: DX_ERR_STOPPED or DX_ERR_FORKED. */
+dx_status dx_channel_stopped(const struct dx_channel *channel);
+
+/* Is waiting for the other side still worth while? DX_OK, DX_ERR_STOPPED, _FORKED,
+ * _PEER_CLOSED or _PEER_DEAD. A peer that never came is worth waiting for. Costs a system call. */
 dx_status dx_channel_check(const struct dx_channel *channel);
 
 /* channel_ring.c: rings a cell of either side, by whatever its sleeper asked for. */

@@ -11,6 +11,7 @@
 #include "channel.h"
 #include "error.h"
 #include "fault.h"
+#include "fork.h"
 #include "link.h"
 
 /* Is no living guest from another kernel in the region of a dead host? */
@@ -61,8 +62,7 @@ static bool old_place_is_empty(const struct dx_channel *first, const struct dx_g
     uint64_t offset = place * old->region_bytes;
     if (offset + DX_HEADER_BYTES > dx_region_file_bytes(&first->region))
         return true;
-    void *page = mmap(NULL, DX_HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, first->region.fd,
-                      (off_t)offset);
+    void *page = dx_fork_map(DX_HEADER_BYTES, PROT_READ | PROT_WRITE, first->region.fd, offset);
     if (page == MAP_FAILED)
         return false;
     struct dx_peer_lines *peers = (void *)((char *)page + sizeof(struct dx_header));

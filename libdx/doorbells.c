@@ -23,6 +23,14 @@ void dx_doorbells_close(struct dx_doorbells *d)
     (void)pthread_mutex_destroy(&d->lock);
 }
 
+void dx_doorbells_forked(struct dx_doorbells *d)
+{
+    for (uint32_t i = 0; i < d->count; i++)
+        (void)close(d->bells[i].fd);
+    d->count = 0;
+    (void)pthread_mutex_init(&d->lock, NULL);
+}
+
 static struct dx_doorbell *find(const struct dx_doorbells *d, uint32_t id)
 {
     for (uint32_t i = 0; i < d->count; i++)

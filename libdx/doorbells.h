@@ -28,6 +28,9 @@ void dx_doorbells_init(struct dx_doorbells *d);
 /* Closes all descriptors. */
 void dx_doorbells_close(struct dx_doorbells *d);
 
+/* In the child of a fork, where nobody else is: unlocked, and nobody is known. */
+void dx_doorbells_forked(struct dx_doorbells *d);
+
 /* A peer is there, to be rung by fd, which is owned from now on. A second vector of a peer that is
  * known is closed: one is enough for us. False: no memory, or no such id. */
 bool dx_doorbells_join(struct dx_doorbells *d, int64_t id, int fd);

@@ -7,7 +7,8 @@
  * URLs:
  *   shm:NAME      POSIX shared memory /dev/shm/NAME; NAME of [A-Za-z0-9._-], at most 200 long
  *   file:PATH     any file that can be mapped, such as the one behind an ivshmem device
- *   memfd:        dx_create only: an unnamed sealed region; pass dx_channel_fd() to the guest
+ *   memfd:        dx_create only: an unnamed sealed region; pass dx_channel_fd() to the guest, by
+ *                 inheritance or a socket: it carries no lock
  *   memfd:N       dx_attach only: the inherited descriptor N
  *   ivshmem:plain dx_attach only, in a QEMU guest: the memory of the PCI device 1af4:1110, whose
  *                 other side is the host's file:PATH or shm:NAME. Of several devices one is chosen
@@ -24,8 +25,22 @@
  * the kernel's file locks tell who lives, so that a killed process is noticed at once by whoever
  * looks. Peers under different kernels (a program in a VM) cannot see each other's locks: there
  * each peer's heart beats in the region, one that stands still for the strategy's silence_ns (1 s)
- * counts as dead, and parking is a timed poll. Both find out by themselves which it is. A process
- * that forks while it holds a channel shares its locks with the child: exec or close in the child.
+ * counts as dead, and parking is a timed poll. Both find out by themselves which it is.
+ *
+ * fork: a channel belongs to the process that opened it. The child's copy is inert: it holds no
+ * lock, no memory of the region and no socket, so that the end of the parent is noticed however
+ * long its children live. In the child each function that would use the region returns
+ * DX_ERR_FORKED (or NULL, or DX_PEER_NONE). dx_caller_close and dx_close free what the copy has,
+ * whatever was open in the parent's other threads, and tell nobody. So a pre-fork server forks its
+ * workers first, or lets each worker attach for itself, and a daemon calls daemon(3) before
+ * dx_create. A handler that forks may return in the child: its dx_serve then ends with
+ * DX_ERR_FORKED. If that has several threads, the child must call exec or _exit in the handler. A
+ * child that is made without the handlers of pthread_atfork, by clone(2) or _Fork, holds no lock
+ * either, but must not use the channel.
+ *
+ * A program that closes descriptors which it does not know (closefrom) may close the channel's:
+ * both sides live on. Where a name leads to the region it is opened again to look whether the other
+ * side lives. Elsewhere that side counts as alive, and dx_channel_notice says so.
  */
 #ifndef DX_CHANNEL_H
 #define DX_CHANNEL_H
@@ -114,7 +129,9 @@ DX_API void dx_stop(struct dx_channel *channel);
 /*
  * Tells the other side, releases the region, and frees the channel. A host also removes a name
  * that it owns. DX_ERR_BUSY, and nothing is changed, while a caller is open or dx_serve runs.
- * NULL is allowed. One thread; nobody may use the channel afterwards.
+ * In the child of a fork it frees the copy and does nothing else, and is never busy: close the
+ * callers that the child knows first. NULL is allowed. One thread; nobody may use the channel
+ * afterwards.
  */
 DX_API dx_status dx_close(struct dx_channel *channel);
 

@@ -38,6 +38,7 @@ typedef enum dx_status {
     DX_ERR_CANCELLED = -24,         /* given up before the server had begun it */
     DX_ERR_CORRUPT = -25,           /* the other side wrote what cannot be */
     DX_ERR_ENDED = -26,             /* the other side has ended the stream and reads no more */
+    DX_ERR_FORKED = -27,            /* this process is a child of the one that opened the channel */
 } dx_status;
 
 /* Returns a static sentence for a status; never NULL. Any thread, never blocks. */

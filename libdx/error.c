@@ -102,6 +102,7 @@ const char *dx_status_string(dx_status status)
         "given up before the server began it",
         "the other side wrote what cannot be",
         "the other side has ended the stream and reads no more",
+        "the channel belongs to the process that forked this one",
     };
     const int count = (int)(sizeof strings / sizeof *strings);
     if ((int)status > 0 || (int)status <= -count)

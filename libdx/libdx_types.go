@@ -43,6 +43,7 @@ const (
 	ErrCancelled        Status = -24
 	ErrCorrupt          Status = -25
 	ErrEnded            Status = -26
+	ErrForked           Status = -27
 )
 
 // Offsets of dx_native.h, in bytes.

@@ -281,6 +281,34 @@ void dx_link_stop(struct dx_link *link, const struct dx_channel *channel)
         dx_link_channels_remove(&link->channels, channel);
 }
 
+/* Not the registers' mapping, which tells nobody that we live. */
+static void close_device(struct dx_ivshmem_bells *b)
+{
+    int *const fds[] = {&b->device, &b->group, &b->container, &b->bell};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+        if (*fds[i] >= 0)
+            (void)close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+void dx_link_forked(struct dx_link *link)
+{
+    link->started = false;
+    dx_link_channels_forked(&link->channels);
+    dx_doorbells_forked(&link->peers);
+    dx_rendezvous_forked(link->server);
+    dx_ivshmem_reader_close(&link->reader);
+    if (link->has_device)
+        close_device(&link->device);
+    int *const fds[] = {&link->socket, &link->bell, &link->memory, &link->control};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+        if (*fds[i] >= 0)
+            (void)close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
 void dx_link_close(struct dx_link *link)
 {
     if (link == NULL || !dx_link_channels_release(&link->channels))

@@ -72,6 +72,9 @@ void dx_link_ring(struct dx_link *link, uint32_t door);
  * thread; -1 if there is none to be had. */
 int dx_link_take_bell(struct dx_link *link);
 
+/* In the child of a fork: nothing of the parent's is kept, and dx_link_close frees and no more. */
+void dx_link_forked(struct dx_link *link);
+
 /* The last one ends the thread and all connections. link may be NULL. */
 void dx_link_close(struct dx_link *link);
 

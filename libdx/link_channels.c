@@ -11,6 +11,12 @@ void dx_link_channels_init(struct dx_link_channels *l)
     (void)pthread_mutex_init(&l->lock, NULL);
 }
 
+void dx_link_channels_forked(struct dx_link_channels *l)
+{
+    (void)pthread_mutex_init(&l->lock, NULL);
+    l->count = 0;
+}
+
 void dx_link_channels_destroy(struct dx_link_channels *l)
 {
     (void)pthread_mutex_destroy(&l->lock);

@@ -20,6 +20,9 @@ struct dx_link_channels {
 void dx_link_channels_init(struct dx_link_channels *l);
 void dx_link_channels_destroy(struct dx_link_channels *l);
 
+/* In the child of a fork, where nobody else is: unlocked, and empty. */
+void dx_link_channels_forked(struct dx_link_channels *l);
+
 /* One user more. One less: true if that was the last. */
 void dx_link_channels_share(struct dx_link_channels *l);
 bool dx_link_channels_release(struct dx_link_channels *l);

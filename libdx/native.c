@@ -66,6 +66,8 @@ void dx_native_caller_settle(struct dx_caller *c, uint32_t sequence, bool begun,
 
 dx_status dx_native_serve_begin(struct dx_channel *c)
 {
+    if (dx_channel_forked(c))
+        return dx_channel_stopped(c);
     if (dx_slot_count(&c->geometry, dx_other(c->side)) == 0)
         return dx_fail(DX_ERR_INVALID, "the other side has no slots to call on, so that there is "
                                        "nothing to serve");

@@ -92,7 +92,8 @@ static dx_status run_pool(struct dx_server **servers, uint32_t threads)
         status = dx_fail_plain(dx_server_run(servers[0]));
     else
         dx_server_end_all(servers[0]);
-    for (uint32_t i = 0; i < count; i++) {
+    /* In the child of a handler that forked there is no other thread. */
+    for (uint32_t i = 0; i < count && status != DX_ERR_FORKED; i++) {
         (void)pthread_join(started[i], NULL);
         if (status == DX_OK)
             status = dx_fail_plain(servers[i + 1]->status);
@@ -122,7 +123,9 @@ static dx_status serve_with(struct dx_channel *c, dx_handler handler, void *user
     if (status == DX_OK) {
         for (uint32_t i = 0; i < threads; i++)
             dx_server_begin(servers[i]);
+        c->streams = slots->streams;
         status = run_pool(servers, threads);
+        c->streams = NULL;
         for (uint32_t i = 0; i < threads; i++)
             dx_server_end(servers[i]);
     }
@@ -140,6 +143,8 @@ dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
     if (o->threads > DX_SERVE_THREADS_MAX)
         return dx_fail(DX_ERR_INVALID, "%u serving threads: 1 to %u are possible", o->threads,
                        DX_SERVE_THREADS_MAX);
+    if (dx_channel_forked(c))
+        return dx_channel_stopped(c);
     uint32_t count = dx_slot_count(&c->geometry, dx_other(c->side));
     if (count == 0)
         return dx_fail(DX_ERR_INVALID, "the other side has no slots to call on, so that there is "

@@ -13,6 +13,7 @@
 #include "error.h"
 #include "fault.h"
 #include "fd.h"
+#include "fork.h"
 #include "link.h"
 #include "pulse.h"
 
@@ -41,7 +42,7 @@ dx_status dx_region_check_owner(int fd, const char *path)
 dx_status dx_region_map(struct dx_region *region, uint64_t bytes)
 {
     int protection = region->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    void *base = mmap(NULL, bytes, protection, MAP_SHARED, region->fd, (off_t)region->offset);
+    void *base = dx_fork_map(bytes, protection, region->fd, region->offset);
     if (base == MAP_FAILED)
         return dx_fail_errno("%s: cannot map %llu bytes", region->url.path,
                              (unsigned long long)bytes);
@@ -68,18 +69,26 @@ bool dx_region_is_current(const struct dx_region *region)
            dx_region_file_bytes(region) == region->bytes;
 }
 
+/* The same of a region that may be sealed, whose descriptor the program may have closed. */
+static bool name_is_ours(const struct dx_region *region)
+{
+    struct stat s;
+    return region->shared_nothing ? lstat(region->url.path, &s) == 0 &&
+                                        s.st_dev == region->device && s.st_ino == region->inode
+                                  : name_is_of(region->url.path, region->fd);
+}
+
 void dx_region_close(struct dx_region *region)
 {
     dx_link_close(region->link); /* its thread looks at the bytes */
     region->link = NULL;
+    /* While the lock is held nobody else can have taken the name over. */
+    if (region->created && name_is_ours(region))
+        (void)unlink(region->url.path);
     if (region->base != NULL)
         (void)munmap(region->base, region->bytes);
-    if (region->fd >= 0) {
-        /* While the lock is held nobody else can have taken the name over. */
-        if (region->created && name_is_of(region->url.path, region->fd))
-            (void)unlink(region->url.path);
+    if (dx_region_fd_is_ours(region))
         (void)close(region->fd);
-    }
     region->base = NULL;
     region->fd = -1;
 }

@@ -30,8 +30,9 @@ struct dx_url {
     bool doorbell;          /* ivshmem: also its registers and its interrupt */
 };
 
-/* A mapped region. The descriptor has its own open file description, so that its locks are its
- * own and end with it. */
+/* A mapped region. While it is being opened the descriptor's own open file description carries the
+ * locks. dx_region_seal leaves that description to the mapping alone, which no child inherits and
+ * no close of a descriptor ends. From then on the descriptor is another one, without locks. */
 struct dx_region {
     struct dx_url url;
     int fd;
@@ -41,6 +42,9 @@ struct dx_region {
     uint32_t place;
     struct dx_link *link; /* unix: who is there; else NULL */
     bool created;         /* the name is ours to remove */
+    bool shared_nothing;  /* sealed: the descriptor carries no lock */
+    dev_t device;         /* of the file, since it is sealed */
+    ino_t inode;
     bool read_only;
     char notice[DX_NOTICE_BYTES]; /* what could not be had, for people; "" if all could */
 };
@@ -100,6 +104,16 @@ bool dx_region_lock_try(int fd, uint32_t lock);
 void dx_region_unlock(int fd, uint32_t lock);
 bool dx_region_lock_held(int fd, uint32_t lock);
 
+/* The same of a sealed region, whose descriptor a program may have closed under us: then another
+ * one is opened by name. DX_LOCK_UNSEEN: that cannot be done either, and nobody knows. */
+enum dx_lock_look { DX_LOCK_FREE = 0, DX_LOCK_HELD = 1, DX_LOCK_UNSEEN = 2 };
+enum dx_lock_look dx_region_lock_look(const struct dx_region *region, uint32_t lock);
+
+/* For people, who look for a holder among the descriptors of processes: a sealed region's
+ * descriptor has a lock that says nothing, so far behind the one that says who lives. */
+#define DX_LOCK_HINT (1u << 28)
+void dx_region_lock_hint(int fd, uint32_t lock);
+
 /* Takes the guest's lock for a host that begins; false if a guest keeps it, which one that is only
  * just finding its host dead does for a moment. */
 bool dx_region_guest_is_gone(int fd, uint32_t place);
@@ -109,6 +123,17 @@ bool dx_region_guests_are_gone(int fd);
 
 /* All zero in its first page: made for us and never used. */
 bool dx_region_is_blank(const void *base);
+
+/* When all locks are held that will be: from here on they end with the mapping, which is with this
+ * process, whoever has a copy of a descriptor. Without /proc and without a name that cannot be
+ * done, and the region stays as it is. DX_ERR_SYSTEM: no descriptor. */
+dx_status dx_region_seal(struct dx_region *region);
+
+/* Is this the file of a region that is or was sealed? Is the region's descriptor still its own, and
+ * not closed by the program? A descriptor of the file by its name; -1: none can be had. */
+bool dx_region_is_file(const struct dx_region *region, int fd);
+bool dx_region_fd_is_ours(const struct dx_region *region);
+int dx_region_open_name(const struct dx_region *region);
 
 /* Maps region->fd with `bytes` from region->offset. */
 dx_status dx_region_map(struct dx_region *region, uint64_t bytes);

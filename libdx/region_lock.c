@@ -44,6 +44,32 @@ bool dx_region_lock_held(int fd, uint32_t which)
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+static enum dx_lock_look look_at(int fd, uint32_t which)
+{
+    struct flock lock = lock_of(which, F_WRLCK);
+    if (fcntl(fd, F_OFD_GETLK, &lock) != 0)
+        return DX_LOCK_UNSEEN;
+    return lock.l_type != F_UNLCK ? DX_LOCK_HELD : DX_LOCK_FREE;
+}
+
+enum dx_lock_look dx_region_lock_look(const struct dx_region *region, uint32_t which)
+{
+    enum dx_lock_look look = look_at(region->fd, which);
+    if (look == DX_LOCK_HELD || (look == DX_LOCK_FREE && dx_region_fd_is_ours(region)))
+        return look;
+    int fd = dx_region_open_name(region);
+    look = fd >= 0 ? look_at(fd, which) : DX_LOCK_UNSEEN;
+    if (fd >= 0)
+        (void)close(fd);
+    return look;
+}
+
+void dx_region_lock_hint(int fd, uint32_t which)
+{
+    struct flock lock = lock_of(which | DX_LOCK_HINT, F_RDLCK);
+    (void)fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 bool dx_region_guest_is_gone(int fd, uint32_t place)
 {
     for (int looks = 0; looks < GUEST_LOOKS; looks++) {

@@ -32,6 +32,7 @@ struct dx_rendezvous {
     char path[DX_PATH_MAX];
     char temporary[DX_PATH_MAX];
     bool published;
+    bool forked; /* the child of a fork has it: the name is its parent's */
     dev_t device;
     ino_t inode;
     int listener;
@@ -247,17 +248,33 @@ dx_status dx_rendezvous_publish(struct dx_rendezvous *r)
     return status;
 }
 
+static void close_all(struct dx_rendezvous *r)
+{
+    for (uint32_t i = 0; i < r->count; i++)
+        close_member(r, &r->members[i]);
+    r->count = 0;
+    int *const fds[] = {&r->listener, &r->events, &r->spare};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+        if (*fds[i] >= 0)
+            (void)close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+void dx_rendezvous_forked(struct dx_rendezvous *r)
+{
+    if (r == NULL)
+        return;
+    r->forked = true;
+    close_all(r);
+}
+
 void dx_rendezvous_close(struct dx_rendezvous *r)
 {
     if (r == NULL)
         return;
-    dx_socket_release(r->published ? r->path : r->temporary, r->device, r->inode);
-    for (uint32_t i = 0; i < r->count; i++)
-        close_member(r, &r->members[i]);
-    (void)close(r->listener);
-    if (r->events >= 0)
-        (void)close(r->events);
-    if (r->spare >= 0)
-        (void)close(r->spare);
+    if (!r->forked)
+        dx_socket_release(r->published ? r->path : r->temporary, r->device, r->inode);
+    close_all(r);
     free(r);
 }

@@ -49,4 +49,8 @@ void dx_rendezvous_step(struct dx_rendezvous *r);
 /* Ends all connections and removes the name, if it is still ours. r may be NULL. */
 void dx_rendezvous_close(struct dx_rendezvous *r);
 
+/* In the child of a fork: closes what the child has of it. Afterwards dx_rendezvous_close frees it
+ * and leaves the name alone. r may be NULL. */
+void dx_rendezvous_forked(struct dx_rendezvous *r);
+
 #endif

@@ -267,7 +267,7 @@ static dx_status run(struct dx_server *s)
             return DX_OK;
         /* Relaxed: dx_stop rings us after it has stored. */
         if (dx_load_relaxed(&s->channel->stopping) != 0)
-            return DX_ERR_STOPPED;
+            return dx_channel_stopped(s->channel);
         if (!serve_round(s))
             status = await_news(s);
     }

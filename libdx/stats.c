@@ -29,6 +29,8 @@ static void add(struct dx_stats *sum, const struct dx_counters *counters)
 dx_status dx_stats_read(const struct dx_channel *c, enum dx_stats_of of, struct dx_stats *stats)
 {
     memset(stats, 0, sizeof *stats);
+    if (dx_channel_forked(c))
+        return dx_channel_stopped(c);
     enum dx_side side =
         of == DX_STATS_HOST_CALLERS || of == DX_STATS_HOST_SERVERS ? DX_HOST : DX_GUEST;
     switch (of) {
@@ -51,6 +53,8 @@ dx_status dx_stats_read(const struct dx_channel *c, enum dx_stats_of of, struct 
 dx_status dx_stats_read_slot(const struct dx_channel *c, uint32_t slot, struct dx_stats *stats)
 {
     memset(stats, 0, sizeof *stats);
+    if (dx_channel_forked(c))
+        return dx_channel_stopped(c);
     if (slot >= c->geometry.slots)
         return dx_fail(DX_ERR_INVALID, "slot %u: the region has %u", slot, c->geometry.slots);
     add(stats, &c->counters[slot]);

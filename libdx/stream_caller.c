@@ -102,7 +102,7 @@ void dx_stream_caller_refresh(struct dx_stream *s)
         dx_stream_refresh_flows(s);
     /* Relaxed: a stop that comes later finds us in the wait. */
     if (s->failure == DX_OK && dx_unlikely(dx_load_relaxed(&c->channel->stopping) != 0))
-        s->failure = DX_ERR_STOPPED;
+        s->failure = dx_channel_stopped(c->channel);
 }
 
 /* Drops what came of the response, up to the ring's end; how much that was. */
@@ -121,6 +121,8 @@ static void close_stream(struct dx_stream *s)
     struct dx_caller *c = s->caller;
     struct dx_counters *counters = c->waiter.counters;
     s->open = false;
+    if (dx_channel_forked(c->channel))
+        return;
     if (s->answered)
         c->ready = true;
     else

@@ -23,7 +23,7 @@ void dx_stream_server_refresh(struct dx_stream *s)
     /* Relaxed: a stop that comes later finds us in the wait. */
     if (s->failure == DX_OK &&
         dx_unlikely(dx_load_relaxed(&server->channel->stopping) != 0 || dx_server_ended(server)))
-        s->failure = DX_ERR_STOPPED;
+        s->failure = dx_channel_stopped(server->channel);
 }
 
 void dx_stream_server_ring(struct dx_stream *s)

@@ -43,6 +43,7 @@ var (
 	ErrCancelled        = &Error{Status: libdx.ErrCancelled}
 	ErrCorrupt          = &Error{Status: libdx.ErrCorrupt}
 	ErrEnded            = &Error{Status: libdx.ErrEnded}
+	ErrForked           = &Error{Status: libdx.ErrForked}
 )
 
 // byStatus makes an error of a status without allocating: the calls that fail
@@ -54,6 +55,7 @@ var byStatus = func() map[libdx.Status]error {
 		ErrRequestTooLarge, ErrResponseTooLarge, ErrBufferTooSmall, ErrBusy, ErrHostExists,
 		ErrGuestExists, ErrNotDx, ErrVersion, ErrGeometry, ErrShort, ErrStale, ErrPermission,
 		ErrURL, ErrNoSlot, ErrSystem, ErrType, ErrCancelled, ErrCorrupt, ErrEnded,
+		ErrForked,
 	} {
 		m[e.Status] = e
 	}

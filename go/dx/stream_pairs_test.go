@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 		os.Exit(int(-cstream.Guest(url)))
 	case "go":
 		os.Exit(goGuest(url))
+	case "parent":
+		os.Exit(parentOfAnother(url))
 	}
 	os.Exit(m.Run())
 }

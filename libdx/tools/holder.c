@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernel shows the locks of each open file description in /proc/PID/fdinfo/N, for example
  *   lock: 1: OFDLCK ADVISORY WRITE -1 00:1a:77 4611686018427387904 4611686018427387904
- * with the first and the last byte at the end. */
+ * with the first and the last byte at the end. Of a region that is sealed (region_seal.c) the lock
+ * has no descriptor: there is another one, with a lock that is only a hint, in a process that maps
+ * the region. A child of that process has the descriptor as well, but not the mapping. */
 #include "holder.h"
 
 #include <ctype.h>
@@ -42,6 +44,24 @@ static bool descriptor_holds(const char *pid, const char *fd, uint64_t byte)
     return found;
 }
 
+/* A line of /proc/PID/maps has the device and the file's number behind the offset. */
+static bool process_maps(const char *pid, const struct stat *region)
+{
+    char path[64];
+    char line[512];
+    bool found = false;
+    (void)snprintf(path, sizeof path, "/proc/%.16s/maps", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    while (!found && fgets(line, sizeof line, file) != NULL) {
+        unsigned long long inode = 0;
+        found = sscanf(line, "%*s %*s %*s %*s %llu", &inode) == 1 && inode == region->st_ino;
+    }
+    (void)fclose(file);
+    return found;
+}
+
 static bool process_holds(const char *pid, const struct stat *region, uint64_t byte)
 {
     char path[64];
@@ -54,7 +74,9 @@ static bool process_holds(const char *pid, const struct stat *region, uint64_t b
         struct stat s;
         if (fstatat(dirfd(fds), entry->d_name, &s, 0) == 0 && s.st_dev == region->st_dev &&
             s.st_ino == region->st_ino)
-            found = descriptor_holds(pid, entry->d_name, byte);
+            found = descriptor_holds(pid, entry->d_name, byte) ||
+                    (descriptor_holds(pid, entry->d_name, byte + DX_LOCK_HINT) &&
+                     process_maps(pid, region));
     }
     (void)closedir(fds);
     return found;
