@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "cpus.h"
 #include "error.h"
+#include "kernel.h"
 #include "link.h"
 
 void dx_channel_point(struct dx_channel *c)
@@ -59,6 +60,7 @@ dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct 
     c->liveness_ns = DX_LIVENESS_NS;
     c->silence_ns = chosen.silence_ns != 0 ? chosen.silence_ns : DX_SILENCE_NS;
     (void)pthread_mutex_init(&c->lock, NULL);
+    (void)dx_kernel_find(); /* what failed once may not fail now */
     status = dx_fork_watch(c);
     if (status != DX_OK) {
         dx_channel_destroy(c);
@@ -96,6 +98,7 @@ dx_status dx_channel_start(struct dx_channel *c)
                        "futex",
                        c->region.url.path);
     dx_status status = dx_region_seal(&c->region);
+    dx_region_remember_name(&c->region);
     if (status == DX_OK)
         status = dx_pulse_start(c);
     if (status != DX_OK || c->region.link == NULL)
@@ -160,11 +163,17 @@ dx_status dx_close(struct dx_channel *c)
 
 static bool is_alive(const struct dx_channel *c, enum dx_side side)
 {
-    if (dx_channel_elsewhere(c))
-        return dx_pulse_alive(&c->pulse, &c->peers[side], c->silence_ns);
-    /* What cannot be seen is no death. */
+    const struct dx_peer_lines *peer = &c->peers[side];
+    bool heard = dx_pulse_alive(&c->pulse, peer, c->silence_ns);
+    if (c->region.url.kind == DX_REGION_IVSHMEM)
+        return heard;
     enum dx_lock lock = side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST;
-    return dx_region_lock_look(&c->region, dx_lock_at(c->region.place, lock)) != DX_LOCK_FREE;
+    enum dx_lock_look look = dx_region_lock_look(&c->region, dx_lock_at(c->region.place, lock));
+    /* A lock that is seen is proof, whatever its holder says. That none is seen is proof only of
+     * those who are under our kernel. */
+    if (look != DX_LOCK_HELD && c->region.url.kind != DX_REGION_MEMFD && dx_pulse_elsewhere(peer))
+        return heard;
+    return look != DX_LOCK_FREE; /* what cannot be seen is no death */
 }
 
 static enum dx_peer peer_now(const struct dx_channel *c)
@@ -224,7 +233,11 @@ dx_status dx_channel_check(const struct dx_channel *c)
     /* Relaxed: looked at again every time. */
     if (dx_load_relaxed(&c->pulse.ousted) != 0)
         return DX_ERR_GUEST_EXISTS;
-    switch (peer_now(c)) {
+    enum dx_peer peer = peer_now(c);
+    /* Relaxed: as above. Nobody new can find us. */
+    if (peer != DX_PEER_ALIVE && dx_load_relaxed(&c->pulse.nameless) != 0)
+        return DX_ERR_NAME_REMOVED;
+    switch (peer) {
     case DX_PEER_CLOSED:
         return DX_ERR_PEER_CLOSED;
     case DX_PEER_DEAD:
@@ -244,6 +257,14 @@ const char *dx_channel_notice(const struct dx_channel *c)
         dx_region_lock_look(&c->region, dx_lock_at(c->region.place, lock)) == DX_LOCK_UNSEEN)
         return "this program has closed the channel's descriptor: that the other side's process "
                "ends cannot be seen any more";
+    /* Relaxed: a value that stands for itself; the text was there before its thread began. */
+    if (dx_load_relaxed(&c->pulse.nameless) != 0)
+        return c->region.name.removed;
+    if (c->region.url.kind != DX_REGION_IVSHMEM && c->region.url.kind != DX_REGION_MEMFD &&
+        !c->observer && !dx_kernel_find() && !dx_channel_seen_here(c))
+        return "which kernel this is cannot be found out, since /proc/sys/kernel/random/boot_id "
+               "cannot be read: a side whose lock is not seen is taken for one in a VM, and polled "
+               "for";
     return c->region.notice;
 }
 

@@ -92,13 +92,17 @@ static inline unsigned char *dx_response_at(const struct dx_channel *c, uint32_t
     return dx_request_at(c, slot) + c->geometry.response_offset;
 }
 
+/* pulse.c: has the lock of the other side been seen, in this life of it? Then it is under our
+ * kernel, whatever it says. */
+bool dx_channel_seen_here(const struct dx_channel *channel);
+
 /* Is the other side under another kernel? Then it sees neither our locks nor our futexes and
  * semaphores, and we see none of its. */
 static inline bool dx_channel_elsewhere(const struct dx_channel *c)
 {
     return c->region.url.kind == DX_REGION_IVSHMEM ||
            (c->region.url.kind != DX_REGION_MEMFD &&
-            dx_pulse_elsewhere(&c->peers[dx_other(c->side)]));
+            dx_pulse_elsewhere(&c->peers[dx_other(c->side)]) && !dx_channel_seen_here(c));
 }
 
 /* Is this the copy that a fork left to a child? Then nothing of the region may be touched. */

@@ -132,7 +132,10 @@ static dx_status create(struct dx_channel **c, uint32_t places, const char *url)
     if (status != DX_OK)
         return status;
     DX_FAULT(HOST_UNNAMED);
-    return dx_region_publish(&c[0]->region);
+    status = dx_region_publish(&c[0]->region);
+    for (uint32_t place = 0; status == DX_OK && place < places; place++)
+        dx_region_remember_name(&c[place]->region);
+    return status;
 }
 
 static void destroy(struct dx_channel **c, uint32_t places)

@@ -39,6 +39,7 @@ typedef enum dx_status {
     DX_ERR_CORRUPT = -25,           /* the other side wrote what cannot be */
     DX_ERR_ENDED = -26,             /* the other side has ended the stream and reads no more */
     DX_ERR_FORKED = -27,            /* this process is a child of the one that opened the channel */
+    DX_ERR_NAME_REMOVED = -28,      /* the region's name is gone, so that nobody new can come */
 } dx_status;
 
 /* Returns a static sentence for a status; never NULL. Any thread, never blocks. */

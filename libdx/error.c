@@ -103,6 +103,7 @@ const char *dx_status_string(dx_status status)
         "the other side wrote what cannot be",
         "the other side has ended the stream and reads no more",
         "the channel belongs to the process that forked this one",
+        "the region's name was removed, so that nobody new can find it",
     };
     const int count = (int)(sizeof strings / sizeof *strings);
     if ((int)status > 0 || (int)status <= -count)

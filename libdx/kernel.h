@@ -4,15 +4,20 @@
 #ifndef DX_KERNEL_H
 #define DX_KERNEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The same number in all processes of one running kernel, another one in every other; never 0.
- * Where the kernel does not say (no /proc), a number of this process alone: then processes take
- * each other's heartbeats for proof, which always works and is only slower. Any thread. */
+ * While the kernel does not say, a number of this process alone. Any thread. */
 uint64_t dx_kernel_id(void);
 
+/* Is it known which kernel this is? If not, that is tried again. Any thread. */
+bool dx_kernel_find(void);
+
 /* For tests: another kernel than the one that we are under; 0: the truth. Locks of one pretended
- * kernel are not seen in another. Set it before the first channel is opened. */
+ * kernel are not seen in another. DX_KERNEL_UNKNOWN: the true one, of which nobody can say which it
+ * is. Set it before the first channel is opened. */
+#define DX_KERNEL_UNKNOWN UINT32_MAX
 void dx_kernel_pretend(uint32_t number);
 uint32_t dx_kernel_pretended(void);
 

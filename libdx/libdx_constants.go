@@ -38,6 +38,7 @@ var (
 	_ = [1]struct{}{}[ErrCorrupt-C.DX_ERR_CORRUPT]
 	_ = [1]struct{}{}[ErrEnded-C.DX_ERR_ENDED]
 	_ = [1]struct{}{}[ErrForked-C.DX_ERR_FORKED]
+	_ = [1]struct{}{}[ErrNameRemoved-C.DX_ERR_NAME_REMOVED]
 	_ = [1]struct{}{}[Line-C.DX_NATIVE_LINE]
 	_ = [1]struct{}{}[CallerWord-C.DX_NATIVE_CALLER_WORD]
 	_ = [1]struct{}{}[CallerBytes-C.DX_NATIVE_CALLER_BYTES]

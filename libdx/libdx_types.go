@@ -44,6 +44,7 @@ const (
 	ErrCorrupt          Status = -25
 	ErrEnded            Status = -26
 	ErrForked           Status = -27
+	ErrNameRemoved      Status = -28
 )
 
 // Offsets of dx_native.h, in bytes.

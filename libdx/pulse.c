@@ -81,6 +81,34 @@ bool dx_pulse_alive(const struct dx_pulse *p, const struct dx_peer_lines *peer, 
            dx_load_relaxed(&peer->heartbeat) != dx_load_relaxed(&p->heard);
 }
 
+static bool sees_lock(const struct dx_channel *c)
+{
+    enum dx_lock lock = c->side == DX_HOST ? DX_LOCK_GUEST : DX_LOCK_HOST;
+    return dx_region_lock_look(&c->region, dx_lock_at(c->region.place, lock)) == DX_LOCK_HELD;
+}
+
+bool dx_channel_seen_here(const struct dx_channel *c)
+{
+    /* Relaxed, all: numbers that stand for themselves. */
+    uint64_t session = dx_load_relaxed(&c->peers[dx_other(c->side)].session);
+    if (session != 0 && dx_load_relaxed(&c->pulse.here) == session)
+        return true;
+    if (session == 0 || !sees_lock(c))
+        return false;
+    dx_store_relaxed(&((struct dx_channel *)c)->pulse.here, session);
+    return true;
+}
+
+/* A lock that was seen may have been that of one who only tried to take the place. */
+static void look_at_lock_again(struct dx_channel *c)
+{
+    if (c->region.url.kind != DX_REGION_IVSHMEM &&
+        dx_pulse_elsewhere(&c->peers[dx_other(c->side)]) && !sees_lock(c)) {
+        /* Relaxed: as above. */
+        dx_store_relaxed(&c->pulse.here, 0u);
+    }
+}
+
 /* Does our place still carry our session? A guest that was paused for too long may find a new one
  * there. A host's place is kept by its lock, and nobody can take it. */
 static bool still_ours(const struct dx_channel *c)
@@ -114,6 +142,18 @@ static void follow_park(struct dx_channel *c)
     dx_session_ring_all(c, c->side);
 }
 
+/* Those who wait for somebody who can no longer find the region are told. */
+static void follow_name(struct dx_channel *c)
+{
+    /* Relaxed, both: ours alone; those who sleep are rung behind it. */
+    uint32_t before = dx_load_relaxed(&c->pulse.nameless);
+    uint32_t now = dx_region_name_is_gone(&c->region, before != 0);
+    if (now == before)
+        return;
+    dx_store_relaxed(&c->pulse.nameless, now);
+    dx_session_ring_all(c, c->side);
+}
+
 /* Each beat wakes a whole machine that may be idle: as few as our own silence_ns asks for, since
  * the other side's is most likely the same. */
 static int64_t beat_elsewhere(const struct dx_channel *c)
@@ -136,7 +176,9 @@ static void *run(void *user)
     int64_t beat_ns = DX_PULSE_NS;
     while (!sleep_on(p, beat_ns) && still_ours(c)) {
         dx_pulse_beat(&c->peers[c->side]);
+        look_at_lock_again(c);
         follow_park(c);
+        follow_name(c);
         uint64_t now = dx_load_relaxed(&other->heartbeat);
         int64_t passed_ns = awake_ns(&before, beat_ns);
         beat_ns = dx_channel_elsewhere(c) ? beat_elsewhere(c) : DX_PULSE_SLOW_NS;

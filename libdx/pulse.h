@@ -41,6 +41,8 @@ struct dx_pulse {
     _Atomic uint64_t heard;    /* the other side's heartbeat of a while ago */
     _Atomic int64_t silent_ns; /* how long it had been standing still then */
     _Atomic uint32_t ousted;   /* our place has been given to somebody else */
+    _Atomic uint64_t here;     /* session of the other side that was seen to be under our kernel */
+    _Atomic uint32_t nameless; /* the region's name has been removed */
 };
 
 /* Is this peer under another kernel, by its own word? One that says nothing is under ours. */

@@ -80,8 +80,9 @@ static bool name_is_ours(const struct dx_region *region)
 
 void dx_region_close(struct dx_region *region)
 {
-    dx_link_close(region->link); /* its thread looks at the bytes */
-    region->link = NULL;
+    struct dx_link *link = region->link;
+    region->link = NULL; /* a fork finds it no more */
+    dx_link_close(link); /* its thread looks at the bytes */
     /* While the lock is held nobody else can have taken the name over. */
     if (region->created && name_is_ours(region))
         (void)unlink(region->url.path);

@@ -30,6 +30,16 @@ struct dx_url {
     bool doorbell;          /* ivshmem: also its registers and its interrupt */
 };
 
+/* Where the region's name lies, so that its end can be told from what only looks like it. */
+struct dx_region_name {
+    _Atomic uint32_t known;
+    dev_t device; /* of what has the name: the region's file, or a socket */
+    ino_t inode;
+    dev_t folder_device;
+    ino_t folder_inode;
+    char removed[DX_NOTICE_BYTES]; /* for people, when it is gone */
+};
+
 /* A mapped region. While it is being opened the descriptor's own open file description carries the
  * locks. dx_region_seal leaves that description to the mapping alone, which no child inherits and
  * no close of a descriptor ends. From then on the descriptor is another one, without locks. */
@@ -46,6 +56,7 @@ struct dx_region {
     dev_t device;         /* of the file, since it is sealed */
     ino_t inode;
     bool read_only;
+    struct dx_region_name name;
     char notice[DX_NOTICE_BYTES]; /* what could not be had, for people; "" if all could */
 };
 
@@ -134,6 +145,12 @@ dx_status dx_region_seal(struct dx_region *region);
 bool dx_region_is_file(const struct dx_region *region, int fd);
 bool dx_region_fd_is_ours(const struct dx_region *region);
 int dx_region_open_name(const struct dx_region *region);
+
+/* Remembers what stands under the name of a sealed region, if it is the region and has a name;
+ * once. Is it gone? `before`: what was said last, which holds where it cannot be told, as after a
+ * chroot. Also true if another file has the name now, such as a second host's. */
+void dx_region_remember_name(struct dx_region *region);
+bool dx_region_name_is_gone(const struct dx_region *region, bool before);
 
 /* Maps region->fd with `bytes` from region->offset. */
 dx_status dx_region_map(struct dx_region *region, uint64_t bytes);

@@ -44,6 +44,7 @@ var (
 	ErrCorrupt          = &Error{Status: libdx.ErrCorrupt}
 	ErrEnded            = &Error{Status: libdx.ErrEnded}
 	ErrForked           = &Error{Status: libdx.ErrForked}
+	ErrNameRemoved      = &Error{Status: libdx.ErrNameRemoved}
 )
 
 // byStatus makes an error of a status without allocating: the calls that fail
@@ -55,7 +56,7 @@ var byStatus = func() map[libdx.Status]error {
 		ErrRequestTooLarge, ErrResponseTooLarge, ErrBufferTooSmall, ErrBusy, ErrHostExists,
 		ErrGuestExists, ErrNotDx, ErrVersion, ErrGeometry, ErrShort, ErrStale, ErrPermission,
 		ErrURL, ErrNoSlot, ErrSystem, ErrType, ErrCancelled, ErrCorrupt, ErrEnded,
-		ErrForked,
+		ErrForked, ErrNameRemoved,
 	} {
 		m[e.Status] = e
 	}

@@ -155,14 +155,14 @@ static void every_status_has_a_sentence(void **state)
 {
     (void)state;
     const char *unknown = dx_status_string((dx_status)1);
-    for (int status = DX_ERR_FORKED; status <= DX_OK; status++) {
+    for (int status = DX_ERR_NAME_REMOVED; status <= DX_OK; status++) {
         assert_non_null(dx_status_string((dx_status)status));
         assert_string_not_equal(dx_status_string((dx_status)status), unknown);
-        for (int other = DX_ERR_FORKED; other < status; other++)
+        for (int other = DX_ERR_NAME_REMOVED; other < status; other++)
             assert_string_not_equal(dx_status_string((dx_status)status),
                                     dx_status_string((dx_status)other));
     }
-    assert_string_equal(dx_status_string((dx_status)(DX_ERR_FORKED - 1)), unknown);
+    assert_string_equal(dx_status_string((dx_status)(DX_ERR_NAME_REMOVED - 1)), unknown);
     assert_string_equal(dx_status_string((dx_status)INT32_MIN), unknown);
     assert_string_equal(dx_status_string((dx_status)INT32_MAX), unknown);
 }
