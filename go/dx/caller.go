@@ -52,7 +52,8 @@ type Reply struct {
 	Status int32
 }
 
-// Caller holds one slot: one call at a time, one goroutine at a time.
+// Caller holds one slot: one call at a time, one goroutine at a time. Close alone may be called
+// beside the other methods.
 type Caller struct {
 	callerWord   *uint64
 	requestBytes *uint32
@@ -80,9 +81,16 @@ type Caller struct {
 	response []byte
 	wake     chan error // the parker's word: nil for news
 	late     bool       // nobody rang for that news; the parker's until the caller has left it
-	closed   bool
-	stream   *Stream // while it is open nothing else is sent on the slot
-	asleep   int     // flows of the stream that sleep; guarded by the parker
+	asleep   int        // flows of the stream that sleep; guarded by the parker
+	// While it is open nothing else is sent on the slot.
+	stream atomic.Pointer[Stream]
+
+	// caller_close.go says how these work together.
+	using    uint64 // 1 while a method runs
+	closing  atomic.Bool
+	fenced   atomic.Bool // all CPUs know that it is closing
+	finished atomic.Bool
+	closed   chan struct{}
 }
 
 func at[T any](base unsafe.Pointer, offset uintptr) *T { return (*T)(unsafe.Add(base, offset)) }
@@ -133,28 +141,11 @@ func newCaller(ch *Channel, raw libdx.Caller) *Caller {
 		request:      unsafe.Slice((*byte)(v.Request), ch.raw.RequestCapacity()),
 		response:     unsafe.Slice((*byte)(v.Response), ch.raw.ResponseCapacity()),
 		wake:         make(chan error, 1),
+		closed:       make(chan struct{}),
 	}
 	ch.crowd.callers.Add(1)
 	c.waiter.init(&ch.wait, v.SpinMax, v.SpinMaxNs, v.Counters)
 	return c
-}
-
-// Close gives the slot back. It may be called again.
-func (c *Caller) Close() error {
-	if c.closed {
-		return nil
-	}
-	if c.stream != nil {
-		_ = c.stream.Close()
-	}
-	c.closed = true
-	c.ch.crowd.callers.Add(-1)
-	if c.ch.path == PathNative {
-		c.raw.Settle(c.sequence, c.begun, c.abandoned)
-	}
-	c.raw.Close()
-	c.ch.slots.closed()
-	return c.ch.leave()
 }
 
 // Call sends request and waits for the response, which is copied to response.
@@ -162,6 +153,15 @@ func (c *Caller) Close() error {
 // that it would not fit. The time of ctx is looked at when the first spin has
 // failed; a context that has ended already fails the call at once.
 func (c *Caller) Call(ctx context.Context, kind uint32, request, response []byte) (Reply, error) {
+	reply, err := Reply{}, error(ErrStopped)
+	if c.begin() {
+		reply, err = c.call(ctx, kind, request, response)
+	}
+	c.end()
+	return reply, err
+}
+
+func (c *Caller) call(ctx context.Context, kind uint32, request, response []byte) (Reply, error) {
 	if err := c.admit(ctx, kind, len(request)); err != nil {
 		return Reply{}, err
 	}
@@ -181,9 +181,18 @@ func (c *Caller) Call(ctx context.Context, kind uint32, request, response []byte
 // Request returns where the next request is to be built for CallInPlace: all of
 // the slot's room. It is nil for as long as a handler may still be reading there:
 // of a call that was given up, or of one that a dead process made on this slot.
+//
+// The bytes are part of the region, and must not be used after Close.
 func (c *Caller) Request() []byte {
-	if c.closed || c.stream != nil {
+	defer c.end()
+	if !c.begin() {
 		return nil
+	}
+	if s := c.stream.Load(); s != nil {
+		if !s.isReleased() {
+			return nil
+		}
+		c.settleStream(s)
 	}
 	if c.ch.path == PathCgo {
 		if c.raw.Request() == nil {
@@ -212,15 +221,19 @@ func (c *Caller) readyWord() uint64 {
 // it is valid until the next call or Close, and the other side can still write
 // there.
 func (c *Caller) CallInPlace(ctx context.Context, kind uint32, n int) (Reply, error) {
-	if err := c.admit(ctx, kind, n); err != nil {
-		return Reply{}, err
+	reply, err := Reply{}, error(ErrStopped)
+	if c.begin() {
+		if err = c.admit(ctx, kind, n); err == nil {
+			reply, err = c.exchange(ctx, kind, n)
+		}
 	}
-	return c.exchange(ctx, kind, n)
+	c.end()
+	return reply, err
 }
 
 // admit says whether this request may be sent now.
 func (c *Caller) admit(ctx context.Context, kind uint32, n int) error {
-	if c.closed || c.ch.stopped.Load() {
+	if c.ch.stopped.Load() {
 		return ErrStopped
 	}
 	if uint(n) > uint(len(c.request)) {
@@ -359,8 +372,13 @@ func (c *Caller) failed(err error) error {
 // getReady waits until a request may be sent: the first time for the server's
 // greeting, and after a call that was given up for the server to let go of it.
 func (c *Caller) getReady(ctx context.Context) error {
-	if c.stream != nil {
-		return ErrBusy
+	if s := c.stream.Load(); s != nil {
+		if err := c.awaitRelease(ctx, s); err != nil {
+			return err
+		}
+		if c.settleStream(s); c.ready {
+			return nil
+		}
 	}
 	awaited := c.readyWord()
 	if c.waiter.spin(c.serverWord, awaited, 1) == 0 {
@@ -380,7 +398,11 @@ func (c *Caller) getReady(ctx context.Context) error {
 // not.
 func (c *Caller) abandon() {
 	c.ready, c.abandoned = false, true
-	atomic.StoreUint64(c.callerWord, word(c.epoch, callerAbandoned, c.sequence))
+	c.publishAbandoned(c.sequence)
+}
+
+func (c *Caller) publishAbandoned(sequence uint32) {
+	atomic.StoreUint64(c.callerWord, word(c.epoch, callerAbandoned, sequence))
 	c.ringServer()
 }
 

@@ -64,6 +64,7 @@ type Channel struct {
 	closed  bool
 
 	slots slots
+	bytes uint64 // of the region
 }
 
 // Create creates the region named by url ("shm:NAME", "file:PATH", "unix:PATH" or "memfd:")
@@ -95,6 +96,7 @@ func newChannel(options Options) (*Channel, error) {
 // ready makes a channel of a raw one. shared is the doorbell of another place of the same host.
 func (ch *Channel) ready(shared *doorbell) *Channel {
 	ch.slots.init(ch)
+	ch.bytes = ch.raw.RegionBytes()
 	ch.parker.init(ch)
 	ch.liveness = liveness
 	if ch.path == PathNative {

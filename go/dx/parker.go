@@ -68,6 +68,9 @@ func (p *parker) add(c *Caller, awaited uint64) error {
 	if err := p.prepare(cell); err != nil {
 		return err
 	}
+	if c.closing.Load() { // else wakeCaller finds us
+		return ErrStopped
+	}
 	// R7 -> A7 (serve.c): either the sleeper has armed the cell before, or it will
 	// look at us after arming it. S4 <-> S3: announced before the look below.
 	atomic.StoreUint32(c.parked, cell+1)
@@ -135,6 +138,16 @@ func (p *parker) wakeReady(late bool) (woken, left int) {
 		}
 	}
 	return woken, len(p.waiting) + len(p.flows)
+}
+
+// wakeCaller ends the wait of a Caller that is being closed.
+func (p *parker) wakeCaller(c *Caller) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, waits := p.waiting[c]; waits {
+		delete(p.waiting, c)
+		c.wake <- ErrStopped
+	}
 }
 
 // wakeAll ends all waits; p.mu is held.

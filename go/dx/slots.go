@@ -133,7 +133,7 @@ func (s *slots) give(c *Caller) {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
-		_ = c.Close()
+		c.closeUnused()
 		return
 	}
 	if c.owes() {
@@ -254,7 +254,7 @@ func (s *slots) end() {
 	s.idle, s.owed = nil, nil
 	s.mu.Unlock()
 	for _, c := range callers {
-		_ = c.Close()
+		c.closeUnused()
 	}
 }
 

@@ -38,12 +38,19 @@ func (ch *Channel) SlotStats(slot int) (Stats, error) {
 	return ch.raw.ReadSlotStats(uint32(slot))
 }
 
-// RegionBytes is the size of the shared region.
-func (ch *Channel) RegionBytes() uint64 { return ch.raw.RegionBytes() }
+// RegionBytes is the size of the shared region, also after Close.
+func (ch *Channel) RegionBytes() uint64 { return ch.bytes }
 
 // FD is the region's descriptor: a host passes it to the guest of a memfd:
-// region. It belongs to the channel.
-func (ch *Channel) FD() int { return ch.raw.FD() }
+// region. It belongs to the channel, so that it must not be used beside or after
+// Close, when its number may be another file's; from then on FD returns -1.
+func (ch *Channel) FD() int {
+	if ch.enter() != nil {
+		return -1
+	}
+	defer func() { _ = ch.leave() }()
+	return ch.raw.FD()
+}
 
 // Observer reads the counters of a region as a third process.
 type Observer struct{ ch *Channel }

@@ -32,7 +32,7 @@ type StreamOptions struct {
 //
 // It is an io.Reader of what the other side writes and an io.Writer of what it
 // reads; Reserve and Commit write in place, Peek and Consume read in place. One
-// goroutine may write while another reads; neither waits longer than the stream's
+// goroutine may write while another reads, and any may close; neither waits longer than the stream's
 // context. A context that ends, ends waits and not the stream. Other errors are the
 // stream's end and are reported ever after: ErrEnded (the other side reads no more),
 // ErrCancelled, ErrCorrupt, ErrLost, ErrPeerClosed, ErrPeerDead, ErrStopped, ErrType.
@@ -55,6 +55,11 @@ type Stream struct {
 	begun      uint64      // server: the caller's word that began it
 	returned   atomic.Bool // server: the handler has, and its answer may be there
 	failed     bool        // server: what it answered was the error of the stream
+	letGo      bool        // caller: the server had, when the stream was released
+
+	shutBy    atomic.Pointer[ending] // once set, nobody begins to use the rings; stream_close.go
+	releasing atomic.Bool
+	released  chan struct{} // closed when nobody uses them any more
 }
 
 // ending is why a stream is over.
@@ -162,8 +167,16 @@ func (s *Stream) check(checked *time.Time) error {
 
 // Reserve returns room to write in place: all that is free and contiguous, at
 // least n bytes of it (or a ring, or what there is up to the ring's end, if that is
-// less). It is ours until Commit.
+// less). It is ours until Commit, or until the stream is closed.
 func (s *Stream) Reserve(n int) ([]byte, error) {
+	defer s.out.end()
+	if err := s.out.begin(); err != nil {
+		return nil, err
+	}
+	return s.reserve(n)
+}
+
+func (s *Stream) reserve(n int) ([]byte, error) {
 	f := &s.out
 	if f.ended {
 		return nil, io.ErrClosedPipe
@@ -186,6 +199,13 @@ func (s *Stream) Reserve(n int) ([]byte, error) {
 // Commit publishes the first n bytes of what Reserve returned; it panics if there
 // are not so many.
 func (s *Stream) Commit(n int) {
+	defer s.out.end()
+	if s.out.begin() == nil {
+		s.commit(n)
+	}
+}
+
+func (s *Stream) commit(n int) {
 	if n == 0 || s.over.Load() != nil {
 		return
 	}
@@ -198,14 +218,18 @@ func (f *flow) chunk() int { return max(1, min(StreamChunk, len(f.ring)/4)) }
 
 // Write copies p into the stream, chunk by chunk.
 func (s *Stream) Write(p []byte) (n int, err error) {
+	defer s.out.end()
+	if err := s.out.begin(); err != nil {
+		return 0, err
+	}
 	for n < len(p) {
 		chunk := min(len(p)-n, s.out.chunk())
-		room, err := s.Reserve(chunk)
+		room, err := s.reserve(chunk)
 		if err != nil {
 			return n, err
 		}
 		chunk = copy(room[:min(chunk, len(room))], p[n:])
-		s.Commit(chunk)
+		s.commit(chunk)
 		n += chunk
 	}
 	return n, nil
@@ -213,13 +237,17 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 
 // ReadFrom writes what r gives, until its end: r reads straight into the ring.
 func (s *Stream) ReadFrom(r io.Reader) (total int64, err error) {
+	defer s.out.end()
+	if err := s.out.begin(); err != nil {
+		return 0, err
+	}
 	for {
-		room, err := s.Reserve(s.out.chunk())
+		room, err := s.reserve(s.out.chunk())
 		if err != nil {
 			return total, err
 		}
 		n, err := r.Read(room[:min(len(room), s.out.chunk())])
-		s.Commit(n)
+		s.commit(n)
 		total += int64(n)
 		if errors.Is(err, io.EOF) {
 			return total, nil
@@ -234,7 +262,8 @@ func (s *Stream) ReadFrom(r io.Reader) (total int64, err error) {
 // io.EOF behind what was.
 func (s *Stream) CloseWrite() {
 	f := &s.out
-	if f.ended {
+	defer f.end()
+	if f.begin() != nil || f.ended {
 		return
 	}
 	f.ended = true
@@ -246,8 +275,16 @@ func (s *Stream) CloseWrite() {
 // Peek returns bytes to read in place: all that is there and contiguous, at least
 // n bytes of it (or a ring, or what there is up to the ring's end or the stream's,
 // if that is less). At the end of the stream it returns io.EOF. The bytes are valid
-// until Consume; the other side can still write there.
+// until Consume, or until the stream is closed; the other side can still write there.
 func (s *Stream) Peek(n int) ([]byte, error) {
+	defer s.in.end()
+	if err := s.in.begin(); err != nil {
+		return nil, err
+	}
+	return s.peek(n)
+}
+
+func (s *Stream) peek(n int) ([]byte, error) {
 	e, err := s.in.await(n)
 	switch {
 	case err != nil:
@@ -264,6 +301,13 @@ func (s *Stream) Peek(n int) ([]byte, error) {
 // Consume gives the first n bytes of what Peek returned back to the writer; it
 // panics if there are not so many.
 func (s *Stream) Consume(n int) {
+	defer s.in.end()
+	if s.in.begin() == nil {
+		s.consume(n)
+	}
+}
+
+func (s *Stream) consume(n int) {
 	if e := s.over.Load(); n == 0 || e != nil && e.err != nil {
 		return
 	}
@@ -277,19 +321,30 @@ func (s *Stream) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	span, err := s.Peek(1)
+	defer s.in.end()
+	if err := s.in.begin(); err != nil {
+		return 0, err
+	}
+	span, err := s.peek(1)
 	if err != nil {
 		return 0, err
 	}
 	n := copy(p, span[:min(len(span), max(s.in.chunk(), 1))])
-	s.Consume(n)
+	s.consume(n)
 	return n, nil
 }
 
 // WriteTo gives w what the stream has, until its end: w gets it in place.
 func (s *Stream) WriteTo(w io.Writer) (total int64, err error) {
+	defer s.in.end()
+	if err := s.in.begin(); err != nil {
+		if err == io.EOF {
+			err = nil
+		}
+		return 0, err
+	}
 	for {
-		span, err := s.Peek(1)
+		span, err := s.peek(1)
 		if err == io.EOF {
 			return total, nil
 		}
@@ -297,7 +352,7 @@ func (s *Stream) WriteTo(w io.Writer) (total int64, err error) {
 			return total, err
 		}
 		n, err := w.Write(span[:min(len(span), s.in.chunk())])
-		s.Consume(n)
+		s.consume(n)
 		total += int64(n)
 		if err != nil {
 			return total, err

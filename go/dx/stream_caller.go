@@ -18,6 +18,10 @@ const streamType = 1 << 16
 // until End or Close of the stream. ctx bounds the waits of opening, and those of
 // the stream until SetContext.
 func (c *Caller) Stream(ctx context.Context, kind uint32, o StreamOptions) (*Stream, error) {
+	defer c.end()
+	if !c.begin() {
+		return nil, ErrStopped
+	}
 	if c.ch.path != PathNative {
 		return nil, errStreamsByCgo
 	}
@@ -40,7 +44,8 @@ func (c *Caller) Stream(ctx context.Context, kind uint32, o StreamOptions) (*Str
 	c.sequence++
 	s.goesOn = word(c.epoch, serverProcessing, c.sequence)
 	s.answered = word(c.epoch, serverAcknowledged, c.sequence)
-	c.stream, c.ready = s, false
+	c.ready = false
+	c.stream.Store(s)
 	// R2 -> A2 (serve.c): rings, type and progress words before the slot's.
 	// S1 <-> S2: the word before the look at the server's cell.
 	spin.StoreRelease(c.callerWord, word(c.epoch, callerSending, c.sequence))
@@ -55,7 +60,7 @@ func (c *Caller) line() unsafePointer { return unsafePointer(c.callerWord) }
 func (c *Caller) newStream(ctx context.Context, kind uint32, o StreamOptions) *Stream {
 	view := c.raw.View()
 	s := &Stream{ch: c.ch, caller: c, ctx: ctx, theirWord: c.serverWord, kind: kind,
-		slot: view.Slot, sharedCell: view.SharedCell,
+		slot: view.Slot, released: make(chan struct{}), sharedCell: view.SharedCell,
 		firstLooks: c.waiter.firstLooks, spinLimit: c.waiter.limit}
 	s.out = flow{stream: s, sends: true, ring: part(c.request, o.RequestRing),
 		ours: at[uint64](c.line(), libdx.CallerSent), theirs: at[uint64](c.results, libdx.ServerTaken),
@@ -99,53 +104,61 @@ func (c *Caller) ringStreamServer() {
 // End finishes the request, drops what was not read of the response, waits for the
 // handler's status and ends the stream, whatever it returns: nil, the stream's
 // error, or that of the context, after which the slot is as after a call that
-// timed out. The caller's side only; nobody else may use the stream any more.
+// timed out. The caller's side only; nobody else may read or write the stream any more.
 func (s *Stream) End() (status int32, err error) {
-	c := s.caller
-	if c == nil || c.stream != s {
-		return 0, ErrStopped
+	if s.caller == nil {
+		return 0, errEndOfHandler
 	}
 	s.CloseWrite()
+	if err := s.in.begin(); err != nil {
+		s.in.end()
+		return 0, ErrStopped
+	}
+	status, err = s.drain()
+	s.in.end()
+	s.shut(err)
+	return status, err
+}
+
+var errEndOfHandler = &Error{Status: libdx.ErrInvalid,
+	Detail: "End is the caller's: a handler ends its stream by returning"}
+
+func (s *Stream) drain() (status int32, err error) {
 	f := &s.in
 	for {
 		f.wordToo = f.ended
 		e, err := f.await(1)
 		if err != nil {
-			c.closeStream(err)
 			return 0, err
 		}
 		if e != nil {
-			c.closeStream(e.err)
 			return e.status, e.err
 		}
-		s.Consume(len(f.span()))
+		s.consume(len(f.span()))
 	}
 }
 
-// Close gives a stream up that has not ended: the handler sees ErrCancelled. It never
-// waits, and may be called again. The caller's side only.
+// Close gives a stream up that has not ended: the other side sees ErrCancelled, and so do
+// goroutines that are in methods of this one. It never waits, and may be called beside
+// all other methods and again. The slot is good for calls when these goroutines have
+// returned: a call waits for that. A handler that closes its stream has yet to return.
 func (s *Stream) Close() error {
-	c := s.caller
-	if c == nil || c.stream != s {
+	s.fail(ErrCancelled)
+	if s.caller == nil {
+		s.ch.parker.wakeStream(s)
 		return nil
 	}
-	s.fail(ErrCancelled)
-	s.ch.parker.wakeStream(s)
-	c.closeStream(ErrCancelled)
+	s.shut(ErrCancelled)
 	return nil
 }
 
-// closeStream gives the slot back to calls; one that the server still has is given
-// up.
-func (c *Caller) closeStream(err error) {
-	s := c.stream
-	c.stream = nil
-	s.fail(ErrStopped) // whoever still uses it
+// giveBackSlot says what becomes of the slot of a stream that nobody uses any more. One
+// that the server still has is given up.
+func (c *Caller) giveBackSlot(s *Stream, err error) {
 	// A3 <- R3: the handler has let go of the rings.
-	if atomic.LoadUint64(c.serverWord) == s.answered {
-		c.ready = true
-	} else {
-		c.abandon()
+	s.letGo = atomic.LoadUint64(c.serverWord) == s.answered
+	if !s.letGo {
+		c.publishAbandoned(uint32(s.answered))
 	}
 	if err != nil {
 		_ = c.failed(err)
@@ -155,3 +168,29 @@ func (c *Caller) closeStream(err error) {
 	c.counters.RequestBytes += s.out.position
 	c.counters.ResponseBytes += s.in.position
 }
+
+// settleStream takes the slot back from a stream that was released: by who uses the
+// Caller, since giveBackSlot may have run on any goroutine.
+func (c *Caller) settleStream(s *Stream) {
+	c.ready, c.abandoned = s.letGo, !s.letGo
+	c.stream.Store(nil)
+}
+
+// awaitRelease waits until nobody uses a stream any more that was closed.
+func (c *Caller) awaitRelease(ctx context.Context, s *Stream) error {
+	if s.shutBy.Load() == nil {
+		return ErrBusy
+	}
+	select {
+	case <-s.released:
+		return nil
+	case <-ctx.Done():
+		return c.failed(&endedError{ctx.Err(), errStreamInUse})
+	case <-c.closed:
+	case <-c.ch.slots.done:
+	}
+	return ErrStopped
+}
+
+var errStreamInUse = &Error{Status: libdx.ErrBusy,
+	Detail: "a goroutine is still in a method of the stream that was closed"}

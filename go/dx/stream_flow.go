@@ -27,6 +27,7 @@ type flow struct {
 	ended    bool   // the writer has said the end
 	ours     *uint64
 	theirs   *uint64
+	using    atomic.Bool // a method runs
 
 	// What it sleeps for, frozen while it does.
 	wanted  int        // bytes

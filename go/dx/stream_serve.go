@@ -81,7 +81,7 @@ func (s *server) beginStream(slot uint32, w uint64, kind, requestRing uint32) bo
 func (s *server) newStream(slot uint32, w uint64, kind, requestRing, responseRing uint32) *Stream {
 	request := unsafe.Add(s.payload, uintptr(slot)*s.stride)
 	response := unsafe.Add(request, s.responseOffset)
-	st := &Stream{ch: s.ch, server: s, ctx: context.Background(),
+	st := &Stream{ch: s.ch, server: s, ctx: context.Background(), released: make(chan struct{}),
 		theirWord: (*uint64)(s.callerField(slot, libdx.CallerWord)), goesOn: w, begun: w,
 		kind: kind, slot: slot, sharedCell: s.streams.sharedCell,
 		firstLooks: s.waiter.firstLooks, spinLimit: s.waiter.limit}
@@ -130,13 +130,15 @@ func (s *server) runStream(st *Stream) {
 // answerStream says what the handler returned, on the handler's goroutine.
 func (s *server) answerStream(st *Stream, status int32) {
 	e := st.over.Load()
+	st.fail(ErrEnded) // for goroutines of the handler that still use it
+	st.shut(nil)
+	<-st.released
 	// What was cut short is not to look complete.
 	if !st.out.ended && e == nil {
 		st.out.ended = true
 		// R12 -> A12 (stream.c): what was written, and its end; the answer rings.
 		spin.StoreRelease(st.out.ours, st.out.position|streamEnd)
 	}
-	st.fail(ErrEnded) // for goroutines of the handler that still use it
 	result := streamResult(e)
 	st.failed = result != resultOK
 	line := s.serverField(st.slot, 0)

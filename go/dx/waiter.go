@@ -222,6 +222,9 @@ func (c *Caller) spinOn(ctx context.Context, awaited uint64, looks uint32) (news
 
 // check looks at the context, and every liveness at the peer.
 func (c *Caller) check(ctx context.Context, checked *time.Time) error {
+	if c.closing.Load() {
+		return ErrStopped
+	}
 	now := time.Now()
 	if checked.IsZero() {
 		*checked = now
