@@ -174,9 +174,9 @@ func (ch *Channel) Stop() {
 		return
 	}
 	ch.stopped.Store(true)
+	ch.slots.end() // first, so that nobody is given the slot of a call that ends now
 	ch.raw.Stop()
 	ch.parker.stop()
-	ch.slots.end()
 	_ = ch.leave()
 }
 

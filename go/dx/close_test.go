@@ -273,38 +273,49 @@ func TestACallerIsClosedBesideItsCall(t *testing.T) {
 
 // Without an order between use and Close, now and then a call would write to a slot that is another's.
 func TestCallersAreClosedAtEachPlaceOfACall(t *testing.T) {
-	for _, path := range []Path{PathNative, PathCgo} {
-		host := newHost(t, Config{RequestBytes: 64, ResponseBytes: 64, Options: Options{Path: path}})
-		serve(t, host, echo, Options{}, ServeOptions{})
-		for range 500 {
-			c, err := host.Caller(testContext(t))
-			if err != nil {
-				t.Fatal(err)
+	for name, path := range map[string]Path{"native": PathNative, "cgo": PathCgo, "without membarrier": PathNative} {
+		t.Run(name, func(t *testing.T) {
+			if name == "without membarrier" {
+				before := haveMembarrier
+				haveMembarrier = func() bool { return false }
+				t.Cleanup(func() { haveMembarrier = before })
 			}
-			first, ended := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(ended)
-				for n := 0; ; n++ {
-					reply, err := c.Call(testContext(t), TypeUser, []byte("abc"), make([]byte, 8))
-					if n == 0 {
-						close(first)
-					}
-					if err != nil {
-						if !errors.Is(err, ErrStopped) {
-							t.Error(err)
-						}
-						return
-					}
-					if string(reply.Data) != "abc" {
-						t.Errorf("%q", reply.Data)
-					}
-				}
-			}()
-			<-first
-			_ = c.Close()
-			callOnce(t, host) // on the same slot, beside a call that is ending
-			<-ended
+			closeBesideCalls(t, path)
+		})
+	}
+}
+
+func closeBesideCalls(t *testing.T, path Path) {
+	host := newHost(t, Config{RequestBytes: 64, ResponseBytes: 64, Options: Options{Path: path}})
+	serve(t, host, echo, Options{}, ServeOptions{})
+	for range 500 {
+		c, err := host.Caller(testContext(t))
+		if err != nil {
+			t.Fatal(err)
 		}
+		first, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			for n := 0; ; n++ {
+				reply, err := c.Call(testContext(t), TypeUser, []byte("abc"), make([]byte, 8))
+				if n == 0 {
+					close(first)
+				}
+				if err != nil {
+					if !errors.Is(err, ErrStopped) {
+						t.Error(err)
+					}
+					return
+				}
+				if string(reply.Data) != "abc" {
+					t.Errorf("%q", reply.Data)
+				}
+			}
+		}()
+		<-first
+		_ = c.Close()
+		callOnce(t, host) // on the same slot, beside a call that is ending
+		<-ended
 	}
 }
 

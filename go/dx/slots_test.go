@@ -248,13 +248,26 @@ func TestWhoCannotHaveASlotIsToldSoAtOnce(t *testing.T) {
 	}
 }
 
+// serveToTheEnd is serve for a host that ends first.
+func serveToTheEnd(t *testing.T, host *Channel, h Handler) {
+	t.Helper()
+	guest, ended := servingGuest(t, host, h, Options{}, ServeOptions{})
+	t.Cleanup(func() {
+		guest.Stop()
+		<-ended
+		if err := guest.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestStopAndCloseEndWaitsForASlot(t *testing.T) {
 	for name, end := range map[string]func(*Channel){
 		"stop": (*Channel).Stop, "close": func(ch *Channel) { _ = ch.Close() },
 	} {
 		host := newHost(t, Config{RequestBytes: 8, ResponseBytes: 8})
 		h := newHolder()
-		serve(t, host, h, Options{}, ServeOptions{})
+		serveToTheEnd(t, host, h)
 		var running sync.WaitGroup
 		call := func() {
 			_, err := host.Call(context.Background(), TypeUser, []byte("hold"), make([]byte, 8))
@@ -286,7 +299,7 @@ func TestNewCallsAfterStopOrCloseFail(t *testing.T) {
 				"stop": (*Channel).Stop, "close": func(ch *Channel) { _ = ch.Close() },
 			} {
 				host := newHost(t, Config{Slots: slots, RequestBytes: 8, ResponseBytes: 8})
-				serve(t, host, echo, Options{}, ServeOptions{})
+				serveToTheEnd(t, host, echo)
 				for range before {
 					callOnce(t, host)
 				}
