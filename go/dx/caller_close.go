@@ -4,11 +4,9 @@ package dx
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
 
 	"dx/go/internal/spin"
-	"golang.org/x/sys/unix"
 )
 
 // A Caller may be closed while another goroutine is in one of its methods. Each method
@@ -93,27 +91,13 @@ func (c *Caller) finish() error {
 	return c.ch.leave()
 }
 
-// Commands of membarrier(2).
-const (
-	membarrierExpedited         = 1 << 3
-	membarrierRegisterExpedited = 1 << 4
-)
-
-var haveMembarrier = sync.OnceValue(func() bool {
-	_, _, failed := unix.RawSyscall(unix.SYS_MEMBARRIER, membarrierRegisterExpedited, 0, 0)
-	return failed == 0
-})
-
 // fenceAll is a fence on each CPU that runs a thread of this process: what a goroutine has
 // stored before its own next load is seen by us afterwards, or that load sees what we have
-// stored before. Where the system call is refused, the runtime stops all goroutines for a
-// moment, which is the same and slower.
+// stored before. Where there is no system call for it, the runtime stops all goroutines for
+// a moment, which is the same and slower.
 func fenceAll() {
-	if haveMembarrier() {
-		if _, _, failed := unix.RawSyscall(unix.SYS_MEMBARRIER, membarrierExpedited, 0, 0); failed == 0 {
-			return
-		}
+	if !fenceThreads() {
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
 	}
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
 }

@@ -14,3 +14,5 @@ import (
 func yieldThread() { runtime.Gosched() }
 
 func napThread(d time.Duration) { time.Sleep(d) }
+
+func fenceThreads() bool { return false }
