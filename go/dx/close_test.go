@@ -176,25 +176,8 @@ func TestMethodsAfterCloseSayTheTruth(t *testing.T) {
 	if err := guest.Close(); err != nil {
 		t.Error(err)
 	}
-	for side, ch := range map[int]*Channel{3: host, 2: guest} {
-		if ch.FD() != -1 || ch.Slots() != side || ch.RegionBytes() != bytes || ch.Park() != ParkNever ||
-			ch.Notice() != "" || ch.Peer() != (Peer{ID: -1}) {
-			t.Errorf("descriptor %d, %d slots, %d bytes, parks by %v, %q, %v", ch.FD(), ch.Slots(), ch.RegionBytes(), ch.Park(), ch.Notice(), ch.Peer())
-		}
-		_, stats := ch.Stats(HostCallers)
-		_, slot := ch.SlotStats(0)
-		_, call := ch.Call(testContext(t), TypeUser, nil, nil)
-		_, caller := ch.Caller(testContext(t))
-		for i, err := range []error{stats, slot, call, caller, ch.Serve(testContext(t), echo)} {
-			if !errors.Is(err, ErrStopped) {
-				t.Errorf("method %d: %v", i, err)
-			}
-		}
-		ch.Stop()
-		if err := ch.Close(); err != nil {
-			t.Error(err)
-		}
-	}
+	checkClosedChannel(t, host, 3, bytes)
+	checkClosedChannel(t, guest, 2, bytes)
 	if _, _, err := l.Accept(testContext(t)); !errors.Is(err, ErrStopped) {
 		t.Errorf("Accept: %v", err)
 	}
@@ -214,6 +197,27 @@ func TestMethodsAfterCloseSayTheTruth(t *testing.T) {
 	}
 	checkClosedStream(t, s)
 	checkClosedStream(t, done)
+}
+
+func checkClosedChannel(t *testing.T, ch *Channel, slots int, bytes uint64) {
+	t.Helper()
+	if ch.FD() != -1 || ch.Slots() != slots || ch.RegionBytes() != bytes || ch.Park() != ParkNever ||
+		ch.Notice() != "" || ch.Peer() != (Peer{ID: -1}) {
+		t.Errorf("descriptor %d, %d slots, %d bytes, parks by %v, %q, %v", ch.FD(), ch.Slots(), ch.RegionBytes(), ch.Park(), ch.Notice(), ch.Peer())
+	}
+	_, stats := ch.Stats(HostCallers)
+	_, slot := ch.SlotStats(0)
+	_, call := ch.Call(testContext(t), TypeUser, nil, nil)
+	_, caller := ch.Caller(testContext(t))
+	for i, err := range []error{stats, slot, call, caller, ch.Serve(testContext(t), echo)} {
+		if !errors.Is(err, ErrStopped) {
+			t.Errorf("method %d: %v", i, err)
+		}
+	}
+	ch.Stop()
+	if err := ch.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // What a closed channel was is the next one's: its number, and its place in memory.

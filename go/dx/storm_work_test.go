@@ -86,35 +86,8 @@ func (s *storm) streams(side string, ch *Channel) {
 		if err != nil {
 			return err
 		}
-		var users sync.WaitGroup
+		users := s.usersOf(side, c, st, n)
 		defer users.Wait()
-		users.Go(func() {
-			if n%2 == 0 {
-				_, _ = st.ReadFrom(io.LimitReader(&pattern{}, 1000))
-			} else {
-				_, _ = io.CopyN(struct{ io.Writer }{st}, &pattern{}, 1000)
-			}
-			st.CloseWrite()
-		})
-		users.Go(func() {
-			var err error
-			if n%3 == 0 {
-				_, err = st.WriteTo(&pattern{})
-			} else {
-				_, err = io.Copy(struct{ io.Writer }{&pattern{}}, struct{ io.Reader }{st})
-			}
-			if !stormMayEndWith(err) {
-				s.t.Errorf("%s: a stream: %v", side, err)
-			}
-		})
-		users.Go(func() {
-			if rand.IntN(4) == 0 {
-				users.Go(func() { _ = c.Close() })
-			}
-			if rand.IntN(2) == 0 {
-				_ = st.Close()
-			}
-		})
 		_, _, _ = st.Type(), st.Slot(), st.Context()
 		if rand.IntN(2) == 0 {
 			_ = st.Close()
@@ -149,6 +122,39 @@ func (s *storm) streams(side string, ch *Channel) {
 		}
 		return err
 	})
+}
+
+// usersOf write and read a stream, and some of them close it, or all that it stands on.
+func (s *storm) usersOf(side string, c *Caller, st *Stream, n uint64) *sync.WaitGroup {
+	users := &sync.WaitGroup{}
+	users.Go(func() {
+		if n%2 == 0 {
+			_, _ = st.ReadFrom(io.LimitReader(&pattern{}, 1000))
+		} else {
+			_, _ = io.CopyN(struct{ io.Writer }{st}, &pattern{}, 1000)
+		}
+		st.CloseWrite()
+	})
+	users.Go(func() {
+		var err error
+		if n%3 == 0 {
+			_, err = st.WriteTo(&pattern{})
+		} else {
+			_, err = io.Copy(struct{ io.Writer }{&pattern{}}, struct{ io.Reader }{st})
+		}
+		if !stormMayEndWith(err) {
+			s.t.Errorf("%s: a stream: %v", side, err)
+		}
+	})
+	users.Go(func() {
+		if rand.IntN(4) == 0 {
+			users.Go(func() { _ = c.Close() })
+		}
+		if rand.IntN(2) == 0 {
+			_ = st.Close()
+		}
+	})
+	return users
 }
 
 // lookers ask one side about itself.

@@ -44,14 +44,17 @@ func (discard) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// streamUse is one way to use a stream: with this strategy, against this handler.
+type streamUse struct {
+	wait    *Wait
+	handler StreamHandler
+	use     func(s *Stream) error
+	parked  bool      // until it sleeps
+	held    *slowUser // or until it is in the midst of using the ring
+}
+
 func TestAStreamIsClosedWithAllBelowItWhileOthersUseIt(t *testing.T) {
-	for name, c := range map[string]struct {
-		wait    *Wait
-		handler StreamHandler
-		use     func(s *Stream) error
-		parked  bool
-		held    *slowUser
-	}{
+	for name, c := range map[string]streamUse{
 		"read, spinning": {spinner(t), mute, func(s *Stream) error { _, err := s.Read(make([]byte, 9)); return err }, false, nil},
 		"read, parked":   {parksAtOnce(t), mute, func(s *Stream) error { _, err := s.Read(make([]byte, 9)); return err }, true, nil},
 		"write, parked":  {parksAtOnce(t), mute, func(s *Stream) error { _, err := s.Write(make([]byte, 3*streamRing)); return err }, true, nil},
@@ -75,44 +78,50 @@ func TestAStreamIsClosedWithAllBelowItWhileOthersUseIt(t *testing.T) {
 			}
 		}
 		for range rounds {
-			host, err := Create("memfd:", Config{RequestBytes: streamRing, ResponseBytes: streamRing, Options: Options{Wait: c.wait}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			guest, served := servingGuest(t, host, echo, Options{Wait: c.wait}, ServeOptions{Streams: c.handler})
-			caller, err := host.Caller(testContext(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := caller.Stream(context.Background(), streamSink, StreamOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			began, used := make(chan struct{}), make(chan error, 1)
-			go func() { close(began); used <- c.use(s) }()
-			<-began
-			if c.held != nil {
-				<-c.held.entered
-			}
-			if c.parked {
-				waitFor(t, "a flow that sleeps", func() bool { return parkedFlows(host) > 0 })
-			}
-			if err := errors.Join(s.Close(), caller.Close(), host.Close()); err != nil {
-				t.Error(err)
-			}
-			if c.held != nil {
-				close(c.held.release) // and now it uses the ring
-			}
-			if err := <-used; !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrStopped) {
-				t.Errorf("%s: %v", name, err)
-			}
-			if err := <-served; !errors.Is(err, ErrPeerClosed) {
-				t.Errorf("%s: serve ended with %v", name, err)
-			}
-			if err := guest.Close(); err != nil {
-				t.Error(err)
-			}
+			closeAllUnder(t, name, c)
 		}
+	}
+}
+
+// closeAllUnder closes a stream, its caller and their channel while another goroutine uses the stream.
+func closeAllUnder(t *testing.T, name string, c streamUse) {
+	t.Helper()
+	host, err := Create("memfd:", Config{RequestBytes: streamRing, ResponseBytes: streamRing, Options: Options{Wait: c.wait}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest, served := servingGuest(t, host, echo, Options{Wait: c.wait}, ServeOptions{Streams: c.handler})
+	caller, err := host.Caller(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := caller.Stream(context.Background(), streamSink, StreamOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, used := make(chan struct{}), make(chan error, 1)
+	go func() { close(began); used <- c.use(s) }()
+	<-began
+	if c.held != nil {
+		<-c.held.entered
+	}
+	if c.parked {
+		waitFor(t, "a flow that sleeps", func() bool { return parkedFlows(host) > 0 })
+	}
+	if err := errors.Join(s.Close(), caller.Close(), host.Close()); err != nil {
+		t.Error(err)
+	}
+	if c.held != nil {
+		close(c.held.release) // and now it uses the ring
+	}
+	if err := <-used; !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrStopped) {
+		t.Errorf("%s: %v", name, err)
+	}
+	if err := <-served; !errors.Is(err, ErrPeerClosed) {
+		t.Errorf("%s: serve ended with %v", name, err)
+	}
+	if err := guest.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
