@@ -14,6 +14,11 @@ static void set_liveness(struct dx_channel *channel, int64_t liveness_ns)
 {
 	channel->liveness_ns = liveness_ns;
 }
+
+static void *rings_of(struct dx_channel *channel, uint32_t cell)
+{
+	return &channel->cells[cell].rings;
+}
 */
 import "C"
 
@@ -168,6 +173,11 @@ func (ch Channel) Ring(cell uint32) bool { return bool(C.dx_native_ring(ch.c, C.
 // Arm is dx_native_arm.
 func (ch Channel) Arm(cell uint32) uint32 {
 	return uint32(C.dx_native_arm(ch.c, C.uint32_t(cell)))
+}
+
+// Rings is where the rings of a cell are counted.
+func (ch Channel) Rings(cell uint32) *uint32 {
+	return (*uint32)(C.rings_of(ch.c, C.uint32_t(cell)))
 }
 
 // Bell is a struct dx_native_bell.

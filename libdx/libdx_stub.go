@@ -73,6 +73,7 @@ func (ch Channel) Notice() string                              { return "" }
 func (ch Channel) Ring(uint32) bool                            { return false }
 func (ch Channel) Arm(uint32) uint32                           { return 0 }
 func (ch Channel) OpenBell(uint32) (Bell, int, error)          { return Bell{}, -1, errUnsupported }
+func (ch Channel) Rings(uint32) *uint32                        { return nil }
 func (ch Channel) TakeDoorbell() int                           { return -1 }
 func (ch Channel) Disarm(uint32, uint32)                       {}
 func (ch Channel) ReadStats(int) (Stats, error)                { return Stats{}, errUnsupported }

@@ -20,10 +20,21 @@ type bell struct {
 	file *os.File      // nil until the first wait, and for strategies that nobody rings
 	word [8]byte       // what is read of it
 	rung chan struct{} // in place of all that where there is a doorbell
+
+	// Of a bell among the sleepers, guarded by their mutex.
+	rings  *uint32 // of its cell
+	before uint32  // the rings at arming
+	called bool    // by one that spins
+	place  int     // among the sleepers
+
+	owed bool // the descriptor has, or will have, a ring for which we were called
 }
 
 // ensure opens the bell if it is not open yet.
 func (b *bell) ensure() error {
+	if b.rings == nil {
+		b.rings = b.ch.raw.Rings(b.cell)
+	}
 	if b.ch.doorbell != nil {
 		if b.rung == nil {
 			b.rung = make(chan struct{}, 1)
@@ -51,24 +62,58 @@ func (b *bell) wait(armed uint32, limit time.Duration) bool {
 		pollSleep(min(limit, time.Duration(b.ch.wait.PollNs)))
 		return false
 	}
-	if b.rung != nil {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		select {
-		case <-b.rung:
-			return true
-		case <-timer.C:
-		}
-		select { // both, if we did not run for a while
-		case <-b.rung:
-			return true
-		default:
-			return false
-		}
+	if b.file != nil {
+		_ = b.file.SetReadDeadline(time.Now().Add(limit)) // before call can set another
 	}
-	_ = b.file.SetReadDeadline(time.Now().Add(limit))
-	_, err := b.file.Read(b.word[:])
-	return err == nil
+	b.lieDown(armed)
+	defer b.getUp()
+	if b.rung != nil {
+		return b.waitForDoorbell(limit)
+	}
+	return b.waitForFile()
+}
+
+func (b *bell) waitForDoorbell(limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-b.rung:
+		return true
+	case <-timer.C:
+	}
+	select { // both, if we did not run for a while
+	case <-b.rung:
+		return true
+	default:
+		return false
+	}
+}
+
+func (b *bell) waitForFile() bool {
+	for {
+		if _, err := b.file.Read(b.word[:]); err != nil {
+			rang := b.rang()
+			b.owed = b.owed || rang
+			return rang
+		}
+		if !b.owed || b.rang() {
+			return true
+		}
+		b.owed = false // that was the ring for which we were called the last time
+	}
+}
+
+// call wakes who waits for the bell, in place of a ring that the poller has not heard
+// yet; the sleepers' mutex is held.
+func (b *bell) call() {
+	if b.rung == nil {
+		_ = b.file.SetReadDeadline(time.Unix(1, 0))
+		return
+	}
+	select {
+	case b.rung <- struct{}{}:
+	default: // rung already
+	}
 }
 
 // pollSleep is time.Sleep for the timed poll: the runtime rounds what is shorter

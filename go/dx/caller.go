@@ -5,7 +5,6 @@ package dx
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -70,6 +69,7 @@ type Caller struct {
 	firstLooks uint32
 	burst      uint32 // calls left of this turn
 	fullBurst  uint32 // calls of a turn; 0: no limit
+	turns      uint32 // that have ended
 	ready      bool   // a request may be sent at once
 	begun      bool   // the server has seen our epoch
 	abandoned  bool   // the latest request may still be running
@@ -284,29 +284,6 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 		c.endTurn()
 	}
 	return c.takeAnswer(n)
-}
-
-// endTurn lets others call. Goroutines are not preempted for 10 ms: without this
-// one of them would have the CPU to itself for thousands of calls. The only
-// caller of a channel does not do it as often.
-func (c *Caller) endTurn() {
-	if c.refill(); c.ch.crowd.callers.Load() == 1 {
-		c.burst = burstsKept * c.fullBurst
-	}
-	c.counters.Yields++
-	runtime.Gosched()
-}
-
-// refill gives the calls of another turn. One that had to end early leaves its
-// rest to the next (deficit round robin): else a slot whose answers take a little
-// longer, so that its caller yields where others just do not, would get a
-// fraction of the calls. Where all yield in each call, no rest is kept.
-func (c *Caller) refill() {
-	if c.ch.crowd.yields() {
-		c.burst = c.fullBurst
-		return
-	}
-	c.burst = min(c.burst+c.fullBurst, burstsKept*c.fullBurst)
 }
 
 // ringServer wakes the thread that serves our slot, if it sleeps.

@@ -3,6 +3,7 @@
 package dx
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,4 +92,30 @@ func (c *crowd) firstLooks(sequence, alone uint32) uint32 {
 		return alone
 	}
 	return min(crowdSlice, alone)
+}
+
+// endTurn lets others call. Goroutines are not preempted for 10 ms: without this
+// one of them would have the CPU to itself for thousands of calls. The only
+// caller of a channel does not do it as often.
+func (c *Caller) endTurn() {
+	if c.refill(); c.ch.crowd.callers.Load() == 1 {
+		c.burst = burstsKept * c.fullBurst
+	}
+	c.counters.Yields++
+	runtime.Gosched()
+	if c.turns++; c.turns%sleepersEvery == 0 {
+		wakeSleepers()
+	}
+}
+
+// refill gives the calls of another turn. One that had to end early leaves its
+// rest to the next (deficit round robin): else a slot whose answers take a little
+// longer, so that its caller yields where others just do not, would get a
+// fraction of the calls. Where all yield in each call, no rest is kept.
+func (c *Caller) refill() {
+	if c.ch.crowd.yields() {
+		c.burst = c.fullBurst
+		return
+	}
+	c.burst = min(c.burst+c.fullBurst, burstsKept*c.fullBurst)
 }

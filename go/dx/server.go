@@ -112,7 +112,10 @@ func (s *server) changed(i, used uint32) uint32 {
 
 // run serves until told to end or until waiting makes no sense any more.
 func (s *server) run() error {
-	for {
+	for n := uint32(1); ; n++ {
+		if n%sleepersRounds == 0 {
+			wakeSleepers()
+		}
 		if s.pool.ended.Load() || s.ch.stopped.Load() {
 			return ErrStopped
 		}

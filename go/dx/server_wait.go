@@ -24,7 +24,7 @@ func (s *server) spinOn() (news bool, err error) {
 	defer w.endSpin()
 	var checked time.Time
 	looks, yields := uint32(0), uint32(0)
-	for w.wait.Park == libdx.ParkNever || looks < w.limit {
+	for n := 1; w.wait.Park == libdx.ParkNever || looks < w.limit; n++ {
 		slice := w.slice
 		crowded := w.crowded()
 		if crowded {
@@ -34,8 +34,8 @@ func (s *server) spinOn() (news bool, err error) {
 			slice = min(slice, w.limit-looks)
 		}
 		// First the answers, then the books.
-		if n := s.spin(slice); n != 0 {
-			s.counters.Looks += uint64(looks + n)
+		if seen := s.spin(slice); seen != 0 {
+			s.counters.Looks += uint64(looks + seen)
 			if yields != 0 {
 				s.counters.Yield++
 			} else {
@@ -48,6 +48,9 @@ func (s *server) spinOn() (news bool, err error) {
 		if w.wait.YieldEvery != 0 || crowded {
 			yields++
 			s.yield(yields)
+		}
+		if n%sleepersEvery == 0 {
+			wakeSleepers()
 		}
 		if err := s.check(&checked); err != nil {
 			return false, err

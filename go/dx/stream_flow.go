@@ -143,6 +143,9 @@ func (f *flow) await(wanted int) (e *ending, err error) {
 					return nil, err
 				}
 			}
+			if yields%sleepersEvery == 0 {
+				wakeSleepers()
+			}
 			runtime.Gosched()
 			looks += yieldLooks
 		default:

@@ -210,6 +210,9 @@ func (c *Caller) spinOn(ctx context.Context, awaited uint64, looks uint32) (news
 			return true, nil
 		}
 		looks += slice
+		if n%sleepersEvery == 0 {
+			wakeSleepers()
+		}
 		if n%clockEvery == 0 {
 			if err := c.check(ctx, &checked); err != nil {
 				return false, err
