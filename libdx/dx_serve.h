@@ -3,6 +3,11 @@
  * Serving: one thread answers all slots in turn, or a pool of threads shares them out (thread k of
  * n serves the slots whose number is k modulo n). One thread is the fastest as long as handlers
  * are short; a pool keeps one slow handler from delaying the callers of other threads.
+ *
+ * A call waits for the thread of its slot, even if all other threads are idle: with 4 threads, a
+ * slow handler of slot 0 delays the callers of slots 4, 8, 12 and so on. The callers' side chooses
+ * the slots (dx_caller_open gives the first free one), so that slow and fast callers cannot be kept
+ * apart by their numbers; give each kind a channel of its own. In Go idle workers take such calls.
  */
 #ifndef DX_SERVE_H
 #define DX_SERVE_H

@@ -100,7 +100,12 @@ func (c *counting) check(t *testing.T, ids uint32) {
 
 func callOrder(t *testing.T, c *Caller, id uint32, w way) error {
 	t.Helper()
-	reply, err := c.Call(testContext(t), TypeUser, order(id, w), make([]byte, 8))
+	return callOrderUntil(testContext(t), t, c, id, w)
+}
+
+func callOrderUntil(ctx context.Context, t *testing.T, c *Caller, id uint32, w way) error {
+	t.Helper()
+	reply, err := c.Call(ctx, TypeUser, order(id, w), make([]byte, 8))
 	if err == nil && binary.LittleEndian.Uint32(reply.Data) != id {
 		t.Errorf("request %d got the answer %v", id, reply.Data)
 	}

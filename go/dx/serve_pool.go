@@ -35,6 +35,7 @@ type pool struct {
 	servers []*server // the first one runs on the goroutine of ServeWith
 	ended   atomic.Bool
 	others  sync.WaitGroup
+	watch   watch
 
 	mu       sync.Mutex
 	reason   error // of the worker that ended first
@@ -51,6 +52,7 @@ func (p *pool) end() {
 }
 
 func (p *pool) close() {
+	p.endWatch()
 	for _, s := range p.servers {
 		s.bell.close()
 	}

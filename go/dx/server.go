@@ -32,7 +32,12 @@ type server struct {
 	handler                                  HandlerFunc
 	throughRestart                           bool
 	waiter                                   waiter
-	running                                  uint32 // 1 + the slot whose handler runs, or 0
+	running                                  uint64 // the word of the request whose handler runs, or 0
+	runningSlot                              uint32
+	lends                                    bool        // there are other workers
+	occupied                                 int         // slots with a stream, or whose handler runs
+	anyReturned                              atomic.Bool // slots are to be settled
+	lending                                  lending
 	pool                                     *pool
 	streams                                  serverStreams
 	bell                                     bell
@@ -59,6 +64,10 @@ func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server
 		handler:          directly(h),
 		throughRestart:   o.ThroughRestart,
 		ch:               ch,
+	}
+	s.lending.turn.Store(turnTaken)
+	if s.lends = n > 1; s.lends {
+		s.lending.busy = make([]uint64, v.Count)
 	}
 	if o.CopyRequests {
 		s.copied = make([]byte, s.requestCapacity)
@@ -119,7 +128,7 @@ func (s *server) run() error {
 		if s.pool.ended.Load() || s.ch.stopped.Load() {
 			return ErrStopped
 		}
-		if s.round() {
+		if s.round() || s.lends && s.answerAsked() {
 			continue
 		}
 		if err := s.await(); err != nil {
@@ -130,8 +139,8 @@ func (s *server) run() error {
 
 // round serves each of our slots once; true if anything was new.
 func (s *server) round() bool {
-	if s.streams.anyEnded.Load() {
-		s.settleStreams()
+	if s.anyReturned.Load() {
+		s.settle()
 	}
 	used := s.used()
 	i := s.changed(0, used)
@@ -162,7 +171,7 @@ func (s *server) roundFrom(i, used uint32) {
 
 // look is round without serving.
 func (s *server) look() bool {
-	if s.streams.anyEnded.Load() {
+	if s.anyReturned.Load() || s.lending.asked.Load() {
 		return true
 	}
 	used := s.used()
@@ -199,17 +208,33 @@ func (s *server) spin(looks uint32) uint32 {
 	return n
 }
 
+// settle takes back the slots whose streams, or whose requests with other workers,
+// were answered.
+func (s *server) settle() {
+	s.anyReturned.Store(false)
+	s.settleStreams()
+	if s.lends {
+		s.settleClaims()
+	}
+}
+
+// isOccupied says whether what the slot's caller says is for others to judge.
+func (s *server) isOccupied(slot uint32) bool {
+	return s.lends && s.lending.busy[slot-s.base] != 0 ||
+		s.streams.of != nil && s.streamGoesOn(slot)
+}
+
 // takeUp acts on a caller's word that is new to us.
 func (s *server) takeUp(slot uint32, w uint64) {
-	if s.streams.active != 0 && s.streamGoesOn(slot) {
-		s.seen[slot-s.base] = w // for the stream to judge, and for us when it has ended
+	if s.occupied != 0 && s.isOccupied(slot) {
+		s.seen[slot-s.base] = w // for us when that has ended
 		return
 	}
 	before := s.seen[slot-s.base]
 	s.seen[slot-s.base] = w
 	switch w >> 32 & 0xff {
 	case callerSending:
-		s.serve(slot, w)
+		s.serve(slot, w, s.kindOf(slot), s.bytesOf(slot))
 	case callerAbandoned:
 		// Given up after we answered it: nothing to say.
 		if before != word(uint32(w>>40), callerSending, uint32(w)) {
@@ -228,17 +253,25 @@ func journal(slot uint32, w uint64) uint64 {
 	return w>>40&0xffff<<48 | uint64(slot+1)<<32 | w&math.MaxUint32
 }
 
-// serve runs the handler for one request. Length and type are input, each read
-// once.
-func (s *server) serve(slot uint32, w uint64) {
-	n := atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerBytes)))
-	kind := atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerType)))
+// bytesOf and kindOf are of a slot's request: input, of which each is read once.
+func (s *server) bytesOf(slot uint32) uint32 {
+	return atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerBytes)))
+}
+
+func (s *server) kindOf(slot uint32) uint32 {
+	return atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerType)))
+}
+
+func isUsers(kind uint32) bool { return kind-TypeUser <= TypeMax-TypeUser }
+
+// serve runs the handler for one request of n bytes.
+func (s *server) serve(slot uint32, w uint64, kind, n uint32) {
 	if n > s.requestCapacity {
 		s.refuse(slot, w, resultRequestTooLarge)
 		return
 	}
 	used, status := 0, int32(0)
-	if kind-TypeUser <= TypeMax-TypeUser {
+	if isUsers(kind) {
 		place := unsafe.Add(s.payload, uintptr(slot)*s.stride)
 		s.request = Request{Data: unsafe.Slice((*byte)(place), n), Type: kind, Slot: int(slot)}
 		if s.copied != nil {
@@ -247,8 +280,14 @@ func (s *server) serve(slot uint32, w uint64) {
 		response := unsafe.Slice((*byte)(unsafe.Add(place, s.responseOffset)), s.responseCapacity)
 		// R6 -> A6 (serve.c): said before the handler can have any effect.
 		spin.StoreRelease(s.serving, journal(slot, w))
-		s.running = slot + 1
+		s.running, s.runningSlot = w, slot
+		if s.lends {
+			s.lend(slot, w)
+		}
 		used, status = s.handler(&s.request, response)
+		if s.lends {
+			s.regain(slot, w)
+		}
 		s.running = 0
 	} else if kind != TypePing {
 		if s.beginStream(slot, w, kind, n) {
@@ -276,9 +315,11 @@ func (s *server) refuse(slot uint32, w uint64, result uint32) {
 // lose answers the request whose handler left without returning. Nobody runs it again.
 func (s *server) lose() {
 	if s.running != 0 {
-		slot := s.running - 1
+		if s.lends {
+			s.regain(s.runningSlot, s.running)
+		}
+		s.refuse(s.runningSlot, s.running, resultLost)
 		s.running = 0
-		s.refuse(slot, s.seen[slot-s.base], resultLost)
 	}
 	s.ringAnswered() // those who were answered before it in the same round, too
 }

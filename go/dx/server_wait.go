@@ -51,6 +51,10 @@ func (s *server) spinOn() (news bool, err error) {
 		}
 		if n%sleepersEvery == 0 {
 			wakeSleepers()
+			if s.lends && s.steal() {
+				s.counters.Looks += uint64(looks)
+				return true, nil
+			}
 		}
 		if err := s.check(&checked); err != nil {
 			return false, err

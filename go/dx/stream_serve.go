@@ -36,12 +36,10 @@ type serverStreams struct {
 	handler    StreamHandler
 	sharedCell uint32
 	of         []*Stream // one per slot; nil where none goes on
-	active     int       // how many go on
 
-	anyEnded atomic.Bool // some are in ended
-	mu       sync.Mutex
-	ended    []*Stream // answered, and to be forgotten by the serving goroutine
-	running  sync.WaitGroup
+	mu      sync.Mutex
+	ended   []*Stream // answered, and to be forgotten by the serving goroutine
+	running sync.WaitGroup
 }
 
 func (x *serverStreams) init(h StreamHandler, v libdx.ServerView) {
@@ -65,7 +63,7 @@ func (s *server) beginStream(slot uint32, w uint64, kind, requestRing uint32) bo
 	}
 	st := s.newStream(slot, w, kind, requestRing, responseRing)
 	x.of[slot-s.base] = st
-	x.active++
+	s.occupied++
 	// R6 -> A6 (serve.c): said before the handler can have any effect.
 	spin.StoreRelease(s.serving, journal(slot, w))
 	// Its goroutine sleeps with the parker, so that the serving goroutine need not
@@ -158,7 +156,7 @@ func (s *server) answerStream(st *Stream, status int32) {
 	x.ended = append(x.ended, st)
 	x.mu.Unlock()
 	// S1 <-> S2: what the caller's word has said meanwhile is taken up by a round.
-	x.anyEnded.Store(true)
+	s.anyReturned.Store(true)
 	s.ch.raw.Ring(s.cell)
 }
 
@@ -191,7 +189,7 @@ func (s *server) takeBack(st *Stream) {
 	i := st.slot - s.base
 	if s.streams.of[i] == st {
 		s.streams.of[i] = nil
-		s.streams.active--
+		s.occupied--
 		s.seen[i] = st.begun // what the caller's word has said since then is news
 	}
 }
@@ -199,7 +197,6 @@ func (s *server) takeBack(st *Stream) {
 // settleStreams counts the streams that were answered, and forgets them.
 func (s *server) settleStreams() {
 	x := &s.streams
-	x.anyEnded.Store(false)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, st := range x.ended {
