@@ -10,10 +10,10 @@
 #include "traffic.h"
 
 #define CALL_NS (10 * MS)
-#define MARGIN (5 * SECOND) /* beyond a deadline: what a loaded machine may need */
-#define CALLING 1           /* threads that call beside the one that waits for the end */
-#define STREAMED 3          /* messages of a stream: more than a ring */
-#define REOPEN 64u          /* calls after which a thread takes a new caller */
+#define MARGIN SLACK /* beyond a deadline */
+#define CALLING 1    /* threads that call beside the one that waits for the end */
+#define STREAMED 3   /* messages of a stream: more than a ring */
+#define REOPEN 64u   /* calls after which a thread takes a new caller */
 static const char *const kinds[] = {"futex", "poll", "never", "semaphore"};
 #define KINDS (sizeof kinds / sizeof *kinds)
 #define KIND_SEMAPHORE 3u
@@ -78,6 +78,7 @@ static inline void count(_Atomic uint64_t *counter)
 static inline void progress(struct scene *s)
 {
     count(&s->page->progress);
+    watchdog_step();
 }
 
 static inline void impossible(struct scene *s, int what)
@@ -365,7 +366,7 @@ static inline void attacker_or_test(int argc, char **argv)
 {
     if (argc != 3)
         return;
-    test_alarm((unsigned)dice_test_seconds(0) + 50);
+    watchdog_show_stacks();
     exit(attacker_main(strcmp(argv[1], ATTACKER_HOST) == 0 ? DX_HOST : DX_GUEST, argv[2]));
 }
 

@@ -168,7 +168,7 @@ static inline void child_main(int argc, char **argv)
 {
     if (argc != 3)
         return;
-    test_alarm(50);
+    watchdog_show_stacks();
     struct tally *tally = tally_map(CHILD_TALLY);
     if (tally == NULL)
         _exit(102);
@@ -205,6 +205,7 @@ static inline char child_hear(const struct child *c)
     char report = '\0';
     while (read(c->reports, &report, 1) < 0 && errno == EINTR)
         ;
+    watchdog_step();
     return report;
 }
 

@@ -178,7 +178,7 @@ static inline dx_status peer_open(struct peer *p, const char *url)
     wait.yield_every = 0;
     wait.adapt = DX_ADAPT_OFF;
     wait.park = atomic_load(&p->stage->park[p->side]);
-    wait.park_timeout_ns = 60 * SECOND;
+    wait.park_timeout_ns = FAR_OFF;
     const struct dx_config config = {.slots = PEER_SLOTS,
                                      .guest_slots = PEER_SLOTS,
                                      .request_capacity = sizeof(uint64_t[PEER_WORDS]),

@@ -224,10 +224,10 @@ static inline void scene_main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* a peer may die before it hears us */
     if (argc != 3) {
-        (void)signal(SIGTERM, test_time_is_up);
+        (void)signal(SIGTERM, test_end_by_signal);
         return;
     }
-    test_alarm(120);
+    watchdog_show_stacks();
     struct stage *stage = stage_map(CHILD_TALLY);
     if (stage == NULL)
         _exit(102);

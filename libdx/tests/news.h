@@ -46,7 +46,7 @@ static inline void news_parked(void *user, bool on)
 static inline struct dx_wait park_only(enum dx_park park)
 {
     return (struct dx_wait){
-        .park = park, .park_timeout_ns = 60 * SECOND, .poll_ns = MS, .relax = DX_RELAX_PAUSE};
+        .park = park, .park_timeout_ns = FAR_OFF, .poll_ns = MS, .relax = DX_RELAX_PAUSE};
 }
 
 /* A strategy that spins for so many looks and then parks in a futex. */

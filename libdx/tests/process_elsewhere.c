@@ -12,8 +12,7 @@
 
 #define KERNEL "DX_TEST_KERNEL"
 #define SILENCE SECOND
-/* The bound, its granularity, and room for a loaded machine. */
-#define DEAD_WITHIN (SILENCE + 3 * SECOND)
+#define DEAD_WITHIN (SILENCE + SLACK)
 
 struct scene {
     const char *path;
@@ -61,13 +60,29 @@ static int clear_scene(void **state)
     return status == DX_OK ? 0 : -1;
 }
 
-static struct scene *set_host_scene(void **state, const char *tag)
+/* The default strategy, but for how long a peer may be silent. */
+static struct dx_wait wait_with(int64_t silence_ns)
 {
+    struct dx_wait wait;
+    assert_status(dx_wait_preset("balanced", &wait), DX_OK);
+    wait.silence_ns = silence_ns;
+    return wait;
+}
+
+static struct scene *set_patient_scene(void **state, const char *tag, int64_t silence_ns)
+{
+    const struct dx_wait wait = wait_with(silence_ns);
     struct scene *s = set_scene(state, tag);
     struct dx_config config = child_config();
+    config.wait = &wait;
     assert_status(dx_create(s->url, &config, &s->channel), DX_OK);
     assert_status(dx_caller_open(s->channel, 0, &s->caller), DX_OK);
     return s;
+}
+
+static struct scene *set_host_scene(void **state, const char *tag)
+{
+    return set_patient_scene(state, tag, SILENCE);
 }
 
 /* A child under kernel number `kernel`. */
@@ -155,7 +170,7 @@ static void a_killed_guest_is_dead_after_its_silence_and_another_goes_on(void **
     child_kill(&s->children[0]);
     assert_int_equal(dx_channel_peer(s->channel), DX_PEER_ALIVE);
     assert_status(child_call(s->caller, s->tally, TYPE_ECHO, PATIENCE, &number), DX_ERR_PEER_DEAD);
-    assert_elapsed(start, SILENCE / 2, DEAD_WITHIN);
+    assert_elapsed(start, SILENCE / 4, DEAD_WITHIN);
     assert_int_equal(dx_channel_peer(s->channel), DX_PEER_DEAD);
     start_child(s, 0, "guest", "3"); /* another boot of the VM */
     call_well(s, 20);
@@ -165,14 +180,15 @@ static void a_killed_guest_is_dead_after_its_silence_and_another_goes_on(void **
     call_well(s, 20);
 }
 
+/* The guest may have been silent before its stop, too: on a loaded machine a heart beats late. */
 static void a_short_stop_is_no_death(void **state)
 {
-    struct scene *s = set_host_scene(state, "stop");
+    struct scene *s = set_patient_scene(state, "stop", 10 * SILENCE);
     start_child(s, 0, "guest", "2");
     for (int i = 0; i < 3; i++) {
         call_well(s, 20);
         stop(&s->children[0]);
-        for (int64_t until = dx_clock_ns() + SILENCE / 2; dx_clock_ns() < until;) {
+        for (int64_t until = dx_clock_ns() + SILENCE; dx_clock_ns() < until;) {
             assert_int_equal(dx_channel_peer(s->channel), DX_PEER_ALIVE);
             (void)poll(NULL, 0, 5);
         }
@@ -218,8 +234,9 @@ static void a_guest_that_closes_makes_room_at_once(void **state)
     dx_kernel_pretend(0);
     assert_int_equal(dx_channel_peer(s->channel), DX_PEER_CLOSED);
     int64_t start = dx_clock_ns();
-    assert_status(dx_attach(s->url, NULL, 0, &guest), DX_OK);
-    assert_elapsed(start, 0, SILENCE / 2);
+    const struct dx_wait wait = wait_with(FAR_OFF);
+    assert_status(dx_attach(s->url, &wait, 0, &guest), DX_OK);
+    assert_elapsed(start, 0, SLACK);
     assert_status(dx_close(guest), DX_OK);
 }
 
@@ -309,6 +326,6 @@ int main(int argc, char **argv)
         TEST(a_heart_costs_next_to_nothing),
 #undef TEST
     };
-    test_begin(100);
+    test_begin();
     return cmocka_run_group_tests_name("process_elsewhere", tests, NULL, nothing_is_left);
 }

@@ -235,6 +235,6 @@ int main(int argc, char **argv)
         GROUP("a_guest_at_a_rendezvous_may_die_or_stop_at_every_point", 7),
     };
     scene_main(argc, argv);
-    test_begin(110);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, nothing_is_left);
 }

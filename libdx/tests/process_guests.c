@@ -394,6 +394,6 @@ int main(int argc, char **argv)
         scened(places_that_a_header_makes_up_are_refused),
         cmocka_unit_test(impossible_numbers_of_guests_are_refused),
     };
-    test_begin(100);
+    test_begin();
     return cmocka_run_group_tests_name("process_guests", tests, NULL, nothing_is_left);
 }

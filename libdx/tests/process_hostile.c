@@ -344,6 +344,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_damaged_region_of_a_dead_host_is_taken_over),
     };
     attacker_or_test(argc, argv);
-    test_begin((unsigned)dice_test_seconds(0) + 90);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, nothing_is_left);
 }

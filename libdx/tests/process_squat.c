@@ -311,7 +311,7 @@ static void run_role(int argc, char **argv)
     argv[1] = user_enter_role(argv[1]);
     if (strcmp(argv[1], "lease") != 0)
         return;
-    test_alarm(50);
+    watchdog_show_stacks();
     exit(lease(argv[2]));
 }
 
@@ -330,7 +330,7 @@ int main(int argc, char **argv)
     run_role(argc, argv);
     child_main(argc, argv);
     users_need_root("process_squat");
-    test_begin(60);
+    test_begin();
     return run_transport_tests(tests, sizeof tests / sizeof *tests, set_scene, clear_scene,
                                nothing_is_left);
 }

@@ -107,6 +107,6 @@ int main(void)
         cmocka_unit_test(it_needs_no_rights),
         cmocka_unit_test(a_trial_of_kvm_ends_and_leaves_nothing),
     };
-    test_begin(60);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

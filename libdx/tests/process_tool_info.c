@@ -233,7 +233,7 @@ int main(int argc, char **argv)
         TRANSPORT_TEST_OF("shm", what_is_no_json_is_told_from_json),
     };
     child_main(argc, argv);
-    test_begin(60);
+    test_begin();
     return run_transport_tests(tests, sizeof tests / sizeof *tests, set_scene, clear_scene,
                                nothing_is_left);
 }

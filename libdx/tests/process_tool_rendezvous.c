@@ -243,6 +243,6 @@ int main(int argc, char **argv)
         scened(a_signal_ends_it_and_removes_the_name),
         scened(a_daemon_without_output_and_errors_serves_as_any_other),
     };
-    test_begin(60);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, nothing_is_left);
 }

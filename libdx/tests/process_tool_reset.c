@@ -257,7 +257,7 @@ int main(int argc, char **argv)
         TRANSPORT_TEST_OF("unix", a_socket_is_shown_and_needs_no_reset),
     };
     child_main(argc, argv);
-    test_begin(60);
+    test_begin();
     return run_transport_tests(tests, sizeof tests / sizeof *tests, set_scene, clear_scene,
                                nothing_is_left);
 }

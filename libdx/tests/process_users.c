@@ -364,7 +364,7 @@ static void run_role(int argc, char **argv)
     argv[1] = user_enter_role(argv[1]);
     if (strcmp(argv[1], "observer") != 0)
         return;
-    test_alarm(50);
+    watchdog_show_stacks();
     const char *file = strrchr(argv[2], strncmp(argv[2], "shm:", 4) == 0 ? ':' : '/') + 1;
     for (size_t i = 0; i < TRANSPORTS; i++)
         if (strncmp(argv[2], transports[i].name, strlen(transports[i].name)) == 0 &&
@@ -392,7 +392,7 @@ int main(int argc, char **argv)
     run_role(argc, argv);
     child_main(argc, argv);
     users_need_root("process_users");
-    test_begin(60);
+    test_begin();
     return run_transport_tests(tests, sizeof tests / sizeof *tests, set_scene, clear_scene,
                                nothing_is_left);
 }

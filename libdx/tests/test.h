@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every test needs: a time limit, names that are gone afterwards, and asserts that say what
- * a status means. Tests synchronise by handshake; the time limit is what ends one that hangs. */
+/* What every test needs: a watchdog, names that are gone afterwards, and asserts that say what a
+ * status means. Tests synchronise by handshake; the watchdog is what ends one that hangs. */
 #ifndef DX_TEST_H
 #define DX_TEST_H
 
@@ -25,15 +25,21 @@
 
 #include "clock.h"
 #include "dx.h"
+#include "watchdog.h"
 
 #define MS 1000000ll
 #define SECOND 1000000000ll
 
-/* A deadline that is met unless something hangs. */
-#define PATIENCE (10 * SECOND)
+/* The deadline of what must happen. Nobody waits so long: the watchdog ends a test that hangs. */
+#define PATIENCE (3600 * SECOND)
 
-/* How late a deadline may be noticed on a loaded machine. */
-#define SLACK (2 * SECOND)
+/* How late a deadline may be noticed: any time that a loaded machine may need. What would go on for
+ * longer is a hang, and the watchdog's. */
+#define SLACK (600 * SECOND)
+
+/* For what must not end a wait, such as the next look at a peer: longer than SLACK, so that a test
+ * sees what else ended it. */
+#define FAR_OFF (900 * SECOND)
 
 #define TEST_PATHS 64
 #define TEST_PATH_BYTES 128
@@ -59,30 +65,24 @@ static inline void test_remove_paths(void)
             (void)rmdir(p->path[i]);
 }
 
-static inline void test_time_is_up(int signal_number)
+/* For a signal that ends the test. */
+static inline void test_end_by_signal(int signal_number)
 {
-    static const char text[] = "the test's time is up: something hangs\n";
     (void)signal_number;
     test_remove_paths();
-    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
-        _exit(125);
     _exit(124);
 }
 
-/* Ends this process after so many seconds of a quiet machine, that is, if it hangs: others may
- * leave a test a fifth of the CPU. */
-static inline void test_alarm(unsigned seconds)
-{
-    (void)alarm(5 * seconds);
-}
+#define test_begin(...) test_begin_watched()
+#define test_alarm(seconds) watchdog_show_stacks()
 
-/* First thing in main: ends the program if it hangs, see test_alarm. */
-static inline void test_begin(unsigned seconds)
+/* First thing in main: the watchdog ends a test that hangs, see watchdog.h. */
+static inline void test_begin_watched(void)
 {
-    struct sigaction action = {.sa_handler = test_time_is_up};
-    (void)sigaction(SIGALRM, &action, NULL);
+    watchdog_begin();
+    /* What was said before a hang is not to be lost. */
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)atexit(test_remove_paths);
-    test_alarm(seconds);
 }
 
 /* A path in /dev/shm that nobody else uses; removed at the end. */
@@ -113,6 +113,7 @@ static inline const char *test_file_url(const char *path, char *url)
 static inline void test_check_status(dx_status actual, dx_status expected, const char *file,
                                      int line)
 {
+    watchdog_step();
     if (actual == expected)
         return;
     print_error("status %d (%s), expected %d (%s); last error: \"%s\"\n", (int)actual,
@@ -125,6 +126,7 @@ static inline void test_check_status(dx_status actual, dx_status expected, const
 
 static inline void test_check_detail(const char *text, const char *file, int line)
 {
+    watchdog_step();
     if (*text != '\0' && strstr(dx_last_error(), text) != NULL)
         return;
     print_error("\"%s\" is not in the last error \"%s\"\n", text, dx_last_error());
@@ -138,6 +140,7 @@ static inline void test_check_elapsed(int64_t start_ns, int64_t at_least_ns, int
                                       const char *file, int line)
 {
     int64_t elapsed = dx_clock_ns() - start_ns;
+    watchdog_step();
     if (elapsed >= at_least_ns && elapsed < below_ns)
         return;
     print_error("%lld ns have passed, expected were %lld to %lld\n", (long long)elapsed,
@@ -145,14 +148,29 @@ static inline void test_check_elapsed(int64_t start_ns, int64_t at_least_ns, int
     _fail(file, line);
 }
 
+/* For how long this thread has waited for a CPU so far: what the machine's load adds to what we
+ * measure. */
+static inline int64_t test_starved_ns(void)
+{
+    char text[128] = "";
+    FILE *file = fopen("/proc/thread-self/schedstat", "re");
+    if (file != NULL && fgets(text, sizeof text, file) == NULL)
+        text[0] = '\0';
+    if (file != NULL)
+        (void)fclose(file);
+    const char *wait = strchr(text, ' ');
+    return wait != NULL ? strtoll(wait, NULL, 10) : 0;
+}
+
 #define assert_elapsed(start_ns, at_least_ns, below_ns)                                            \
     test_check_elapsed((start_ns), (at_least_ns), (below_ns), __FILE__, __LINE__)
 
-/* Bounded by the time limit of the program. */
+/* Bounded by the watchdog. */
 static inline void test_wait(sem_t *semaphore)
 {
     while (sem_wait(semaphore) != 0 && errno == EINTR)
         ;
+    watchdog_step();
 }
 
 /* Lets time pass while others work: for tests of deadlines, never to wait for somebody. */
@@ -165,20 +183,19 @@ static inline void test_pass_time(int64_t ns)
 
 /* Runs body in a child process and returns how that ended, as waitpid says. What body returns is
  * the exit code; it must not assert, because cmocka would go on with the tests in the child. The
- * child dies with us, and by the time limit that it sets for itself. */
+ * child dies with us. */
 static inline int test_in_child(int (*body)(void *user), void *user)
 {
     pid_t parent = getpid();
     pid_t child = fork();
     if (child == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)signal(SIGALRM, SIG_DFL);
-        test_alarm(20);
         _exit(getppid() == parent ? body(user) : 126);
     }
     int status = -1;
     assert_true(child > 0);
     assert_int_equal(waitpid(child, &status, 0), child);
+    watchdog_step();
     return status;
 }
 
@@ -207,8 +224,10 @@ static inline void test_await_state(pid_t id, char state)
         (void)fclose(file);
         text[bytes] = '\0';
         const char *behind_name = strrchr(text, ')');
-        if (behind_name != NULL && behind_name[1] == ' ' && behind_name[2] == state)
+        if (behind_name != NULL && behind_name[1] == ' ' && behind_name[2] == state) {
+            watchdog_step();
             return;
+        }
         (void)sched_yield();
     }
 }

@@ -237,6 +237,6 @@ int main(void)
         PAIR_TEST(counters_are_exact),
         PAIR_TEST(a_buffer_that_is_too_small_is_counted_as_an_error),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

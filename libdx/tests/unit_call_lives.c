@@ -52,6 +52,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PAIR_TEST(a_new_host_is_not_given_a_request_that_a_handler_still_reads),
     };
-    test_begin(20);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

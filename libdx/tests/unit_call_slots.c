@@ -253,6 +253,6 @@ int main(void)
         PAIR_TEST(a_channel_is_served_once_at_a_time_and_by_sixteen_at_most),
         PAIR_TEST(host_may_call_before_the_guest_comes),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

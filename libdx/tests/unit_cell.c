@@ -313,6 +313,6 @@ int main(void)
         cmocka_unit_test(garbage_in_a_cell_neither_ends_nor_prolongs_a_sleeper),
         cmocka_unit_test(garbage_in_a_cell_neither_ends_nor_keeps_a_ringer),
     };
-    test_begin(20);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

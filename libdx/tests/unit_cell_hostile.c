@@ -162,6 +162,6 @@ int main(void)
         cmocka_unit_test(a_semaphore_that_changes_under_a_sleeper_does_not_end_it),
         cmocka_unit_test(a_bell_closes_although_its_rings_are_taken_back),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

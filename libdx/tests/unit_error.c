@@ -151,6 +151,6 @@ int main(void)
         PAIR_TEST(streams_that_fail_leave_no_older_text),
         cmocka_unit_test(creating_that_succeeds_leaves_no_text_of_what_it_tried),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -284,6 +284,6 @@ int main(void)
         TEST(a_device_that_is_too_small_is_said_with_both_sizes),
 #undef TEST
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests_name("unit_ivshmem", tests, NULL, NULL);
 }

@@ -355,6 +355,6 @@ int main(void)
         cmocka_unit_test(another_major_version_is_named_and_another_minor_one_is_taken),
         cmocka_unit_test(a_header_without_the_magic_is_not_dx),
     };
-    test_begin(20);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

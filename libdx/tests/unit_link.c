@@ -236,6 +236,6 @@ int main(void)
         cmocka_unit_test(a_path_without_a_socket_has_no_peer),
         cmocka_unit_test(paths_longer_than_an_address_work),
     };
-    test_begin(60);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

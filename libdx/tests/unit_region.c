@@ -379,6 +379,6 @@ int main(void)
         cmocka_unit_test(a_header_that_cannot_be_is_refused),
         cmocka_unit_test(sizes_out_of_range_are_refused_before_anything_is_made),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -323,6 +323,6 @@ int main(void)
         cmocka_unit_test(an_observer_can_read_the_counters_and_write_nothing),
         cmocka_unit_test(a_region_has_the_size_that_it_says),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

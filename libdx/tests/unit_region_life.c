@@ -255,6 +255,6 @@ int main(void)
         PAIR_TEST(a_region_whose_host_died_while_rebuilding_is_stale),
         cmocka_unit_test(other_sizes_are_refused_while_a_guest_lives_on),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

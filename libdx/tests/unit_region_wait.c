@@ -157,6 +157,6 @@ int main(void)
         cmocka_unit_test(a_guest_that_waits_does_not_keep_a_new_host_from_other_sizes),
         cmocka_unit_test(a_region_that_is_being_taken_over_is_stale_and_nothing_else),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,6 +233,6 @@ int main(void)
         cmocka_unit_test_teardown(what_is_no_socket_of_ours_is_left_alone, place_free),
         cmocka_unit_test(a_full_or_blocking_eventfd_holds_nobody_up),
     };
-    test_begin(60);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

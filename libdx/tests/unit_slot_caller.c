@@ -181,6 +181,6 @@ int main(void)
         PAIR_TEST(a_length_is_read_once),
         PAIR_TEST(sequence_wraps_around),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

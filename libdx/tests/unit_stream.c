@@ -209,6 +209,6 @@ int main(void)
         PAIR_TEST(calls_are_answered_between_the_chunks_of_streams),
         PAIR_TEST(a_plain_call_of_64_mib_goes_in_place),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -258,6 +258,6 @@ int main(void)
         TEST(findings_are_shown_in_both_forms),
         TEST(too_much_is_cut),
     };
-    test_begin(20);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

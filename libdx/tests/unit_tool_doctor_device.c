@@ -198,6 +198,6 @@ int main(void)
         TEST(kinds_are_told_apart_by_time),
         TEST(private_memory_is_cached),
     };
-    test_begin(20);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -153,7 +153,7 @@ int main(void)
         cmocka_unit_test(what_is_no_file_is_named),
         cmocka_unit_test(the_environment_chooses_the_default),
     };
-    test_begin(20);
+    test_begin();
     (void)unsetenv("DX_WAIT");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,6 +141,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_hardware_it_is_a_pause, begin, end),
         cmocka_unit_test_setup_teardown(whatever_this_cpu_has_calls_are_answered, begin, end),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,6 +177,6 @@ int main(void)
         cmocka_unit_test(limits_are_within_range),
         cmocka_unit_test(every_status_has_a_sentence),
     };
-    test_begin(20);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two sides of which some sleep at once and for a minute, so that a lost wake-up is not mended by
- * a look that comes soon anyway, and moments that change from step to step. */
+/* Two sides of which some sleep at once and for a quarter of an hour, so that a lost wake-up is not
+ * mended by a look that comes soon anyway, and moments that change from step to step. */
 #ifndef DX_TEST_WAKE_H
 #define DX_TEST_WAKE_H
 
 #include "atomic.h"
 #include "pair.h"
 
-#define FAR_OFF (60 * SECOND)
 #define DELAYS 512u /* steps of about a nanosecond */
 
 static inline struct dx_wait sleeps_at_once(enum dx_park park)
