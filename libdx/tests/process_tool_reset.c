@@ -62,6 +62,9 @@ static void a_living_host_is_found_behind_damage(void **state)
     memset(noise, 0xa5, sizeof noise);
     start_host(s);
     (void)pid_text(pid, s->host.pid);
+    /* Its heart would write between the two looks. */
+    assert_int_equal(kill(s->host.pid, SIGSTOP), 0);
+    test_await_state(s->host.pid, 'T');
     patch_file(s->path, 0, noise, sizeof noise);
     struct snapshot before = take_snapshot(s->path);
     assert_refuses(run("reset", s->url, NULL, NULL), pid);
