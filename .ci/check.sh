@@ -3,16 +3,22 @@
 #
 # Runs checks: two lanes beside each other, then the last ones alone. Sourced by run.
 #
-# Each check is a process group of its own with a time limit. It carries DX_CHECK_STEP=FOLDER:NAME
+# Each check is a process group of its own. It may take its time, but it has to get on: .ci/watch.sh
+# ends one that does not. It carries DX_CHECK_STEP=FOLDER:NAME
 # in its environment, and so does whatever it starts: that is how leftovers knows its own.
 
-step_limit_s=900
 check_temp=
-declare -A lane_of=() step_of=() started_at=() seconds_of=() verdict_of=()
+declare -A lane_of=() step_of=() watcher_of=() started_at=() seconds_of=() verdict_of=()
 
 check() { # step...
     local name tools
-    [ $# -gt 0 ] || set -- "${step_order[@]}"
+    case ${1:-} in
+    '') set -- "${step_order[@]}" ;;
+    -quick)
+        [ $# = 1 ] || die "check -quick takes no names"
+        set -- "${step_quick[@]}"
+        ;;
+    esac
     for name in "$@"; do
         [ -n "${step_text[$name]:-}" ] || die "no check is called $name; ./run -h lists them"
     done
@@ -26,7 +32,7 @@ check() { # step...
     trap 'stop_steps 130' INT
     trap 'stop_steps 143' TERM
     shared_memory >"$check_temp/shared-memory"
-    run_lanes "$lane_tests" "$lane_sources" " $* "
+    run_lanes "$lane_tests $lane_quick" "$lane_sources" " $* "
     for name in $lane_last; do
         run_lanes "$name" '' " $* "
     done
@@ -50,7 +56,7 @@ run_lanes() { # lane lane wanted
 }
 
 start_next() { # lane wanted
-    local name words
+    local name words pid
     while [ -n "${queue[$1]}" ]; do
         read -ra words <<<"${queue[$1]}"
         name=${words[0]}
@@ -58,11 +64,14 @@ start_next() { # lane wanted
         [[ $2 == *" $name "* ]] || continue
         mkdir "$check_temp/$name.tmp"
         DX_CHECK_STEP=$check_temp:$name DX_CHECK_TEMP=$check_temp TMPDIR=$check_temp/$name.tmp \
-            timeout -k 10 "$step_limit_s" ./run step "$name" \
+            timeout -k 10 0 ./run step "$name" \
             >"$check_temp/$name.log" 2>&1 </dev/null 9>&- &
-        lane_of[$!]=$1
-        step_of[$!]=$name
-        started_at[$!]=$SECONDS
+        pid=$!
+        lane_of[$pid]=$1
+        step_of[$pid]=$name
+        started_at[$pid]=$SECONDS
+        watch_step "$pid" "$name" </dev/null 9>&- &
+        watcher_of[$pid]=$!
         return
     done
 }
@@ -75,11 +84,12 @@ finish() { # pid code
         verdict_of[$name]=FAILED
         printf '\n---- %s: all that it printed\n' "$name"
         cat "$check_temp/$name.log"
-        [ "$2" -lt 124 ] || printf 'ended by a signal or after %s s\n' "$step_limit_s"
+        [ "$2" -lt 124 ] || printf 'ended by a signal\n'
         printf -- '---- end of %s\n\n' "$name"
     fi
     printf '%-13s %s, %s s\n' "$name" "${verdict_of[$name]}" "${seconds_of[$name]}"
-    unset "step_of[$1]"
+    wait "${watcher_of[$1]}" || true
+    unset "step_of[$1]" "watcher_of[$1]"
     rm -rf "$check_temp/$name.tmp"
 }
 

@@ -4,12 +4,16 @@
 # The checks, one function each. Sourced by run, which starts each in a process of its own with
 # TMPDIR set to a folder that is removed afterwards.
 
-# In the order of their start. What runs tests keeps to one lane, what only reads the sources to
-# another, so that no two tests compete for the CPUs; the last ones have the machine to themselves.
+# In the order of their start, in two lanes beside each other. Tests keep to one lane; what reads the
+# sources and what measures a little to check it keep to another, and no check is of how fast
+# anything is. The last one looks at what the others left.
 lane_tests='gcc clang asan tsan gotest install'
-lane_sources='tidy shellcheck gofmt clang-format cppcheck govet model clang-tidy'
-lane_last='pingpong frames browser vm soak leftovers'
+lane_sources='tidy shellcheck gofmt clang-format cppcheck govet model clang-tidy pingpong frames browser vm soak'
+lane_last='leftovers'
 read -ra step_order <<<"$lane_tests $lane_sources $lane_last"
+# What a person runs before each commit. goquick is part of gotest, and so of no full run.
+lane_quick='goquick'
+step_quick=(gcc goquick tidy shellcheck gofmt clang-format cppcheck govet leftovers)
 
 declare -A step_text=(
     [gcc]='build with gcc -O2 -Werror; unit and process tests'
@@ -17,6 +21,7 @@ declare -A step_text=(
     [asan]='unit, process and stress tests under AddressSanitizer and UBSan'
     [tsan]='stress tests under ThreadSanitizer'
     [gotest]='go test -race ./...'
+    [goquick]='go test of the bindings, without -race; for -quick, since gotest does it all'
     [install]='install, then build and run programs outside the tree against it'
     [tidy]='the rules of libdx/tests/tidy: sizes, memory-order labels, banned words, licences'
     [shellcheck]='shellcheck on every script'
@@ -36,7 +41,7 @@ declare -A step_text=(
 declare -A step_tools=(
     [gcc]='gcc cmake make cmocka inih' [clang]='clang cmake make cmocka inih'
     [asan]='gcc cmake make cmocka inih' [tsan]='gcc cmake make cmocka inih'
-    [gotest]='cc go parallel openssl qemu-system-x86_64' [install]='cc cmake make pkg-config'
+    [gotest]='cc go parallel openssl qemu-system-x86_64' [goquick]='cc go' [install]='cc cmake make pkg-config'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
     [pingpong]='cc go' [browser]='cc go chromium'
@@ -76,21 +81,30 @@ sources() { # regex
     }
 }
 
-build_with() { # name option...
-    local name=$1
+build_with() { # name option... [-- option of the build...]
+    local name=$1 options=()
     shift
-    cmake -S . -B "build/check-$name" -DDX_WERROR=ON -DCMAKE_BUILD_TYPE=None "$@"
-    cmake --build "build/check-$name"
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    cmake -S . -B "build/check-$name" -DDX_WERROR=ON -DCMAKE_BUILD_TYPE=None "${options[@]}"
+    cmake --build "build/check-$name" "${@:2}"
 }
 
+# Tests wait more than they run, and none needs the machine to itself.
 test_all() { # name label...
-    local name=$1 label code=0
+    local name=$1 label jobs labels
     shift
     for label in "$@"; do
-        ctest --test-dir "build/check-$name" -L "^$label\$" --no-tests=error --output-on-failure ||
-            code=1
+        ctest --test-dir "build/check-$name" -N -L "^$label\$" --no-tests=error >"$TMPDIR/tests" || {
+            echo "no test has the label $label"
+            return 1
+        }
     done
-    return "$code"
+    labels=$(IFS='|' && echo "$*")
+    jobs=$((2 * $(nproc)))
+    ctest --test-dir "build/check-$name" -L "^($labels)\$" -j "$jobs" --output-on-failure
 }
 
 step_gcc() {
@@ -111,7 +125,7 @@ step_asan() {
 
 # Older ThreadSanitizers refuse the address layouts of newer kernels, unless these are not random.
 step_tsan() {
-    local compiler prefix
+    local compiler prefix targets
     printf 'int main(void) { return 0; }\n' >"$TMPDIR/probe.c"
     for compiler in clang gcc; do
         "$compiler" -fsanitize=thread "$TMPDIR/probe.c" -o "$TMPDIR/probe" || continue
@@ -126,14 +140,19 @@ step_tsan() {
         return 1
     }
     echo "ThreadSanitizer of $compiler, started by $prefix"
+    mapfile -t targets < <(sources '/tests/stress_.*\.c$' | sed 's|.*/||; s|\.c$||')
     build_with "tsan-$compiler" -DCMAKE_C_COMPILER="$compiler" -DCMAKE_C_FLAGS='-O2 -g' \
-        -DDX_SANITIZE=thread
+        -DDX_SANITIZE=thread -- --target "${targets[@]}"
     # shellcheck disable=SC2086 # words on purpose
     $prefix ctest --test-dir "build/check-tsan-$compiler" -L '^stress$' --no-tests=error \
-        --output-on-failure
+        -j "$(nproc)" --output-on-failure
 }
 
-step_gotest() { go test -race -count=1 -timeout 600s ./...; }
+# Its own limit of time is off: .ci/watch.sh ends what hangs, by a signal that makes each program say
+# where its goroutines are.
+step_gotest() { go test -race -count=1 -timeout 0 ./...; }
+
+step_goquick() { go test -count=1 -timeout 0 ./go/... ./internal/... ./libdx; }
 
 step_install() { libdx/tests/install.sh; }
 
@@ -195,7 +214,7 @@ step_clang-tidy() {
 
 step_pingpong() {
     local out=$TMPDIR/pingpong results wrong
-    timeout -k 5 180 go run ./experiments/pingpong -threads 1,2 -runs 1 -duration 200ms -verify \
+    go run ./experiments/pingpong -threads 1,2 -runs 1 -duration 200ms -verify \
         -out "$out"
     results=$(find "$out" -name result.jsonl)
     [ -s "$results" ] || {
@@ -222,7 +241,7 @@ step_browser() {
 
 step_frames() {
     local out=$TMPDIR/frames code=0
-    timeout -k 5 240 go run ./experiments/frames -sizes 64KiB,1080p -frames 4 -runs 1 -out "$out"
+    go run ./experiments/frames -sizes 64KiB,1080p -frames 4 -runs 1 -out "$out"
     # Every frame counts, in both directions, and every one is right.
     [ "$(grep -c '"experiment":"frames",.*"direction":"guest_to_host"' "$out/result.jsonl")" = 24 ]
     [ "$(grep -c '"experiment":"frames",.*"ok":true' "$out/result.jsonl")" = \
@@ -230,7 +249,7 @@ step_frames() {
     [ "$(wc -l <"$out/latency_results.csv")" = 5 ]
     grep -q 'frames arrived as they were sent' "$out/performance_report.txt"
     [ -s "$out/report.html" ]
-    timeout -k 5 120 go run ./experiments/frames -baseline=false -sizes 64KiB -frames 10 -runs 1 \
+    go run ./experiments/frames -baseline=false -sizes 64KiB -frames 10 -runs 1 \
         -fault flip -phases transfer -out "$out-spoilt" || code=$?
     [ "$code" = 1 ] && grep -q '"ok":false' "$out-spoilt/result.jsonl"
 }
@@ -238,13 +257,13 @@ step_frames() {
 step_vm() {
     local calls=$TMPDIR/calls frames=$TMPDIR/frames direction transport
     for direction in host-guest guest-host; do
-        timeout -k 5 240 go run ./experiments/pingpong -transport ivshmem -direction "$direction" \
+        go run ./experiments/pingpong -transport ivshmem -direction "$direction" \
             -threads 1,4 -runs 1 -duration 300ms -verify -out "$calls-$direction"
         [ "$(grep "\"direction\":\"$direction\"" "$calls-$direction/result.jsonl" | grep -c \
             '"accelerator":"[a-z]*".*"errors":0,.*"verified":true,"verify_failures":0')" = 2 ]
     done
     for transport in ivshmem ivshmem-doorbell; do
-        timeout -k 5 400 go run ./experiments/frames -baseline=false -transport "$transport" \
+        go run ./experiments/frames -baseline=false -transport "$transport" \
             -sizes 1080p -frames 3 -runs 1 -phases transfer -out "$frames-$transport"
         [ "$(grep "\"transport\":\"$transport\"" "$frames-$transport/result.jsonl" | grep -c \
             '"experiment":"frames",.*"ok":true.*"accelerator":"[a-z]*"')" = 18 ]
@@ -255,7 +274,7 @@ step_vm() {
 
 step_soak() {
     local out=$TMPDIR/soak
-    timeout -k 5 150 go run ./experiments/soak -kills 200 -faults 20 -duration 120s -host mixed \
+    go run ./experiments/soak -kills 200 -faults 20 -hang 2m -host mixed \
         -guest mixed -out "$out"
     grep -q '"verdict": "all right"' "$out/report.json"
     [ "$(grep -c '"kind":"kill.*"recovered":true' "$out/events.jsonl")" -ge 100 ]
