@@ -214,5 +214,5 @@ func (c config) check() error {
 			return err
 		}
 	}
-	return exchange.CheckMachine()
+	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/grid"
 )
 
@@ -158,5 +157,5 @@ func (c *config) load() error {
 	if c.plan || c.report {
 		return nil
 	}
-	return exchange.CheckMachine()
+	return nil
 }

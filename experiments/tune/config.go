@@ -155,5 +155,5 @@ func (c config) check() error {
 		}
 		return err
 	}
-	return exchange.CheckMachine()
+	return nil
 }

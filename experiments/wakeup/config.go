@@ -105,7 +105,7 @@ func (c config) check() error {
 	case c.runs == 0 && c.idle == 0:
 		return fmt.Errorf("-runs 0 and -idle 0: nothing to measure")
 	}
-	return exchange.CheckMachine()
+	return nil
 }
 
 // A pair is one channel: how both of its sides sleep, and what they are written in.

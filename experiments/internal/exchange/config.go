@@ -12,9 +12,7 @@
 package exchange
 
 import (
-	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -144,14 +142,6 @@ func (c Config) Check() error {
 
 // noGo says that both sides are C.
 func (c Config) noGo() bool { return c.Host == "c" && c.Guest == "c" }
-
-// CheckMachine says whether this machine can measure anything.
-func CheckMachine() error {
-	if runtime.NumCPU() < 2 {
-		return errors.New("this machine lets us use 1 CPU: two are needed, one for each side")
-	}
-	return nil
-}
 
 // FitSpin moves spin_start and spin_min, unless they were given, to where the rest
 // of the strategy allows: one key is then enough to ask for more or less spinning.
