@@ -22,7 +22,8 @@ const (
 	callDeadline  = 50 * time.Millisecond
 	// nobody is how long a caller leaves a side alone that has nobody on it.
 	nobody      = 200 * time.Microsecond
-	slotsWithin = 2 * time.Second
+	pauseWithin = 10 * time.Minute // callers that go on for so long have lost their way
+	slotWithin  = time.Second      // a slot that is free is had at once
 )
 
 // hostSide is a host with callers that go on through every death of the guest, in either language.
@@ -152,13 +153,13 @@ func (h *goHost) Slots() (right int) {
 	defer h.interval.Store(nil)
 	select {
 	case <-arrived:
-	case <-time.After(slotsWithin):
+	case <-time.After(pauseWithin):
 		return 0 // one that has not arrived still uses its own
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), slotsWithin)
-	defer cancel()
 	for _, c := range h.callers {
+		ctx, cancel := context.WithTimeout(context.Background(), slotWithin)
 		c.caller, _ = h.ch.Caller(ctx)
+		cancel()
 	}
 	for _, c := range h.callers {
 		if c.caller != nil && c.call() {

@@ -12,9 +12,13 @@ import (
 	"time"
 )
 
-// testContext ends a test that hangs.
+// patience is the deadline of what must happen. Nobody waits so long: a test that hangs is ended by
+// go test's own limit, or by the check that runs it, and then says where each goroutine is.
+const patience = time.Hour
+
+// testContext is for waits that end.
 func testContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }

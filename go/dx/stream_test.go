@@ -204,7 +204,7 @@ func TestAHandlerThatReturnsEarlyEndsTheWriter(t *testing.T) {
 	c := newCallerOf(t, host)
 	for range 100 {
 		s := openStream(t, c, streamEarly, 0)
-		if _, err := io.CopyN(s, &pattern{}, 1<<30); !errors.Is(err, ErrEnded) {
+		if _, err := io.CopyN(s, &pattern{}, streamRing+101); !errors.Is(err, ErrEnded) {
 			t.Fatalf("write: %v", err)
 		}
 		mustEnd(t, s, 77)
@@ -284,17 +284,13 @@ func TestStreamsThatFailAreCountedAsErrors(t *testing.T) {
 // awaitCounts waits for counters: a server counts a stream once it has rung its caller.
 func awaitCounts(t *testing.T, ch *Channel, of StatsOf, calls, failed uint64) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; runtime.Gosched() {
+	for ; ; runtime.Gosched() {
 		stats, err := ch.Stats(of)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if stats.Calls == calls && stats.Errors == failed {
 			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("counters %d: %d calls, %d errors; want %d, %d", of, stats.Calls,
-				stats.Errors, calls, failed)
 		}
 	}
 }

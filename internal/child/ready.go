@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Bounds of a child's start and end.
+// Bounds of a child's start and end, for machines that others use, too.
 const (
-	startMax = 15 * time.Second
-	endMax   = 3 * time.Second
+	startMax = 2 * time.Minute
+	endMax   = time.Minute
 )
 
 // A Process is a child that has said that it is ready.
@@ -26,7 +26,7 @@ type Process struct {
 }
 
 // StartReady starts cmd and waits until it writes the line "ready" to its standard
-// output, for at most 15 s. A child that does not is killed.
+// output, for at most two minutes. A child that does not is killed.
 func StartReady(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
 	p := &Process{Cmd: cmd, lines: NewLines()}
 	cmd.Stdout = p.lines
@@ -62,7 +62,7 @@ func (p *Process) Write(text []byte) (int, error) { return p.input.Write(text) }
 // Lines brings what the process says behind "ready". Who expects it to say much must take it in time.
 func (p *Process) Lines() <-chan string { return p.lines.C() }
 
-// End waits for a child that has been told to go, and kills it after 3 s.
+// End waits for a child that has been told to go, and kills it after a minute.
 func (p *Process) End() error {
 	_ = p.Cmd.Process.Signal(syscall.SIGCONT) // in case it is stopped
 	select {

@@ -118,7 +118,7 @@ func start(t *testing.T, c Config) *Machine {
 
 func TestWhatQEMURefusesIsInTheError(t *testing.T) {
 	m := start(t, plain(t)) // there is no file "kernel"
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	if err := m.Await(ctx, "ready"); err == nil || !strings.Contains(err.Error(), "kernel") {
 		t.Error(err)

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 
 func boot(t *testing.T) *Machine {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	m, err := Boot(ctx, Options{Bytes: 1 << 20, Say: func(s string) { t.Log(s) }})
 	if err != nil {

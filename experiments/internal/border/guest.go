@@ -121,8 +121,8 @@ func (m *Machine) startBare() error {
 
 // Bounds of a process's start and end. In translated code both take some time.
 const (
-	readyMax = 15 * time.Second
-	endMax   = 5 * time.Second
+	readyMax = 2 * time.Minute
+	endMax   = time.Minute
 )
 
 // Process is this program, running in the guest.

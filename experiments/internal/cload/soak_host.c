@@ -13,8 +13,8 @@
 /* One call in so many has a deadline, so that some are given up when the other side is stopped. */
 #define DEADLINE_EVERY 16u
 #define DEADLINE_NS 50000000ll
-#define OPEN_NS 100000000ll
-#define PAUSE_S 2
+#define OPEN_NS 1000000000ll
+#define PAUSE_S 600
 /* How long a caller leaves a side alone that has nobody on it. */
 #define NOBODY_NS 200000ll
 

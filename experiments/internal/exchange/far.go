@@ -39,7 +39,7 @@ type farLoad struct {
 
 // farPatience is how much longer than its slice a report may take: a guest that lives and says nothing
 // would else hold us up for good.
-const farPatience = time.Minute
+const farPatience = 10 * time.Minute
 
 // farOrder is one slice; without a duration it is the last.
 type farOrder struct {

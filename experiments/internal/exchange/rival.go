@@ -29,7 +29,7 @@ const (
 func isRival(transport string) bool { return transport == TransportSerial || transport == TransportTCP }
 
 const (
-	rivalPatience = 10 // seconds, for one read
+	rivalPatience = 100 // seconds, for one read
 	rivalTCP      = "tcp:"
 	rivalSerial   = "serial:"
 )

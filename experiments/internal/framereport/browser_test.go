@@ -38,7 +38,7 @@ func browser(t *testing.T) context.Context {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))
-	limited, cancelTime := context.WithTimeout(context.Background(), 90*time.Second)
+	limited, cancelTime := context.WithTimeout(context.Background(), time.Hour)
 	allocator, cancelAllocator := chromedp.NewExecAllocator(limited, options...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(func() {

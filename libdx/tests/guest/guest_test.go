@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	patience = time.Minute
+	patience = time.Hour
 	bytesMiB = 4
 	inGuest  = "/bin/dx"
 )

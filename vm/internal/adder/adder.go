@@ -15,7 +15,7 @@ import (
 )
 
 // Patience is for one step on a loaded machine, under translated code.
-const Patience = 60 * time.Second
+const Patience = time.Hour
 
 // Bytes of each request and each answer.
 const Bytes = 8
