@@ -26,6 +26,7 @@ struct doctor_scene {
     int mapping;                   /* errno */
     struct mapping_times times[2]; /* of resource2 and resource2_wc */
     int cycles;
+    bool unknown_kernel;
 };
 
 static inline struct doctor_scene *the_scene(void)
@@ -90,6 +91,11 @@ static inline int scene_cycles(void)
     return the_scene()->cycles;
 }
 
+static inline bool scene_kernel(void)
+{
+    return !the_scene()->unknown_kernel;
+}
+
 /* A healthy machine without any file; tests spoil it. */
 static inline int set_doctor_scene(void **state)
 {
@@ -97,9 +103,9 @@ static inline int set_doctor_scene(void **state)
     memset(s, 0, sizeof *s);
     (void)snprintf(s->root, sizeof s->root, "/tmp/dx-doctor-XXXXXX");
     assert_non_null(mkdtemp(s->root));
-    s->probes = (struct doctor_probes){scene_affinity, scene_hypervisor, scene_kvm,
-                                       scene_space,    scene_access,     scene_sleep,
-                                       scene_mapping,  scene_cycles,     1000};
+    s->probes = (struct doctor_probes){
+        scene_affinity, scene_hypervisor, scene_kvm,    scene_space,  scene_access,
+        scene_sleep,    scene_mapping,    scene_cycles, scene_kernel, 1000};
     s->doctor.root = s->root;
     s->doctor.probes = &s->probes;
     s->cpus = 2;

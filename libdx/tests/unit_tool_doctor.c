@@ -158,6 +158,29 @@ static void shared_memory_is_judged_by_what_is_free(void **state)
     assert_problem("shm", "may not write", "chmod 1777");
 }
 
+static void who_removes_names_is_told(void **state)
+{
+    struct doctor_scene *s = *state;
+    assert_ok("names", "no systemd-logind", NULL);
+    put_folder("/run/systemd/seats");
+    put_file("/etc/systemd/logind.conf", "[Login]\n#RemoveIPC=no\n");
+    assert_warned("names", "RemoveIPC=yes", "enable-linger");
+    put_file("/etc/systemd/logind.conf", "[Login]\nRemoveIPC= no\n");
+    assert_ok("names", "RemoveIPC=no", NULL);
+    put_file("/etc/systemd/logind.conf.d/10-ipc.conf", "[Login]\nRemoveIPC=yes\n");
+    assert_warned("names", "user 1000", "RemoveIPC=no");
+    s->probes.user = 999;
+    assert_ok("names", "exempt", NULL);
+}
+
+static void a_kernel_that_is_not_known_is_told(void **state)
+{
+    struct doctor_scene *s = *state;
+    assert_ok("kernel", "can tell", NULL);
+    s->unknown_kernel = true;
+    assert_warned("kernel", "cannot be found out", "boot_id");
+}
+
 static void hugepages_are_told(void **state)
 {
     (void)state;
@@ -252,6 +275,8 @@ int main(void)
         TEST(kvm_that_runs_is_told_from_kvm_that_opens),
         TEST(kvm_that_does_not_open_is_explained),
         TEST(shared_memory_is_judged_by_what_is_free),
+        TEST(who_removes_names_is_told),
+        TEST(a_kernel_that_is_not_known_is_told),
         TEST(hugepages_are_told),
         TEST(counters_are_tried),
         TEST(users_are_told),

@@ -50,6 +50,8 @@ struct doctor_probes {
     int (*mapping)(const char *path, size_t bytes, struct mapping_times *times);
     /* Opens and closes the counter of CPU cycles; 0 or an errno. */
     int (*cycles)(void);
+    /* Whether it can be found out which kernel this is. */
+    bool (*kernel)(void);
     uint32_t user; /* effective user id */
 };
 
@@ -69,6 +71,7 @@ void doctor_check_hypervisor(struct doctor *d);
 void doctor_check_waiting(struct doctor *d);
 void doctor_check_kvm(struct doctor *d);
 void doctor_check_memory(struct doctor *d);
+void doctor_check_names(struct doctor *d);
 void doctor_check_devices(struct doctor *d);
 void doctor_check_vfio(struct doctor *d);
 void doctor_check_counters(struct doctor *d);

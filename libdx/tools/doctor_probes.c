@@ -17,6 +17,7 @@
 #endif
 
 #include "../clock.h"
+#include "../kernel.h"
 
 static bool affinity(cpu_set_t *set)
 {
@@ -121,5 +122,6 @@ struct doctor_probes doctor_probes(void)
                                   .sleep = sleep_a_little,
                                   .mapping = time_mapping,
                                   .cycles = count_cycles,
+                                  .kernel = dx_kernel_find,
                                   .user = (uint32_t)geteuid()};
 }

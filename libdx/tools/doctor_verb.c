@@ -20,6 +20,7 @@ static const char usage[] =
     "  wait, timer  instructions for waiting; what a short sleep really takes\n"
     "  kvm          a virtual CPU is made and runs code, with a deadline of two seconds\n"
     "  shm, hugepages   memory for regions\n"
+    "  names, kernel   who removes names; whether processes can tell which kernel this is\n"
     "  ivshmem, mapping   each such device, and by timing whether its memory is cached\n"
     "  iommu, vfio  what interrupts of an ivshmem-doorbell need\n"
     "  counters     whether CPU cycles can be counted\n"
