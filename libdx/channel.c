@@ -233,11 +233,9 @@ dx_status dx_channel_check(const struct dx_channel *c)
     /* Relaxed: looked at again every time. */
     if (dx_load_relaxed(&c->pulse.ousted) != 0)
         return DX_ERR_GUEST_EXISTS;
-    enum dx_peer peer = peer_now(c);
-    /* Relaxed: as above. Nobody new can find us. */
-    if (peer != DX_PEER_ALIVE && dx_load_relaxed(&c->pulse.nameless) != 0)
-        return DX_ERR_NAME_REMOVED;
-    switch (peer) {
+    switch (peer_now(c)) {
+    case DX_PEER_NONE:
+        return dx_channel_nameless(c) ? DX_ERR_NAME_REMOVED : DX_OK;
     case DX_PEER_CLOSED:
         return DX_ERR_PEER_CLOSED;
     case DX_PEER_DEAD:
@@ -245,6 +243,14 @@ dx_status dx_channel_check(const struct dx_channel *c)
     default:
         return DX_OK;
     }
+}
+
+dx_status dx_channel_check_server(const struct dx_channel *c, bool through_restart)
+{
+    dx_status status = dx_channel_check(c);
+    if (status != DX_ERR_PEER_DEAD || !through_restart)
+        return status;
+    return dx_channel_nameless(c) ? DX_ERR_NAME_REMOVED : DX_OK;
 }
 
 const char *dx_channel_notice(const struct dx_channel *c)
@@ -257,8 +263,7 @@ const char *dx_channel_notice(const struct dx_channel *c)
         dx_region_lock_look(&c->region, dx_lock_at(c->region.place, lock)) == DX_LOCK_UNSEEN)
         return "this program has closed the channel's descriptor: that the other side's process "
                "ends cannot be seen any more";
-    /* Relaxed: a value that stands for itself; the text was there before its thread began. */
-    if (dx_load_relaxed(&c->pulse.nameless) != 0)
+    if (dx_channel_nameless(c))
         return c->region.name.removed;
     if (c->region.url.kind != DX_REGION_IVSHMEM && c->region.url.kind != DX_REGION_MEMFD &&
         !c->observer && !dx_kernel_find() && !dx_channel_seen_here(c))

@@ -115,9 +115,21 @@ static inline bool dx_channel_forked(const struct dx_channel *c)
 /* Why a channel whose `stopping` is not 0 does nothing: DX_ERR_STOPPED or DX_ERR_FORKED. */
 dx_status dx_channel_stopped(const struct dx_channel *channel);
 
+/* Has the region's name been removed, so that nobody new can come? */
+static inline bool dx_channel_nameless(const struct dx_channel *c)
+{
+    /* Relaxed: looked at again every time; its text was there before its thread began. */
+    return dx_load_relaxed(&c->pulse.nameless) != 0;
+}
+
 /* Is waiting for the other side still worth while? DX_OK, DX_ERR_STOPPED, _FORKED,
- * _PEER_CLOSED or _PEER_DEAD. A peer that never came is worth waiting for. Costs a system call. */
+ * _NAME_REMOVED, _PEER_CLOSED or _PEER_DEAD. A peer that never came is worth waiting for, unless it
+ * cannot come. Costs a system call. */
 dx_status dx_channel_check(const struct dx_channel *channel);
+
+/* The same for a server. One that serves through restarts waits for the next life of a dead side,
+ * unless that cannot find the region: DX_ERR_NAME_REMOVED. */
+dx_status dx_channel_check_server(const struct dx_channel *channel, bool through_restart);
 
 /* channel_ring.c: rings a cell of either side, by whatever its sleeper asked for. */
 bool dx_channel_ring_armed(struct dx_channel *channel, uint32_t cell, uint32_t armed);

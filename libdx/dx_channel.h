@@ -40,9 +40,10 @@
  *
  * A name can be removed, moved or given to another file while its channel is open: by logind at the
  * end of a user's last session (RemoveIPC), by cleaners, by hand. Each side notices within half a
- * second. dx_channel_notice then says so, and each call or dx_serve that waits for a side which is
- * not there ends with DX_ERR_NAME_REMOVED, since nobody can come. Two that are attached go on. A
- * relative path is taken from the current folder at the time of the call.
+ * second. dx_channel_notice then says so, and each call that waits for a first guest, and each
+ * dx_serve that goes on through restarts after the other side died, ends with DX_ERR_NAME_REMOVED,
+ * since nobody can come. Two that are attached go on. A relative path is taken from the current
+ * folder at the time of the call.
  *
  * A program that closes descriptors which it does not know (closefrom) may close the channel's:
  * both sides live on. Where a name leads to the region it is opened again to look whether the other

@@ -151,6 +151,10 @@ DX_API int dx_native_take_doorbell(struct dx_channel *channel);
 /* Is waiting still worth while? DX_OK, DX_ERR_STOPPED, _PEER_CLOSED, _PEER_DEAD. */
 DX_API dx_status dx_native_check(const struct dx_channel *channel);
 
+/* The same for a server, which may go on when the other side dies: DX_ERR_NAME_REMOVED instead of
+ * DX_OK if no other can come. */
+DX_API dx_status dx_native_check_server(const struct dx_channel *channel, bool through_restart);
+
 DX_END_DECLS
 
 #endif

@@ -150,6 +150,11 @@ func (ch Channel) FD() int { return int(C.dx_channel_fd(ch.c)) }
 // Check is dx_native_check.
 func (ch Channel) Check() Status { return Status(C.dx_native_check(ch.c)) }
 
+// CheckServer is dx_native_check_server.
+func (ch Channel) CheckServer(throughRestart bool) Status {
+	return Status(C.dx_native_check_server(ch.c, C.bool(throughRestart)))
+}
+
 // SetLiveness sets how long a thread sleeps at most before it looks whether the peer lives: for
 // tests, before anybody calls or serves.
 func (ch Channel) SetLiveness(d time.Duration) { C.set_liveness(ch.c, C.int64_t(d)) }

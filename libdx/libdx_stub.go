@@ -67,6 +67,7 @@ func (ch Channel) Slots() int                                  { return 0 }
 func (ch Channel) RegionBytes() uint64                         { return 0 }
 func (ch Channel) FD() int                                     { return -1 }
 func (ch Channel) Check() Status                               { return ErrStopped }
+func (ch Channel) CheckServer(bool) Status                     { return ErrStopped }
 func (ch Channel) SetLiveness(time.Duration)                   {}
 func (ch Channel) Park() uint32                                { return ParkNever }
 func (ch Channel) Notice() string                              { return "" }

@@ -162,3 +162,8 @@ dx_status dx_native_check(const struct dx_channel *c)
 {
     return dx_fail_plain(dx_channel_check(c));
 }
+
+dx_status dx_native_check_server(const struct dx_channel *c, bool through_restart)
+{
+    return dx_fail_plain(dx_channel_check_server(c, through_restart));
+}

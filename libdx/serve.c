@@ -222,10 +222,7 @@ static bool look(void *user)
 static dx_status check(void *user)
 {
     const struct dx_server *s = user;
-    dx_status status = dx_channel_check(s->channel);
-    if (status == DX_ERR_PEER_DEAD && (s->flags & DX_SERVE_THROUGH_RESTART) != 0)
-        return DX_OK;
-    return status;
+    return dx_channel_check_server(s->channel, (s->flags & DX_SERVE_THROUGH_RESTART) != 0);
 }
 
 /* Waits for news: first looks inline, as they decide the latency; then the rest. */

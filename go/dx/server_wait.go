@@ -139,9 +139,5 @@ func (s *server) checkPeer() error {
 	if s.pool.ended.Load() || s.ch.stopped.Load() {
 		return ErrStopped
 	}
-	status := s.ch.raw.Check()
-	if status == libdx.ErrPeerDead && s.throughRestart {
-		return nil
-	}
-	return errorOf(status)
+	return errorOf(s.ch.raw.CheckServer(s.throughRestart))
 }
