@@ -98,7 +98,7 @@ static dx_status attach(struct dx_native_attach *a, int64_t timeout_ns, struct d
         bool again;
         dx_status status = attempt(a, out, &again);
         int64_t now = dx_clock_ns();
-        if (!again || now >= deadline)
+        if (status == DX_OK || !again || now >= deadline)
             return status;
         int64_t pause_ns = pause_after(now - since);
         if (sleep_or_hear(a->channel, deadline - now < pause_ns ? deadline - now : pause_ns))

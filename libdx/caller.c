@@ -27,9 +27,28 @@ static inline void ring_server(struct dx_caller *c)
         dx_count(&c->waiter.counters->rings, 1u);
 }
 
+/* Without a peer a call waits for one. The end of a peer is told once, because calls that were
+ * under way have lost their answer; from then on there is no peer, as before the first came. */
+static dx_status check_peer(struct dx_caller *c)
+{
+    dx_status status = dx_channel_check(c->channel);
+    if (status != DX_ERR_PEER_DEAD && status != DX_ERR_PEER_CLOSED) {
+        /* The next one may end before it has said its session. */
+        if (status == DX_OK)
+            c->mourned = 0;
+        return status;
+    }
+    /* Relaxed: a number that stands for itself. A liar makes us wait, which it can anyway. */
+    uint64_t session = dx_load_relaxed(&c->channel->peers[dx_other(c->channel->side)].session);
+    if (session == c->mourned)
+        return DX_OK;
+    c->mourned = session;
+    return status;
+}
+
 static dx_status check(void *user)
 {
-    return dx_channel_check(((const struct dx_caller *)user)->channel);
+    return check_peer(user);
 }
 
 static void parked(void *user, bool on)
@@ -92,7 +111,7 @@ static dx_status get_ready(struct dx_caller *c, int64_t *timeout_ns)
         DX_FAULT(READINESS_AWAITED);
         int64_t deadline = dx_clock_deadline(dx_clock_ns(), *timeout_ns);
         dx_status status = wait_on(c, 0, *timeout_ns);
-        if (status == DX_ERR_TIMEOUT && dx_channel_peer(c->channel) == DX_PEER_NONE)
+        if (status == DX_ERR_TIMEOUT && dx_channel_peer(c->channel) != DX_PEER_ALIVE)
             status = DX_ERR_NO_PEER;
         if (status != DX_OK)
             return dx_fail_plain(status);
@@ -303,7 +322,7 @@ void dx_caller_ring(struct dx_caller *c)
 /* As `parked`, with the caller at hand: a stream's wait looks at the stream. */
 static dx_status stream_check(void *user)
 {
-    return dx_channel_check(((const struct dx_stream *)user)->caller->channel);
+    return check_peer(((const struct dx_stream *)user)->caller);
 }
 
 static void stream_parked(void *user, bool on)

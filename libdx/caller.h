@@ -19,6 +19,7 @@ struct dx_caller {
     struct dx_slot_book book;
     uint32_t epoch;
     uint32_t slot;
+    uint64_t mourned; /* session of the peer whose end we were told of; 0: of none */
     struct dx_waiter waiter;
     struct dx_reply reply;
     struct dx_channel *channel;

@@ -30,6 +30,7 @@ struct dx_channel {
     _Atomic uint32_t *beds;   /* one a cell: see channel_sleep.c */
     _Atomic uint32_t hearing; /* one of our sleepers waits for the device's bell, for all */
     int64_t vain_ns;          /* how long that one pauses after rings for nobody */
+    bool awaiting_peer;       /* one who waits for a peer has the shared cell; guarded by lock */
     bool doorbell_taken;      /* a binding waits for our eventfd and arms cells for it */
 
     struct dx_header *header;

@@ -9,6 +9,11 @@
  *   dx_call_in_place  the request was built in dx_caller_request(), the response is read where it
  *                     lies; no byte is copied
  *
+ * Calls without a peer wait for one, until their deadline, which then is DX_ERR_NO_PEER: the same
+ * before the first peer came and after one has ended. The end of a peer (DX_ERR_PEER_CLOSED,
+ * _PEER_DEAD) is told at once, and once to each caller: to the call that is under way, or to the
+ * next one. dx_wait_peer (dx_channel.h) waits for a peer without a call.
+ *
  * A call that timed out may still run. Its slot stays with the caller, and the next call on it
  * first waits, within its own deadline, until the server has let go of the old request.
  */

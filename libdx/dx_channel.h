@@ -147,6 +147,14 @@ enum dx_peer { DX_PEER_NONE = 0, DX_PEER_ALIVE = 1, DX_PEER_CLOSED = 2, DX_PEER_
 DX_API enum dx_peer dx_channel_peer(const struct dx_channel *channel);
 
 /*
+ * Waits up to timeout_ns (negative: for ever, 0: not at all) until the other side is there and
+ * lives: DX_OK at once if it is. DX_ERR_NO_PEER at the deadline, _STOPPED; _GUEST_EXISTS for a
+ * guest whose place was given to another. Sleeps until the other side comes; where that cannot wake
+ * us, it looks at least ten times a second. Any thread, several at once.
+ */
+DX_API dx_status dx_wait_peer(struct dx_channel *channel, int64_t timeout_ns);
+
+/*
  * Who the other side is. All but `peer`, `place` and `elsewhere` is what it says of itself: a guest
  * that lies may take another's id, yet none but its own place. The session is random and new for
  * each life, so that a host that finds another one than before has another guest, whatever else is

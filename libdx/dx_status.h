@@ -17,7 +17,7 @@ typedef enum dx_status {
     DX_ERR_STOPPED = -3,            /* dx_stop was called on this channel */
     DX_ERR_PEER_CLOSED = -4,        /* the other side closed in good order */
     DX_ERR_PEER_DEAD = -5,          /* the other side's process ended without closing */
-    DX_ERR_NO_PEER = -6,            /* the deadline passed and the other side never came */
+    DX_ERR_NO_PEER = -6,            /* the deadline passed and no other side was there */
     DX_ERR_LOST = -7,               /* the server was restarted in mid-call: it may have run */
     DX_ERR_REQUEST_TOO_LARGE = -8,  /* the request exceeds the slot's request capacity */
     DX_ERR_RESPONSE_TOO_LARGE = -9, /* the handler's response exceeds the slot's capacity */

@@ -49,8 +49,17 @@ func CreatePlaces(string, uint32, uint32, uint32, uint64, uint64, *Wait) ([]Chan
 	return nil, errUnsupported
 }
 
-// Attach fails.
-func Attach(string, *Wait, int64) (Channel, error) { return Channel{}, errUnsupported }
+// Attaching is an attempt that never begins.
+type Attaching struct{}
+
+// BeginAttach fails.
+func BeginAttach(string, *Wait) (Attaching, error) { return Attaching{}, errUnsupported }
+
+// Try fails.
+func (a Attaching) Try() (Channel, bool, error) { return Channel{}, false, errUnsupported }
+
+// End does nothing.
+func (a Attaching) End() {}
 
 // Observe fails.
 func Observe(string) (Channel, error) { return Channel{}, errUnsupported }

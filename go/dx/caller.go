@@ -80,6 +80,7 @@ type Caller struct {
 	request  []byte
 	response []byte
 	wake     chan error // the parker's word: nil for news
+	mourned  uint64     // session of the peer whose end it was told of; 0: of none
 	late     bool       // nobody rang for that news; the parker's until the caller has left it
 	asleep   int        // flows of the stream that sleep; guarded by the parker
 	// While it is open nothing else is sent on the slot.

@@ -37,7 +37,7 @@ func (c *Caller) getReady(ctx context.Context) error {
 	if c.waiter.spin(c.serverWord, awaited, 1) == 0 {
 		c.ringServer()
 		if err := c.await(ctx, awaited, 0); err != nil {
-			if err == context.DeadlineExceeded && c.ch.raw.Peer() == 0 {
+			if err == context.DeadlineExceeded && PeerState(c.ch.raw.Peer()) != PeerAlive {
 				err = ErrNoPeer
 			}
 			return c.failed(err)

@@ -15,7 +15,10 @@ import (
 // fs.ErrExist.
 type Error = libdx.Error
 
-// The kinds of failure; dx_status.h says more about each.
+// The kinds of failure; dx_status.h says more about each. Calls without a peer wait for
+// one until their context ends, which then is ErrNoPeer, before the first peer came and
+// after one has ended. That a peer has ended (ErrPeerClosed, ErrPeerDead) is told at
+// once, and once to each Caller.
 var (
 	ErrInvalid          = &Error{Status: libdx.ErrInvalid}
 	ErrTimeout          = &Error{Status: libdx.ErrTimeout}

@@ -15,14 +15,15 @@ import (
 // through one cell, for which one goroutine waits, so that thousands of them cost
 // one thread of libdx.
 type parker struct {
-	ch      *Channel
-	bell    bell
-	mu      sync.Mutex
-	waiting map[*Caller]uint64 // the word that each awaits
-	flows   map[*flow]struct{} // of streams, of callers and of servers
-	running bool
-	begin   func()         // run, made once: whoever parks allocates nothing
-	ended   sync.WaitGroup // of run
+	ch       *Channel
+	bell     bell
+	mu       sync.Mutex
+	waiting  map[*Caller]uint64 // the word that each awaits
+	flows    map[*flow]struct{} // of streams, of callers and of servers
+	running  bool
+	mourning bool           // parked Callers have been told of an end; run's
+	begin    func()         // run, made once: whoever parks allocates nothing
+	ended    sync.WaitGroup // of run
 }
 
 func (p *parker) init(ch *Channel) {
@@ -192,17 +193,20 @@ func (p *parker) sleep(armed uint32) (late bool) {
 	return !rung && time.Since(began) >= limit && libdx.ArmedPark(armed) != libdx.ParkPoll
 }
 
-// checkPeer ends all waits, and returns false, if they make no sense any more.
+// checkPeer ends the waits that make no sense any more, and returns whether any may be left.
 func (p *parker) checkPeer() bool {
 	status := p.ch.raw.Check()
 	if status == libdx.OK {
+		if p.mourning {
+			p.peerCame()
+		}
 		return true
 	}
+	session := p.ch.raw.PeerInfo().Session
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wakeReady(false)
-	p.wakeAll(errorOf(status))
-	return false
+	return p.wakeEnded(status, session)
 }
 
 func (p *parker) sleepLimit() time.Duration {

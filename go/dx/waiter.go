@@ -248,5 +248,5 @@ func (c *Caller) check(ctx context.Context, checked *time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return errorOf(c.ch.raw.Check())
+	return c.checkPeer()
 }

@@ -89,6 +89,13 @@ static inline dx_status peer_call(struct stage *stage, struct dx_caller *caller,
     return status;
 }
 
+/* Waits for the next peer, or for the end of the load. */
+static inline void peer_await_next(struct peer *p)
+{
+    while (!atomic_load(&p->enough) && dx_wait_peer(p->channel, MS) == DX_ERR_NO_PEER)
+        continue;
+}
+
 static inline void *peer_load(void *user)
 {
     struct peer *p = user;
@@ -106,8 +113,11 @@ static inline void *peer_load(void *user)
             _Atomic uint32_t *due = &p->stage->due[caller->slot];
             if (status == DX_OK && atomic_load(due) != 0 && atomic_fetch_sub(due, 1u) == 1)
                 child_report('m');
-            if (i == PEER_ROUND / 2 || status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED)
+            if (i == PEER_ROUND / 2)
                 peer_linger(PEER_PAUSE);
+            /* A call would wait for the next peer, until its deadline. */
+            if (status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED)
+                peer_await_next(p);
         }
         dx_caller_close(caller);
     }
