@@ -62,9 +62,11 @@ struct dx_serve_options {
 
 /*
  * Answers calls until dx_stop (DX_ERR_STOPPED), or until the other side closes
- * (DX_ERR_PEER_CLOSED) or dies (DX_ERR_PEER_DEAD, within 20 ms). options may be NULL. Blocks; one
- * dx_serve per channel at a time (DX_ERR_BUSY). Threads of a pool are started and joined here;
- * they block all signals.
+ * (DX_ERR_PEER_CLOSED) or dies (DX_ERR_PEER_DEAD). A death is noticed within 20 ms while calls
+ * come, and within a second by a server that was idle; at a rendezvous at once; of a peer under
+ * another kernel when it has been silent for silence_ns and a second more. options may be NULL.
+ * Blocks; one dx_serve per channel at a time (DX_ERR_BUSY). Threads of a pool are started and
+ * joined here; they block all signals.
  */
 DX_API dx_status dx_serve(struct dx_channel *channel, dx_handler handler, void *user,
                           const struct dx_serve_options *options);

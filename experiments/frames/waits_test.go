@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,7 +15,11 @@ import (
 // A frame takes some exchanges, and each is a wait of both sides; what is said of them is what the
 // strategy does.
 func TestCountersOfWaitsProveTheRegime(t *testing.T) {
-	for wait, parks := range map[string]bool{"spin": false, "low-power": true} {
+	sleeps := filepath.Join(t.TempDir(), "sleeps.toml")
+	if err := os.WriteFile(sleeps, []byte("spin_min = 0\nspin_start = 0\nspin_max = 0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for wait, parks := range map[string]bool{"spin": false, sleeps: true} {
 		_, l := measured(t, "-sizes", "64KiB", "-frames", "4", "-runs", "1", "-wait", wait)
 		if len(l.waits) != 6 {
 			t.Fatalf("%s: %d lines", wait, len(l.waits))
