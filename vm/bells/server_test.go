@@ -21,7 +21,7 @@ import (
 )
 
 // noticeMax is how late the death of a machine may be noticed where no socket's end tells of it: the
-// heart may stand still for a second, and is looked at 4 times a second. The rest is for a loaded
+// heart may stand still for adder.Silence, and is looked at 4 times a second. The rest is for a loaded
 // machine; a call's own limit is many times as long.
 const noticeMax = 10 * time.Minute
 
