@@ -46,10 +46,17 @@ struct dx_channel {
     _Atomic uint32_t serving;  /* 1 while dx_serve runs */
     pthread_mutex_t lock;      /* guards what follows */
     uint32_t callers_open;
-    struct dx_slot_book *slots; /* one for each slot on which this side calls */
-    struct dx_stream *streams;  /* of dx_serve, while it runs: one a slot of the other side */
-    struct dx_channel *next;    /* guarded by fork.c, both */
+    struct dx_slot_wait *slot_waits; /* who waits for a slot, longest first */
+    struct dx_slot_book *slots;      /* one for each slot on which this side calls */
+    struct dx_stream *streams;       /* of dx_serve, while it runs: one a slot of the other side */
+    struct dx_channel *next;         /* guarded by fork.c, both */
     struct dx_channel *before;
+};
+
+/* One that waits for a slot, on its own stack; the channel's lock guards the queue. */
+struct dx_slot_wait {
+    struct dx_slot_wait *next;
+    struct dx_channel *channel;
 };
 
 /* What this process remembers of a slot on which it calls, across the callers that hold it. */

@@ -57,6 +57,82 @@ static void a_slot_that_comes_free_is_given_to_who_waits(void **state)
     assert_status(pair_echo(o.caller, 1, PATIENCE), DX_OK);
 }
 
+#define QUEUE 8
+
+/* Threads that wait for the only slot, and in which order they got it. */
+struct queue {
+    struct dx_channel *channel;
+    _Atomic uint32_t got;
+    uint32_t turns[QUEUE];
+};
+
+struct turn {
+    struct queue *queue;
+    uint32_t number;
+};
+
+static void *take_a_turn(void *user)
+{
+    struct turn *turn = user;
+    struct dx_caller *caller = NULL;
+    if (dx_caller_open(turn->queue->channel, PATIENCE, &caller) != DX_OK)
+        return NULL;
+    turn->queue->turns[atomic_fetch_add(&turn->queue->got, 1)] = turn->number;
+    dx_caller_close(caller);
+    return NULL;
+}
+
+static uint32_t queue_length(struct dx_channel *channel)
+{
+    uint32_t length = 0;
+    (void)pthread_mutex_lock(&channel->lock);
+    for (const struct dx_slot_wait *w = channel->slot_waits; w != NULL; w = w->next)
+        length++;
+    (void)pthread_mutex_unlock(&channel->lock);
+    return length;
+}
+
+static void slots_are_given_in_the_order_in_which_they_were_asked_for(void **state)
+{
+    struct pair *p = served_pair(state);
+    struct queue queue = {.channel = p->host};
+    struct turn turns[QUEUE];
+    pthread_t threads[QUEUE];
+    for (int i = 0; i < 4; i++)
+        (void)pair_caller(p);
+    for (uint32_t i = 0; i < QUEUE; i++) {
+        turns[i] = (struct turn){&queue, i};
+        assert_int_equal(pthread_create(&threads[i], NULL, take_a_turn, &turns[i]), 0);
+        while (queue_length(p->host) != i + 1)
+            (void)sched_yield();
+    }
+    dx_caller_close(p->callers[--p->callers_count]);
+    for (uint32_t i = 0; i < QUEUE; i++)
+        (void)pthread_join(threads[i], NULL);
+    assert_int_equal(queue.got, QUEUE);
+    for (uint32_t i = 0; i < QUEUE; i++)
+        assert_int_equal(queue.turns[i], i);
+    assert_int_equal(queue_length(p->host), 0);
+}
+
+static void a_thread_that_is_cancelled_leaves_the_queue(void **state)
+{
+    struct pair *p = served_pair(state);
+    struct queue queue = {.channel = p->host};
+    struct turn turn = {&queue, 0};
+    pthread_t thread;
+    for (int i = 0; i < 4; i++)
+        (void)pair_caller(p);
+    assert_int_equal(pthread_create(&thread, NULL, take_a_turn, &turn), 0);
+    while (queue_length(p->host) != 1)
+        (void)sched_yield();
+    assert_int_equal(pthread_cancel(thread), 0);
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(queue_length(p->host), 0);
+    dx_caller_close(p->callers[--p->callers_count]);
+    assert_status(pair_echo(pair_caller(p), 1, PATIENCE), DX_OK);
+}
+
 static void a_slot_goes_on_where_its_last_caller_left_it(void **state)
 {
     struct pair *p = served_pair(state);
@@ -241,6 +317,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PAIR_TEST(when_every_slot_is_taken_there_is_none),
         PAIR_TEST(a_slot_that_comes_free_is_given_to_who_waits),
+        PAIR_TEST(slots_are_given_in_the_order_in_which_they_were_asked_for),
+        PAIR_TEST(a_thread_that_is_cancelled_leaves_the_queue),
         PAIR_TEST(a_slot_goes_on_where_its_last_caller_left_it),
         PAIR_TEST(a_caller_gives_back_no_more_than_its_own_slot),
         PAIR_TEST(a_side_without_slots_cannot_call_and_is_not_served),
