@@ -20,7 +20,7 @@ declare -A step_text=(
     [clang]='the same with clang; headers as C++'
     [asan]='unit, process and stress tests under AddressSanitizer and UBSan'
     [tsan]='stress tests under ThreadSanitizer'
-    [gotest]='go test -race ./...'
+    [gotest]='go test -race ./...; in go/dx what closes under use also with -asan'
     [goquick]='go test of the bindings, without -race; for -quick, since gotest does it all'
     [install]='install, then build and run programs outside the tree against it'
     [tidy]='the rules of libdx/tests/tidy: sizes, memory-order labels, banned words, licences'
@@ -150,7 +150,11 @@ step_tsan() {
 
 # Its own limit of time is off: .ci/watch.sh ends what hangs, by a signal that makes each program say
 # where its goroutines are.
-step_gotest() { go test -race -count=1 -timeout 0 ./...; }
+# The storm and the closes once more with the C library under AddressSanitizer.
+step_gotest() {
+    go test -race -count=1 -timeout 0 ./...
+    go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx
+}
 
 step_goquick() { go test -count=1 -timeout 0 ./go/... ./internal/... ./libdx; }
 
