@@ -46,8 +46,9 @@ struct dx_reply {
 };
 
 /*
- * Takes a free slot, waiting up to timeout_ns for one (negative: for ever, 0: not at all). Those who
- * wait get slots in the order in which they came; each holds its thread and looks once a millisecond.
+ * Takes a free slot, waiting up to timeout_ns for one (negative: for ever, 0: not at all). Those
+ * who wait get slots in the order in which they came; each holds its thread and looks once a
+ * millisecond.
  * DX_ERR_NO_SLOT when none came free, DX_ERR_STOPPED. Any thread.
  */
 DX_API dx_status dx_caller_open(struct dx_channel *channel, int64_t timeout_ns,
