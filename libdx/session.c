@@ -5,7 +5,6 @@
  * is left alone, because that side may live.
  */
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "atomic.h"
@@ -14,15 +13,12 @@
 #include "fault.h"
 #include "kernel.h"
 #include "link.h"
+#include "random.h"
 #include "slot.h"
 
 uint64_t dx_session_new(void)
 {
-    uint64_t session = 0;
-    while (session == 0)
-        if (getrandom(&session, sizeof session, 0) != (ssize_t)sizeof session)
-            session = 0;
-    return session;
+    return dx_random64();
 }
 
 static uint32_t next_epoch(uint32_t epoch)

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,6 +13,7 @@
 
 #include "error.h"
 #include "fd.h"
+#include "random.h"
 #include "region.h"
 
 #define BACKLOG 64
@@ -75,13 +75,10 @@ static dx_status restore_mode(const char *temporary, const char *path)
 
 dx_status dx_socket_listen(const char *path, char *temporary, int *out)
 {
-    uint64_t random = 0;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        random = (uint64_t)getpid();
     const char *slash = strrchr(path, '/');
     int folder = slash == NULL ? 0 : (int)(slash - path) + 1;
     (void)snprintf(temporary, DX_PATH_MAX, "%.*s.dx-%016llx", folder, path,
-                   (unsigned long long)random);
+                   (unsigned long long)dx_random64());
     int fd = dx_fd_socket();
     if (fd < 0)
         return dx_fail_errno("no socket for %s", path);
