@@ -130,7 +130,17 @@ static dx_status open_region(struct dx_channel *c, const struct dx_url *url)
     if (c->region.base != NULL && !dx_region_is_current(&c->region))
         dx_region_close(&c->region);
     return c->region.base == NULL ? dx_region_open(url, c->observer, &c->region)
-                                  : dx_region_view(&c->region, 0, 0);
+                                  : dx_region_view(&c->region, 0, 0, 0);
+}
+
+/* A host has reserved what it made, but whoever wrote this header may have been another. */
+static dx_status reserve(const struct dx_channel *c)
+{
+    const struct dx_region *r = &c->region;
+    if (r->url.kind == DX_REGION_IVSHMEM)
+        return DX_OK; /* a device's memory, which its host reserves */
+    return dx_region_reserve(r->fd, r->url.path, r->offset, r->offset + c->geometry.region_bytes,
+                             false);
 }
 
 /* The place that is mapped; nothing of it is held if that fails. */
@@ -142,6 +152,8 @@ static dx_status try_place(struct dx_channel *c, bool patient)
     if (status == DX_OK)
         status = check_host(c);
     if (status == DX_OK)
+        status = reserve(c);
+    if (status == DX_OK)
         status = take_place(c, patient);
     if (status != DX_OK)
         dx_region_unlock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST));
@@ -151,12 +163,13 @@ static dx_status try_place(struct dx_channel *c, bool patient)
 /* Maps a place as the header of place 0 says where it is; sizes are input. */
 static dx_status view_place(struct dx_channel *c, const struct dx_geometry *first, uint32_t place)
 {
-    uint64_t end = (place + 1ull) * first->region_bytes;
+    uint64_t offset = place * first->place_bytes;
+    uint64_t end = offset + first->region_bytes;
     if (end > dx_region_file_bytes(&c->region))
         return dx_fail(DX_ERR_SHORT,
                        "%s: place %u of %u would end at byte %llu, which is not there",
                        c->region.url.path, place, first->places, (unsigned long long)end);
-    dx_status status = dx_region_view(&c->region, place, first->region_bytes);
+    dx_status status = dx_region_view(&c->region, place, offset, first->region_bytes);
     if (status == DX_OK)
         status = check_header(c);
     if (status == DX_OK && (!dx_geometry_equal(&c->geometry, first) || c->geometry.place != place))
@@ -198,7 +211,8 @@ static dx_status keep_place(struct dx_channel *c)
 {
     if (c->geometry.places == 1)
         return DX_OK;
-    dx_status status = dx_region_view(&c->region, c->region.place, c->geometry.region_bytes);
+    dx_status status =
+        dx_region_view(&c->region, c->region.place, c->region.offset, c->geometry.region_bytes);
     dx_channel_point(c);
     return status;
 }
@@ -210,7 +224,10 @@ static dx_status observe_place(struct dx_channel *c, uint32_t place)
         return dx_fail(DX_ERR_NO_SLOT, "%s: has %u places, there is no place %u",
                        c->region.url.path, c->geometry.places, place);
     const struct dx_geometry first = c->geometry;
-    return status == DX_OK && place != 0 ? view_place(c, &first, place) : status;
+    if (status == DX_OK && place != 0)
+        status = view_place(c, &first, place);
+    /* It may not reserve anything, and payloads are not for it. */
+    return status == DX_OK ? dx_region_touch(&c->region, 0, c->geometry.payload_offset) : status;
 }
 
 dx_status dx_attach_try(struct dx_channel *c, const struct dx_url *url, uint32_t place)

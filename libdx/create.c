@@ -5,13 +5,11 @@
  * are taken before anything is written, and place 0, at which guests begin to look, opens last.
  */
 #include <string.h>
-#include <sys/mman.h>
 
 #include "atomic.h"
 #include "channel.h"
 #include "error.h"
 #include "fault.h"
-#include "fork.h"
 #include "link.h"
 
 /* Is no living guest from another kernel in the region of a dead host? */
@@ -59,15 +57,19 @@ static dx_status begin_on_stale(struct dx_channel *c)
 static bool old_place_is_empty(const struct dx_channel *first, const struct dx_geometry *old,
                                uint32_t place)
 {
-    uint64_t offset = place * old->region_bytes;
-    if (offset + DX_HEADER_BYTES > dx_region_file_bytes(&first->region))
+    uint64_t offset = place * old->place_bytes;
+    uint64_t end = offset + DX_HEADER_BYTES;
+    int fd = first->region.fd;
+    if (end > dx_region_file_bytes(&first->region))
         return true;
-    void *page = dx_fork_map(DX_HEADER_BYTES, PROT_READ | PROT_WRITE, first->region.fd, offset);
-    if (page == MAP_FAILED)
+    if (dx_region_reserve(fd, first->region.url.path, offset, end, false) != DX_OK)
+        return false;
+    void *page = dx_region_map_part(fd, offset, DX_HEADER_BYTES, false, first->region.page_bytes);
+    if (page == NULL)
         return false;
     struct dx_peer_lines *peers = (void *)((char *)page + sizeof(struct dx_header));
     bool empty = nobody_elsewhere(peers, first->silence_ns);
-    (void)munmap(page, DX_HEADER_BYTES);
+    dx_region_unmap_part(page, offset, DX_HEADER_BYTES, first->region.page_bytes);
     return empty;
 }
 
@@ -102,7 +104,7 @@ static dx_status open_places(struct dx_channel **c, uint32_t places, const char 
     dx_status status = dx_url_parse(url, &parsed);
     if (status != DX_OK)
         return status;
-    struct dx_region_size size = {c[0]->geometry.region_bytes, places};
+    struct dx_region_size size = {c[0]->geometry.region_bytes, c[0]->geometry.place_bytes, places};
     status = dx_region_create(&parsed, size, &c[0]->region, &fresh[0]);
     if (status == DX_OK) {
         DX_FAULT(HOST_LOCKED);

@@ -81,7 +81,10 @@ struct dx_config {
 
 /*
  * Creates the region and becomes its host. Does not wait for a guest. A region that a dead host
- * left is taken over; with a guest still attached to it, only if all sizes are the same.
+ * left is taken over; with a guest still attached to it, only if all sizes are the same. Of a file
+ * that exists and has no region of dx in it every byte must be zero: any other is refused with
+ * DX_ERR_NOT_DX and left as it was. All memory is reserved before it is touched; where there is no
+ * room, or RLIMIT_FSIZE forbids it, that is DX_ERR_SYSTEM.
  * *out is owned by the caller of this function until dx_close; on failure it is NULL.
  * DX_ERR_HOST_EXISTS, _GUEST_EXISTS, _NOT_DX, _SHORT, _PERMISSION, _URL, _INVALID, _SYSTEM.
  */
@@ -89,15 +92,15 @@ DX_API dx_status dx_create(const char *url, const struct dx_config *config,
                            struct dx_channel **out);
 
 /*
- * The same for several guests at once: `guests` (1 ... DX_GUESTS_MAX) places one behind the other
- * in one memory, each a region of its own with all that config says, and fills channels[0 ...
- * guests - 1] with the host's ends of them: ordinary channels, each owned by the caller until
- * dx_close, and each with one guest at a time. A guest takes the first place that is free. What one
- * guest does, also its death, the others do not notice; but all of them map one memory and could
- * write there what they like: guests that do not trust each other need a host's call each.
- * Close channels[0] last: with it end the name and the way in for new guests. All places of a dead
- * host are taken over; while a guest is left in any of them, only with the same sizes and as many
- * places. Errors as dx_create; on failure all of channels are NULL.
+ * The same for several guests at once: `guests` (1 ... DX_GUESTS_MAX) places in one
+ * memory, each at a multiple of 64 KiB and a region of its own with all that config says, and fills
+ * channels[0 ... guests - 1] with the host's ends of them: ordinary channels, each owned by the
+ * caller until dx_close, and each with one guest at a time. A guest takes the first place that is
+ * free. What one guest does, also its death, the others do not notice; but all of them map one
+ * memory and could write there what they like: guests that do not trust each other need a host's
+ * call each. Close channels[0] last: with it end the name and the way in for new guests. All places
+ * of a dead host are taken over; while a guest is left in any of them, only with the same sizes and
+ * as many places. Errors as dx_create; on failure all of channels are NULL.
  */
 DX_API dx_status dx_create_places(const char *url, const struct dx_config *config, uint32_t guests,
                                   struct dx_channel **channels);

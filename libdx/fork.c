@@ -29,12 +29,14 @@ static void put_zeros(struct dx_region *region)
     if (region->base == NULL || region->bytes == 0)
         return;
     int protection = region->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    void *zeros = mmap(region->base, region->bytes, protection,
+    uint64_t bytes;
+    void *pages = dx_region_pages(region, &bytes);
+    void *zeros = mmap(pages, bytes, protection,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (zeros == region->base)
+    if (zeros == pages)
         return;
     if (zeros != MAP_FAILED)
-        (void)munmap(zeros, region->bytes);
+        (void)munmap(zeros, bytes);
     region->base = NULL; /* nothing there is ours to unmap */
 }
 

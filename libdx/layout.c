@@ -8,6 +8,10 @@
 #include "fault.h"
 
 #define DX_PAGE 4096u
+/* A mapping begins at a page, and no Linux has larger ones by default than 64 KiB. */
+#define PLACE_ALIGNMENT 65536u
+/* Before it places lay directly one behind the other. */
+#define ALIGNED_SINCE_MINOR 3u
 
 static uint64_t round_up(uint64_t value, uint64_t to)
 {
@@ -58,6 +62,7 @@ dx_status dx_geometry_make(uint32_t host_slots, uint32_t guest_slots, size_t req
     if (g.payload_stride != 0 && (g.payload_stride / DX_LINE) % 2 == 0)
         g.payload_stride += DX_LINE;
     g.region_bytes = round_up(g.payload_offset + g.slots * g.payload_stride, DX_PAGE);
+    g.place_bytes = round_up(g.region_bytes, PLACE_ALIGNMENT);
     *out = g;
     return DX_OK;
 }
@@ -133,6 +138,8 @@ dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct
                        copy.response_capacity);
     g.places = copy.places != 0 ? copy.places : 1; /* version 1.1 says nothing */
     g.place = copy.place;
+    if ((copy.version & 0xffffu) < ALIGNED_SINCE_MINOR)
+        g.place_bytes = g.region_bytes;
     struct dx_header expected;
     memset((void *)&expected, 0, sizeof expected);
     dx_header_write(&expected, &g);
@@ -158,5 +165,6 @@ bool dx_geometry_equal(const struct dx_geometry *a, const struct dx_geometry *b)
 {
     return a->host_slots == b->host_slots && a->guest_slots == b->guest_slots &&
            a->request_capacity == b->request_capacity &&
-           a->response_capacity == b->response_capacity && a->places == b->places;
+           a->response_capacity == b->response_capacity && a->places == b->places &&
+           (a->places == 1 || a->place_bytes == b->place_bytes);
 }

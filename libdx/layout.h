@@ -26,7 +26,7 @@
 /* In place of the magic while a host rebuilds a region that a dead one left. */
 #define DX_MAGIC_REBUILDING 0x305f454e48435844ull /* "DXCHNE_0" */
 #define DX_VERSION_MAJOR 1u
-#define DX_VERSION_MINOR 2u
+#define DX_VERSION_MINOR 3u
 #define DX_VERSION ((DX_VERSION_MAJOR << 16) | DX_VERSION_MINOR)
 #define DX_PEERS 31u /* room for as many; a region has one host and one guest */
 #define DX_HEADER_BYTES 4096u
@@ -54,7 +54,7 @@ struct dx_header {
     uint32_t response_capacity;
     uint32_t workers;
     uint32_t sem_bytes; /* sizeof(sem_t) of the host's C library */
-    uint32_t places;    /* regions of this size in the memory, one behind the other; 0 means 1 */
+    uint32_t places;    /* regions of this size in the memory, each at a multiple of 64 KiB; 0: 1 */
     uint32_t place;     /* which of them this is */
     uint32_t padding;
     uint64_t callers_offset;
@@ -203,7 +203,9 @@ struct dx_geometry {
     uint64_t payload_stride;
     uint64_t response_offset;
     uint64_t region_bytes;
-    /* Not of the region itself: where it lies. 1 and 0 from dx_geometry_make. */
+    /* Not of the region itself: where it lies. From dx_geometry_make they are those of place 0 of
+     * 1, with the distance that this library takes. */
+    uint64_t place_bytes; /* from the beginning of one place to that of the next */
     uint32_t places;
     uint32_t place;
 };

@@ -28,7 +28,7 @@ static dx_status served_open(const char *path, uint64_t bytes, uint32_t vectors,
 	if (s == NULL)
 		return DX_ERR_SYSTEM;
 	s->memory = (struct dx_region){.fd = -1, .url = {.kind = DX_REGION_MEMFD, .fd = -1}};
-	const struct dx_region_size size = {bytes, 1};
+	const struct dx_region_size size = {bytes, bytes, 1};
 	dx_status status = dx_region_create_memfd(path, size, &s->memory);
 	// Nobody is the host of this memory yet.
 	if (status == DX_OK)

@@ -5,11 +5,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "atomic.h"
 #include "error.h"
 #include "fault.h"
 #include "fd.h"
@@ -36,18 +34,6 @@ dx_status dx_region_check_owner(int fd, const char *path)
                        "%s: mode %04o lets other users in; chmod 600 it if they were meant to be "
                        "kept out",
                        path, (unsigned)(s.st_mode & 07777));
-    return DX_OK;
-}
-
-dx_status dx_region_map(struct dx_region *region, uint64_t bytes)
-{
-    int protection = region->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-    void *base = dx_fork_map(bytes, protection, region->fd, region->offset);
-    if (base == MAP_FAILED)
-        return dx_fail_errno("%s: cannot map %llu bytes", region->url.path,
-                             (unsigned long long)bytes);
-    region->base = base;
-    region->bytes = bytes;
     return DX_OK;
 }
 
@@ -86,11 +72,9 @@ void dx_region_close(struct dx_region *region)
     /* While the lock is held nobody else can have taken the name over. */
     if (region->created && name_is_ours(region))
         (void)unlink(region->url.path);
-    if (region->base != NULL)
-        (void)munmap(region->base, region->bytes);
+    dx_region_unmap(region);
     if (dx_region_fd_is_ours(region))
         (void)close(region->fd);
-    region->base = NULL;
     region->fd = -1;
 }
 
@@ -108,7 +92,7 @@ static dx_status open_path(const char *path, int flags, int *fd)
 
 static dx_status create_unnamed(struct dx_region *region, struct dx_region_size size)
 {
-    uint64_t bytes = size.bytes * size.places;
+    uint64_t bytes = dx_region_memory_bytes(size);
     char directory[DX_PATH_MAX];
     (void)snprintf(directory, sizeof directory, "%s", region->url.path);
     char *slash = strrchr(directory, '/');
@@ -124,13 +108,9 @@ static dx_status create_unnamed(struct dx_region *region, struct dx_region_size 
     /* Whatever the umask says. */
     if (fchmod(region->fd, 0600) != 0)
         return dx_fail_errno("%s: cannot be closed to others", region->url.path);
-    /* Reserved now, because a page that cannot be had later would be a SIGBUS. */
-    int failed = posix_fallocate(region->fd, 0, (off_t)bytes);
-    if (failed != 0) {
-        errno = failed;
-        return dx_fail_errno("%s: no room for %llu bytes", region->url.path,
-                             (unsigned long long)bytes);
-    }
+    dx_status status = dx_region_reserve(region->fd, region->url.path, 0, bytes, true);
+    if (status != DX_OK)
+        return status;
     (void)dx_region_lock_try(region->fd, DX_LOCK_HOST);
     return dx_region_map(region, size.bytes);
 }
@@ -141,11 +121,11 @@ bool dx_region_is_blank(const void *base)
     return memcmp(base, zeros, sizeof zeros) == 0;
 }
 
-static bool is_dx(const void *base)
+bool dx_region_is_dx(int fd)
 {
-    /* A1 <- R1: only its value counts here; dx_header_check reads the rest behind it. */
-    uint64_t magic = dx_load_acquire(&((const struct dx_header *)base)->magic);
-    return magic == DX_MAGIC || magic == DX_MAGIC_REBUILDING;
+    uint64_t magic = 0;
+    return pread(fd, &magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
+           (magic == DX_MAGIC || magic == DX_MAGIC_REBUILDING);
 }
 
 static const struct dx_peer_lines *peers_of(const struct dx_region *region)
@@ -153,44 +133,56 @@ static const struct dx_peer_lines *peers_of(const struct dx_region *region)
     return (const void *)((const char *)region->base + sizeof(struct dx_header));
 }
 
+/* A dead host's region may grow, but under a guest that still has it nothing changes. */
+static dx_status check_guests(struct dx_region *region, uint64_t size, uint64_t bytes)
+{
+    dx_status status = dx_region_map(region, DX_HEADER_BYTES);
+    if (status != DX_OK)
+        return status;
+    bool gone = dx_region_guests_are_gone(region->fd) &&
+                dx_pulse_absent(&peers_of(region)[DX_GUEST], DX_SILENCE_NS);
+    dx_region_unmap(region);
+    return gone ? DX_OK
+                : dx_fail(DX_ERR_GUEST_EXISTS,
+                          "%s: its host is dead, but a guest is still attached to its %llu bytes "
+                          "and %llu are needed: end that guest or take the same sizes",
+                          region->url.path, (unsigned long long)size, (unsigned long long)bytes);
+}
+
+/* Is it ours to use, by what is in it? Nothing is changed and nothing is mapped: reading a file
+ * asks for no memory. */
+static dx_status check_content(const struct dx_region *region, bool *fresh)
+{
+    *fresh = false;
+    if (dx_region_is_dx(region->fd))
+        return DX_OK;
+    dx_status status = dx_region_check_blank(region->fd, region->url.path, fresh);
+    if (status == DX_OK && !*fresh)
+        status = dx_fail(DX_ERR_NOT_DX,
+                         "%s: exists and is not a dx region, nor all zero; it is left as it was",
+                         region->url.path);
+    return status;
+}
+
 dx_status dx_region_take_over(struct dx_region *region, struct dx_region_size wanted, bool *fresh)
 {
-    uint64_t bytes = wanted.bytes * wanted.places;
+    uint64_t bytes = dx_region_memory_bytes(wanted);
     const char *path = region->url.path;
     struct stat s;
     if (fstat(region->fd, &s) != 0)
         return dx_fail_errno("%s: cannot be examined", path);
     uint64_t size = (uint64_t)s.st_size;
-    if (size < DX_HEADER_BYTES)
+    dx_status status = DX_OK;
+    if (size >= DX_HEADER_BYTES)
+        status = check_content(region, fresh);
+    if (size < DX_HEADER_BYTES || (status == DX_OK && *fresh && size < bytes))
         return dx_fail(DX_ERR_SHORT, "%s: has %llu bytes, %llu are needed; it is left as it was",
                        path, (unsigned long long)size, (unsigned long long)bytes);
-    dx_status status = dx_region_map(region, size < wanted.bytes ? size : wanted.bytes);
-    if (status != DX_OK)
-        return status;
-    *fresh = dx_region_is_blank(region->base);
-    if (!*fresh && !is_dx(region->base))
-        return dx_fail(DX_ERR_NOT_DX, "%s: exists and is not a dx region; it is left as it was",
-                       path);
-    if (size >= bytes)
-        return DX_OK;
-    if (*fresh)
-        return dx_fail(DX_ERR_SHORT, "%s: has %llu bytes, %llu are needed; it is left as it was",
-                       path, (unsigned long long)size, (unsigned long long)bytes);
-    /* A dead host's region may grow, but under a guest that still has it nothing changes. */
-    if (!dx_region_guests_are_gone(region->fd) ||
-        !dx_pulse_absent(&peers_of(region)[DX_GUEST], DX_SILENCE_NS))
-        return dx_fail(DX_ERR_GUEST_EXISTS,
-                       "%s: its host is dead, but a guest is still attached to its %llu bytes and "
-                       "%llu are needed: end that guest or take the same sizes",
-                       path, (unsigned long long)size, (unsigned long long)bytes);
-    (void)munmap(region->base, region->bytes);
-    region->base = NULL;
-    int failed = posix_fallocate(region->fd, 0, (off_t)bytes);
-    if (failed != 0) {
-        errno = failed;
-        return dx_fail_errno("%s: no room for %llu bytes", path, (unsigned long long)bytes);
-    }
-    return dx_region_map(region, wanted.bytes);
+    if (status == DX_OK && size < bytes)
+        status = check_guests(region, size, bytes);
+    if (status == DX_OK)
+        status = dx_region_reserve(region->fd, path, 0, bytes, *fresh);
+    return status == DX_OK ? dx_region_map(region, wanted.bytes) : status;
 }
 
 /* Opens what exists and takes the host's lock. */
@@ -276,5 +268,5 @@ dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_reg
     if (s.st_size < (off_t)DX_HEADER_BYTES)
         return dx_fail(DX_ERR_SHORT, "%s: has %lld bytes, a dx region has at least %u", url->path,
                        (long long)s.st_size, DX_HEADER_BYTES);
-    return dx_region_map(out, (uint64_t)s.st_size);
+    return dx_region_map_found(out, (uint64_t)s.st_size);
 }

@@ -47,8 +47,9 @@ struct dx_region {
     struct dx_url url;
     int fd;
     void *base;
-    uint64_t bytes;  /* mapped */
-    uint64_t offset; /* from where in the file: place x bytes of a region */
+    uint64_t bytes;      /* mapped */
+    uint64_t page_bytes; /* of the mapping */
+    uint64_t offset;     /* from where in the file */
     uint32_t place;
     struct dx_link *link; /* unix: who is there; else NULL */
     bool created;         /* the name is ours to remove */
@@ -68,8 +69,16 @@ dx_status dx_url_parse(const char *url, struct dx_url *out);
  */
 struct dx_region_size {
     uint64_t bytes;  /* of one place */
+    uint64_t stride; /* from the beginning of one place to that of the next */
     uint32_t places; /* of the memory */
 };
+
+/* Of all places together. */
+static inline uint64_t dx_region_memory_bytes(struct dx_region_size size)
+{
+    return (size.places - 1) * size.stride + size.bytes;
+}
+
 dx_status dx_region_create(const struct dx_url *url, struct dx_region_size size,
                            struct dx_region *out, bool *fresh);
 
@@ -87,9 +96,9 @@ dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_reg
  * of what has no name in a file system. */
 bool dx_region_is_current(const struct dx_region *region);
 
-/* Maps another place of what is open, in place of what was mapped; bytes 0: the whole file. Offset
- * and bytes must lie within the file. What was mapped stays if that fails. */
-dx_status dx_region_view(struct dx_region *region, uint32_t place, uint64_t bytes);
+/* Maps a place of what is open, in place of what was mapped; bytes 0: the whole file, as place 0.
+ * Offset and bytes must lie within the file. What was mapped stays if it cannot be mapped. */
+dx_status dx_region_view(struct dx_region *region, uint32_t place, uint64_t offset, uint64_t bytes);
 
 /* Bytes of the file behind a region; 0 if that cannot be said. */
 uint64_t dx_region_file_bytes(const struct dx_region *region);
@@ -132,7 +141,7 @@ bool dx_region_guest_is_gone(int fd, uint32_t place);
 /* The same for every place that there could be; only the lock of place 0 is kept. */
 bool dx_region_guests_are_gone(int fd);
 
-/* All zero in its first page: made for us and never used. */
+/* A place whose first page is all zero: nobody has begun there. */
 bool dx_region_is_blank(const void *base);
 
 /* When all locks are held that will be: from here on they end with the mapping, which is with this
@@ -152,8 +161,46 @@ int dx_region_open_name(const struct dx_region *region);
 void dx_region_remember_name(struct dx_region *region);
 bool dx_region_name_is_gone(const struct dx_region *region, bool before);
 
-/* Maps region->fd with `bytes` from region->offset. */
+/* Maps region->fd with `bytes` from region->offset, which need not be a page's beginning; unmaps
+ * it. map_found also makes sure that the first page can be looked at. */
 dx_status dx_region_map(struct dx_region *region, uint64_t bytes);
+dx_status dx_region_map_found(struct dx_region *region, uint64_t bytes);
+void dx_region_unmap(struct dx_region *region);
+
+/* Where the whole pages begin that a region has mapped, and their bytes. */
+void *dx_region_pages(const struct dx_region *region, uint64_t *bytes);
+
+/* The same without a region: where `offset` lies, or NULL with errno. Pages of so many bytes are
+ * those of the file, which dx_region_page_bytes says. */
+uint64_t dx_region_page_bytes(int fd);
+void *dx_region_map_part(int fd, uint64_t offset, uint64_t bytes, bool read_only, uint64_t page);
+void dx_region_unmap_part(void *at, uint64_t offset, uint64_t bytes, uint64_t page);
+
+/* Makes sure that bytes of what is mapped can be read without a SIGBUS, where nobody may have
+ * reserved them. Before Linux 5.14 this cannot be known, and DX_OK is returned. */
+dx_status dx_region_touch(const struct dx_region *region, uint64_t from, uint64_t bytes);
+
+/* Reserves the bytes of a file from `from` up to `to`, which makes it larger if need be, so that no
+ * touch of them can be a SIGBUS. blank: all of them are zero, and nobody uses them. What is there
+ * stays; if it fails a file that was blank is again as it was. DX_ERR_SYSTEM names what is lacking,
+ * also a limit of the process. */
+dx_status dx_region_reserve(int fd, const char *path, uint64_t from, uint64_t to, bool blank);
+
+/* DX_ERR_SYSTEM where RLIMIT_FSIZE forbids a file of so many bytes, before SIGXFSZ does. */
+dx_status dx_region_check_limit(const char *path, uint64_t bytes);
+
+/* The next part of a file with data in it, from *from up to *to, which is at most end. False if
+ * there is none: holes are skipped. */
+bool dx_region_next_data(int fd, uint64_t *from, uint64_t *to, uint64_t end);
+
+/* False with errno if they cannot be written. */
+bool dx_region_write_zeros(int fd, uint64_t from, uint64_t to);
+
+/* Is every byte of the file zero? One that is not may be somebody's: such a file is not ours. */
+dx_status dx_region_check_blank(int fd, const char *path, bool *blank);
+
+/* Does the file begin with a magic of dx? */
+bool dx_region_is_dx(int fd);
 
 /* What exists and whose host lock we have: may we use it, and is it large enough? Maps it. *fresh:
  * it was never used. */

@@ -66,11 +66,9 @@ static dx_status open_resource(struct dx_region *region, const struct dx_ivshmem
 
 static void drop(struct dx_region *region)
 {
-    if (region->base != NULL)
-        (void)munmap(region->base, region->bytes);
+    dx_region_unmap(region);
     if (region->fd >= 0)
         (void)close(region->fd);
-    region->base = NULL;
     region->fd = -1;
 }
 

@@ -41,26 +41,23 @@ static uint64_t device_bytes(uint64_t bytes)
 dx_status dx_region_create_memfd(const char *name, struct dx_region_size size,
                                  struct dx_region *out)
 {
-    uint64_t bytes = size.bytes * size.places;
+    uint64_t bytes = dx_region_memory_bytes(size);
     if (out->url.fd >= 0)
         return dx_fail(DX_ERR_URL, "memfd:%d: the host creates with memfd: and no number",
                        out->url.fd);
     int fd = dx_fd_memfd();
     if (fd < 0)
         return dx_fail_errno("%s: no memory can be had", name);
-    dx_status status = DX_OK;
-    int failed = posix_fallocate(fd, 0, (off_t)bytes);
     /* A VM may join at a socket. What lies behind the region is never written and costs nothing. */
     uint64_t length = out->url.kind == DX_REGION_UNIX ? device_bytes(bytes) : bytes;
-    if (failed != 0) {
-        errno = failed;
-        status = dx_fail_errno("%s: no room for %llu bytes", name, (unsigned long long)bytes);
-    } else if (ftruncate(fd, (off_t)length) != 0 || fchmod(fd, 0600) != 0 ||
-               fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    dx_status status = dx_region_check_limit(name, length);
+    if (status == DX_OK)
+        status = dx_region_reserve(fd, name, 0, bytes, true);
+    if (status == DX_OK && (ftruncate(fd, (off_t)length) != 0 || fchmod(fd, 0600) != 0 ||
+                            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0))
         status = dx_fail_errno("%s: cannot be sealed", name);
-    } else {
+    if (status == DX_OK)
         status = dx_region_reopen_fd(fd, name, false, &out->fd);
-    }
     (void)close(fd);
     if (status != DX_OK)
         return status;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Several regions in one memory, one behind the other: each with the locks of its place. */
-#include <sys/mman.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,28 +14,32 @@ uint64_t dx_region_file_bytes(const struct dx_region *region)
     return fstat(region->fd, &s) == 0 && s.st_size > 0 ? (uint64_t)s.st_size : 0;
 }
 
-dx_status dx_region_view(struct dx_region *region, uint32_t place, uint64_t bytes)
+dx_status dx_region_view(struct dx_region *region, uint32_t place, uint64_t offset, uint64_t bytes)
 {
-    struct dx_region before = *region;
     uint64_t wanted = bytes != 0 ? bytes : dx_region_file_bytes(region);
-    uint64_t offset = bytes * place;
     if (region->offset == offset && region->bytes == wanted)
         return DX_OK;
-    region->place = place;
+    void *base =
+        dx_region_map_part(region->fd, offset, wanted, region->read_only, region->page_bytes);
+    if (base == NULL)
+        return dx_fail_errno("%s: cannot map %llu bytes", region->url.path,
+                             (unsigned long long)wanted);
+    dx_region_unmap(region);
+    region->base = base;
+    region->bytes = wanted;
     region->offset = offset;
-    dx_status status = dx_region_map(region, wanted);
-    if (status != DX_OK)
-        *region = before;
-    else
-        (void)munmap(before.base, before.bytes);
-    return status;
+    region->place = place;
+    return dx_region_touch(region, 0, DX_HEADER_BYTES);
 }
 
 dx_status dx_region_create_place(const struct dx_region *first, struct dx_region_size size,
                                  uint32_t place, struct dx_region *out, bool *fresh)
 {
-    *out = (struct dx_region){
-        .url = first->url, .fd = -1, .place = place, .offset = size.bytes * place};
+    memset(out, 0, sizeof *out);
+    out->url = first->url;
+    out->fd = -1;
+    out->place = place;
+    out->offset = size.stride * place;
     dx_status status = dx_region_reopen_fd(first->fd, first->url.path, false, &out->fd);
     if (status != DX_OK)
         return status;

@@ -70,5 +70,5 @@ dx_status dx_region_open_unix(struct dx_region *out)
     if (status == DX_OK && s.st_size < (off_t)DX_HEADER_BYTES)
         status = dx_fail(DX_ERR_SHORT, "%s: its memory has %lld bytes, a dx region has at least %u",
                          out->url.path, (long long)s.st_size, DX_HEADER_BYTES);
-    return status == DX_OK ? dx_region_map(out, (uint64_t)s.st_size) : status;
+    return status == DX_OK ? dx_region_map_found(out, (uint64_t)s.st_size) : status;
 }

@@ -183,6 +183,32 @@ static void a_blank_file_needs_no_reset(void **state)
     assert_untouched(s->path, &before);
 }
 
+/* Zeros at the beginning do not make it ours. */
+static void a_file_that_only_begins_with_zeros_is_refused(void **state)
+{
+    struct scene *s = *state;
+    make_file(s->path, 1 << 16, 0);
+    patch_file(s->path, 50000, "x", 1);
+    struct snapshot before = take_snapshot(s->path);
+    assert_refuses(run("reset", s->url, NULL, NULL), "-force");
+    assert_untouched(s->path, &before);
+}
+
+/* Writing zeros into all of it would take longer than the program has. */
+static void a_large_sparse_region_is_cleared_without_filling_it(void **state)
+{
+    struct scene *s = *state;
+    struct stat now;
+    leave_stale(s->url, small);
+    assert_int_equal(lstat(s->path, &now), 0);
+    blkcnt_t blocks = now.st_blocks;
+    assert_int_equal(truncate(s->path, (off_t)1 << 40), 0);
+    assert_says(run("reset", s->url, NULL, NULL), "blank again");
+    assert_int_equal(lstat(s->path, &now), 0);
+    assert_true(now.st_blocks <= blocks);
+    assert_says(run("reset", s->url, NULL, NULL), "blank already");
+}
+
 /* A host serves its memory itself, so that both go together. */
 static void a_socket_is_shown_and_needs_no_reset(void **state)
 {
@@ -256,6 +282,8 @@ int main(int argc, char **argv)
         TRANSPORT_TEST_OF_FILES(what_was_cut_short_is_cleared_if_it_has_a_name_of_its_own),
         TRANSPORT_TEST(what_is_missing_cannot_be_reset),
         TRANSPORT_TEST_OF("file", a_blank_file_needs_no_reset),
+        TRANSPORT_TEST_OF_FILES(a_file_that_only_begins_with_zeros_is_refused),
+        TRANSPORT_TEST_OF("file", a_large_sparse_region_is_cleared_without_filling_it),
         TRANSPORT_TEST_OF("unix", the_memory_of_a_rendezvous_is_cleared),
         TRANSPORT_TEST_OF("unix", a_socket_is_shown_and_needs_no_reset),
     };

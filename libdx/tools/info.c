@@ -130,9 +130,10 @@ static void explain(const char *text, dx_status status)
     struct dx_region region;
     if (dx_url_parse(text, &url) != DX_OK)
         return;
-    static const char zeros[DX_HEADER_BYTES];
     dx_status opened = dx_region_open(&url, true, &region);
-    bool blank = opened == DX_OK && memcmp(region.base, zeros, sizeof zeros) == 0;
+    bool blank = false;
+    if (opened == DX_OK && dx_region_check_blank(region.fd, region.url.path, &blank) != DX_OK)
+        blank = false;
     if (opened == DX_OK || opened == DX_ERR_SHORT) {
         explain_lock(region.fd, DX_LOCK_HOST, "host");
         explain_lock(region.fd, DX_LOCK_GUEST, "guest");

@@ -89,9 +89,11 @@ static bool is_heard(const struct dx_region *region)
     if (dx_header_check(region->base, region->bytes, &g) != DX_OK)
         g = (struct dx_geometry){.places = 1};
     for (uint32_t place = 0; place < g.places; place++) {
-        uint64_t offset = place * g.region_bytes;
+        uint64_t offset = place * g.place_bytes;
         if (offset + DX_HEADER_BYTES > region->bytes)
             break;
+        if (dx_region_touch(region, offset, DX_HEADER_BYTES) != DX_OK)
+            continue; /* nobody has been there */
         const void *peers = (const char *)region->base + offset + sizeof(struct dx_header);
         if (!dx_pulse_absent((const struct dx_peer_lines *)peers + DX_GUEST, DX_SILENCE_NS))
             return true;
@@ -132,25 +134,19 @@ enum content { IS_DX, IS_BLANK, IS_OTHER };
 
 static enum content content_of(const struct dx_region *region)
 {
-    uint64_t magic = 0;
-    static const char zeros[DX_HEADER_BYTES];
-    if (pread(region->fd, &magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
-        (magic == DX_MAGIC || magic == DX_MAGIC_REBUILDING))
+    bool blank = false;
+    if (dx_region_is_dx(region->fd))
         return IS_DX;
-    return region->base != NULL && memcmp(region->base, zeros, sizeof zeros) == 0 ? IS_BLANK
-                                                                                  : IS_OTHER;
+    dx_status status = dx_region_check_blank(region->fd, region->url.path, &blank);
+    return status == DX_OK && blank ? IS_BLANK : IS_OTHER;
 }
 
-static bool write_zeros(int fd, uint64_t from, uint64_t to)
+/* Holes stay what they are, so that a large sparse file costs nothing. */
+static bool clear_data(int fd, uint64_t from, uint64_t end)
 {
-    static const char zeros[1 << 16];
-    while (from < to) {
-        size_t chunk = to - from < sizeof zeros ? (size_t)(to - from) : sizeof zeros;
-        ssize_t written = pwrite(fd, zeros, chunk, (off_t)from);
-        if (written <= 0)
+    for (uint64_t to; dx_region_next_data(fd, &from, &to, end); from = to)
+        if (!dx_region_write_zeros(fd, from, to))
             return false;
-        from += (uint64_t)written;
-    }
     return true;
 }
 
@@ -162,8 +158,12 @@ static dx_status make_blank(const struct dx_region *region, uint64_t bytes)
         return dx_fail(DX_ERR_SHORT,
                        "%s: has %" PRIu64 " bytes, a dx region has at least %u: remove it yourself",
                        region->url.path, bytes, DX_HEADER_BYTES);
+    dx_status status = dx_region_check_limit(region->url.path, bytes);
+    if (status != DX_OK)
+        return status;
     if (pwrite(region->fd, &mark, sizeof mark, 0) != (ssize_t)sizeof mark ||
-        !write_zeros(region->fd, sizeof mark, bytes) || !write_zeros(region->fd, 0, sizeof mark))
+        !clear_data(region->fd, sizeof mark, bytes) ||
+        !dx_region_write_zeros(region->fd, 0, sizeof mark))
         return dx_fail_errno("%s: cannot be filled with zeros", region->url.path);
     return DX_OK;
 }
@@ -173,7 +173,7 @@ static dx_status clear(const struct dx_region *region, uint64_t bytes, const cha
     enum content content = content_of(region);
     bool named = region->url.kind == DX_REGION_SHM;
     if (content == IS_BLANK && !named) {
-        (void)printf("%s: begins blank already, %" PRIu64 " bytes\n", url, bytes);
+        (void)printf("%s: is blank already, %" PRIu64 " bytes\n", url, bytes);
         return DX_OK;
     }
     if (content != IS_DX && !force)

@@ -17,6 +17,12 @@ func CreateRegion(path string, bytes int64) (Region, error) {
 	if err := CheckRegionBytes(bytes); err != nil {
 		return Region{}, err
 	}
+	// SIGXFSZ would end this program.
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err == nil && uint64(bytes) > limit.Cur {
+		return Region{}, fmt.Errorf("region: RLIMIT_FSIZE (ulimit -f) allows files of %d bytes, %d are needed",
+			limit.Cur, bytes)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return Region{}, fmt.Errorf("region: %w", err)
