@@ -94,6 +94,10 @@ static dx_status attach(struct dx_native_attach *a, int64_t timeout_ns, struct d
 {
     int64_t since = dx_clock_ns(); /* the beginning, or the latest news */
     int64_t deadline = dx_clock_deadline(since, timeout_ns);
+    /* Also without patience whoever serves a rendezvous is given a second. */
+    a->url.greet_by_ns = since + DX_LINK_GREETING_NS;
+    if (deadline > a->url.greet_by_ns)
+        a->url.greet_by_ns = deadline;
     for (;;) {
         bool again;
         dx_status status = attempt(a, out, &again);

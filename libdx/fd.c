@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #define LOW 3 /* descriptors 0, 1 and 2 */
@@ -109,6 +110,12 @@ int dx_fd_eventfd(void)
     return settle(&f, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
+int dx_fd_timer(void)
+{
+    struct fillers f = fill();
+    return settle(&f, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
 int dx_fd_epoll(void)
 {
     struct fillers f = fill();
@@ -145,10 +152,10 @@ static void settle_message(struct msghdr *message)
     }
 }
 
-ssize_t dx_fd_receive(int socket, struct msghdr *message)
+ssize_t dx_fd_receive(int socket, struct msghdr *message, int flags)
 {
     struct fillers f = fill();
-    ssize_t got = recvmsg(socket, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    ssize_t got = recvmsg(socket, message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     empty(&f);
     if (got >= 0)
         settle_message(message);

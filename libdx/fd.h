@@ -29,8 +29,10 @@ FILE *dx_fd_read_text(const char *path);
 int dx_fd_socket(void);
 int dx_fd_accept(int listener);
 
-/* An eventfd that does not block, an epoll, a memfd that can be sealed. */
+/* An eventfd and a timer by the monotonic clock that do not block, an epoll, a memfd that can be
+ * sealed. */
 int dx_fd_eventfd(void);
+int dx_fd_timer(void);
 int dx_fd_epoll(void);
 int dx_fd_memfd(void);
 
@@ -40,9 +42,9 @@ int dx_fd_duplicate(int fd);
 /* An ioctl whose result is a descriptor. */
 int dx_fd_ioctl(int fd, unsigned long request, const void *argument);
 
-/* recvmsg that does not wait. A descriptor that came but cannot be kept is -1 in the message,
- * which then has MSG_CTRUNC among its flags, as if it had not fitted. */
-ssize_t dx_fd_receive(int socket, struct msghdr *message);
+/* recvmsg that does not wait, with more flags: 0 or MSG_PEEK. A descriptor that came but cannot be
+ * kept is -1 in the message, which then has MSG_CTRUNC among its flags, as if it had not fitted. */
+ssize_t dx_fd_receive(int socket, struct msghdr *message, int flags);
 
 /* Fills 0, 1 and 2 for the life of a program that is ours: what is closed stays unusable for
  * reading and writing, and nothing else gets its number. */

@@ -27,8 +27,16 @@ struct dx_ivshmem_message {
     int fd; /* -1: none. Close-on-exec; the receiver owns it */
 };
 
-/* Never blocks. fd may be -1. False: the socket is full or its other end is gone. */
-bool dx_ivshmem_send(int socket, int64_t value, int fd);
+enum dx_ivshmem_sent {
+    DX_IVSHMEM_SENT,
+    DX_IVSHMEM_FULL,  /* the client has not read what came before */
+    DX_IVSHMEM_LATER, /* the kernel has no room now, which is not this client's fault: no memory, or
+                         too many descriptors of this user are on their way (ETOOMANYREFS) */
+    DX_IVSHMEM_GONE,  /* the other end is gone, or the descriptor is no socket */
+};
+
+/* Never blocks. fd may be -1. */
+enum dx_ivshmem_sent dx_ivshmem_send(int socket, int64_t value, int fd);
 
 /* A stream's bytes come in any pieces: what has come of the next message. */
 struct dx_ivshmem_reader {
@@ -41,9 +49,16 @@ struct dx_ivshmem_reader {
         {0}, 0, -1                                                                                 \
     }
 
-enum dx_ivshmem_read { DX_IVSHMEM_MESSAGE, DX_IVSHMEM_NOTHING_YET, DX_IVSHMEM_END };
+enum dx_ivshmem_read {
+    DX_IVSHMEM_MESSAGE,
+    DX_IVSHMEM_NOTHING_YET,
+    DX_IVSHMEM_END,       /* the other end is gone */
+    DX_IVSHMEM_NO_ROOM,   /* the next message is there, and stays there: this process has no free
+                             descriptor for the one that comes with it, or no memory */
+    DX_IVSHMEM_NO_SOCKET, /* our own descriptor is closed: nothing is known of the other end */
+};
 
-/* Never blocks. More descriptors than one a message are closed. */
+/* Never blocks. One thread at a time. More descriptors than one a message are closed. */
 enum dx_ivshmem_read dx_ivshmem_receive(int socket, struct dx_ivshmem_reader *reader,
                                         struct dx_ivshmem_message *out);
 

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "atomic.h"
-#include "clock.h"
 #include "error.h"
 #include "fd.h"
+#include "fd_wait.h"
 #include "link_private.h"
 #include "rendezvous.h"
-
-#define STORM_PAUSE_NS 100000ll
-#define STORM_PAUSE_MAX_NS 1000000ll
 
 struct dx_link *dx_link_new(void)
 {
@@ -61,21 +56,14 @@ bool dx_link_has_news(const struct dx_link *link)
     return !link->has_device;
 }
 
-/* The other side may be the one that left: its waits make no sense any more. */
-static void peer_left(struct dx_link *link, int64_t id)
+static bool joined(void *user, uint32_t id, int bell)
 {
-    dx_doorbells_leave(&link->peers, id);
-    dx_link_channels_left(&link->channels, id);
-}
-
-static void joined(void *user, uint32_t id, int bell)
-{
-    (void)dx_doorbells_join(&((struct dx_link *)user)->peers, id, bell);
+    return dx_doorbells_join(&((struct dx_link *)user)->peers, id, bell);
 }
 
 static void left(void *user, uint32_t id)
 {
-    peer_left(user, id);
+    dx_link_peer_left(user, id);
 }
 
 dx_status dx_link_serve(const char *path, int memory, struct dx_link **out)
@@ -108,90 +96,14 @@ dx_status dx_link_publish(struct dx_link *link)
     return link->server != NULL ? dx_rendezvous_publish(link->server) : DX_OK;
 }
 
-/* The messages of a link that is complete. False at their end. */
-static bool hear(struct dx_link *link)
-{
-    struct dx_ivshmem_message m;
-    enum dx_ivshmem_read read;
-    while ((read = dx_ivshmem_receive(link->socket, &link->reader, &m)) == DX_IVSHMEM_MESSAGE) {
-        if (m.fd < 0)
-            peer_left(link, m.value);
-        else if (m.value == link->id)
-            (void)close(m.fd); /* more vectors of our own */
-        else
-            (void)dx_doorbells_join(&link->peers, m.value, m.fd);
-    }
-    return read != DX_IVSHMEM_END;
-}
-
-bool dx_link_readable(int fd, int64_t timeout_ns)
-{
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-    struct timespec timeout = dx_clock_timespec(timeout_ns > 0 ? timeout_ns : 0);
-    return ppoll(&wait, 1, &timeout, NULL) > 0;
-}
-
 bool dx_link_await_news(struct dx_link *link, int64_t timeout_ns)
 {
-    return !dx_link_readable(link->socket, timeout_ns) || hear(link);
-}
-
-/* Whoever serves is gone. If that is the other side, it is dead: it is peer 0. */
-static void server_gone(struct dx_link *link)
-{
-    (void)close(link->socket);
-    link->socket = -1;
-    peer_left(link, 0);
-}
-
-/* One read takes all rings of an eventfd. */
-static void drain(int fd)
-{
-    uint64_t count;
-    (void)!read(fd, &count, sizeof count);
-}
-
-/* Rings that wake nobody cost more each time: a peer that does nothing but ring gets a slow
- * listener and not a busy CPU. */
-static void pass_on(struct dx_link *link, int64_t *pause_ns)
-{
-    drain(link->bell);
-    if (dx_link_channels_dispatch(&link->channels)) {
-        *pause_ns = 0;
-        return;
-    }
-    /* The first ring for nobody was for one who has seen the news before he slept. */
-    struct timespec pause = dx_clock_timespec(*pause_ns);
-    if (*pause_ns != 0)
-        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-    *pause_ns = *pause_ns == 0                       ? STORM_PAUSE_NS
-                : *pause_ns * 2 < STORM_PAUSE_MAX_NS ? *pause_ns * 2
-                                                     : STORM_PAUSE_MAX_NS;
-}
-
-static void *run(void *user)
-{
-    struct dx_link *link = user;
-    int64_t pause_ns = 0;
-    /* Relaxed, both: the control eventfd is written behind the store. */
-    while (dx_load_relaxed(&link->closing) == 0) {
-        bool ours = !link->sole && dx_load_relaxed(&link->taken) == 0;
-        int news = link->server != NULL ? dx_rendezvous_fd(link->server) : link->socket;
-        struct pollfd waits[3] = {{.fd = link->control, .events = POLLIN},
-                                  {.fd = news, .events = POLLIN},
-                                  {.fd = ours ? link->bell : -1, .events = POLLIN}};
-        if (poll(waits, 3, -1) < 0)
-            continue;
-        if (waits[0].revents != 0)
-            drain(link->control);
-        if (waits[1].revents != 0 && link->server != NULL)
-            dx_rendezvous_step(link->server);
-        else if (waits[1].revents != 0 && !hear(link))
-            server_gone(link);
-        if (waits[2].revents != 0)
-            pass_on(link, &pause_ns);
-    }
-    return NULL;
+    if (!dx_fd_readable(link->socket, timeout_ns))
+        return true;
+    enum dx_link_heard heard = dx_link_hear_news(link);
+    if (heard == DX_LINK_NO_ROOM)
+        dx_fd_nap(timeout_ns); /* what is there stays there */
+    return heard == DX_LINK_HEARD || heard == DX_LINK_NO_ROOM;
 }
 
 bool dx_link_is_sole(const struct dx_link *link)
@@ -201,14 +113,12 @@ bool dx_link_is_sole(const struct dx_link *link)
 
 void dx_link_forget_rings(struct dx_link *link)
 {
-    /* Non-blocking it is, but a peer that shares the eventfd can change that. */
-    if (link->has_device || dx_link_readable(link->bell, 0))
-        drain(link->bell);
+    dx_doorbell_take(link->bell);
 }
 
 bool dx_link_hear(struct dx_link *link, int64_t timeout_ns)
 {
-    return dx_link_readable(link->bell, timeout_ns);
+    return dx_fd_readable(link->bell, timeout_ns);
 }
 
 dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
@@ -223,7 +133,7 @@ dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
     sigset_t before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&link->thread, NULL, run, link);
+    int failed = pthread_create(&link->thread, NULL, dx_link_run, link);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     link->started = failed == 0;
     return failed == 0 ? DX_OK

@@ -40,10 +40,15 @@ void dx_link_forget_rings(struct dx_link *link);
 /* Waits for a ring of our own eventfd, and leaves it there. False: none came. */
 bool dx_link_hear(struct dx_link *link, int64_t timeout_ns);
 
-/* Joins what is served at path. *memory is a descriptor for the caller to own. DX_ERR_NO_PEER:
- * nobody serves. DX_ERR_PERMISSION, _CORRUPT (a server that speaks something else), _TIMEOUT (one
- * that says nothing). Waits a second at most. */
-dx_status dx_link_join(const char *path, struct dx_link **out, int *memory);
+/* How long a greeting may take where nobody says otherwise. */
+#define DX_LINK_GREETING_NS 1000000000ll
+
+/* Joins what is served at path, whose greeting must be complete by by_ns (0: after
+ * DX_LINK_GREETING_NS); a server that is silent for a second is given up before that. *memory is a
+ * descriptor for the caller to own. DX_ERR_NO_PEER: nobody serves. DX_ERR_PERMISSION, _CORRUPT (a
+ * server that speaks something else), _TIMEOUT, _SYSTEM (no descriptor is left for what it sends).
+ */
+dx_status dx_link_join(const char *path, int64_t by_ns, struct dx_link **out, int *memory);
 
 /* Starts the thread, unless it runs: from now on it rings the channel's own sleepers when the other
  * side has left, or by doorbell. */

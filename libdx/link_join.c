@@ -1,38 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a client joins a rendezvous: what it is greeted with is input. */
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "error.h"
+#include "fd_wait.h"
 #include "link_private.h"
 #include "socket_name.h"
 
-#define HANDSHAKE_NS 1000000000ll
+/* A server that says nothing for so long is given up. */
+#define SILENCE_NS 1000000000ll
+
+/* A greeting, under way. */
+struct greeting {
+    struct dx_link *link;
+    const char *path;
+    int64_t by_ns; /* when all of it must have been said */
+    int64_t began_ns;
+    int64_t heard_ns; /* when the last message came */
+};
+
+static dx_status no_room(const char *path)
+{
+    struct rlimit limit = {0};
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    return dx_fail(DX_ERR_SYSTEM,
+                   "%s: there is no free descriptor for what whoever serves it sends, or no memory "
+                   "(RLIMIT_NOFILE is %llu)",
+                   path, (unsigned long long)limit.rlim_cur);
+}
 
 /* One message of the greeting, or why it did not come. */
-static dx_status next_message(struct dx_link *link, const char *path, int64_t deadline,
-                              struct dx_ivshmem_message *m)
+static dx_status next_message(struct greeting *g, struct dx_ivshmem_message *m)
 {
+    struct dx_link *link = g->link;
     for (;;) {
+        int64_t now = dx_clock_ns();
+        int64_t until = g->heard_ns + SILENCE_NS < g->by_ns ? g->heard_ns + SILENCE_NS : g->by_ns;
+        /* Looked at before each message: there may be one at any time, without end. */
+        if (now >= g->by_ns && g->heard_ns > g->began_ns)
+            return dx_fail(DX_ERR_TIMEOUT, "%s: whoever serves it has not greeted us in time",
+                           g->path);
         switch (dx_ivshmem_receive(link->socket, &link->reader, m)) {
         case DX_IVSHMEM_MESSAGE:
+            g->heard_ns = now;
             return DX_OK;
         case DX_IVSHMEM_END:
-            return dx_fail(DX_ERR_NO_PEER, "%s: closed by whoever serves it", path);
+            return dx_fail(DX_ERR_NO_PEER,
+                           "%s: closed by whoever serves it: it ends, or has no room or no "
+                           "descriptors for one more",
+                           g->path);
+        case DX_IVSHMEM_NO_ROOM:
+            return no_room(g->path);
+        case DX_IVSHMEM_NO_SOCKET:
+            return dx_fail(DX_ERR_SYSTEM, "%s: our descriptor was closed meanwhile", g->path);
         case DX_IVSHMEM_NOTHING_YET:
             break;
         }
-        int64_t left_ns = deadline - dx_clock_ns();
-        if (left_ns <= 0)
-            return dx_fail(DX_ERR_TIMEOUT, "%s: whoever serves it says nothing", path);
-        (void)dx_link_readable(link->socket, left_ns);
+        if (now >= until)
+            return dx_fail(DX_ERR_TIMEOUT, "%s: whoever serves it says nothing", g->path);
+        (void)dx_fd_readable(link->socket, until - now);
     }
 }
 
-static dx_status expect(struct dx_link *link, const char *path, int64_t deadline, int64_t value,
-                        bool with_fd, struct dx_ivshmem_message *m)
+static dx_status expect(struct greeting *g, int64_t value, bool with_fd,
+                        struct dx_ivshmem_message *m)
 {
-    dx_status status = next_message(link, path, deadline, m);
+    dx_status status = next_message(g, m);
     if (status != DX_OK)
         return status;
     if (m->value == value && (m->fd >= 0) == with_fd)
@@ -40,33 +75,18 @@ static dx_status expect(struct dx_link *link, const char *path, int64_t deadline
     if (m->fd >= 0)
         (void)close(m->fd);
     return dx_fail(DX_ERR_CORRUPT, "%s: says %lld, expected %lld: no ivshmem server of version %d",
-                   path, (long long)m->value, (long long)value, DX_IVSHMEM_VERSION);
+                   g->path, (long long)m->value, (long long)value, DX_IVSHMEM_VERSION);
 }
 
-/* The greeting, up to our own eventfd. */
-static dx_status be_greeted(struct dx_link *link, const char *path, int *memory)
+/* Others who are there, up to our own eventfd. */
+static dx_status hear_of_peers(struct greeting *g)
 {
+    struct dx_link *link = g->link;
     struct dx_ivshmem_message m;
-    int64_t deadline = dx_clock_ns() + HANDSHAKE_NS;
-    dx_status status = expect(link, path, deadline, DX_IVSHMEM_VERSION, false, &m);
-    if (status == DX_OK)
-        status = next_message(link, path, deadline, &m);
-    if (status != DX_OK)
-        return status;
-    if (m.value < 0 || m.value >= (int64_t)DX_IVSHMEM_IDS || m.fd >= 0) {
-        if (m.fd >= 0)
-            (void)close(m.fd);
-        return dx_fail(DX_ERR_CORRUPT, "%s: gives us the id %lld", path, (long long)m.value);
-    }
-    link->id = (uint32_t)m.value;
-    status = expect(link, path, deadline, DX_IVSHMEM_MEMORY, true, &m);
-    if (status != DX_OK)
-        return status;
-    *memory = m.fd;
-    while (status == DX_OK && link->bell < 0) {
-        status = next_message(link, path, deadline, &m);
+    while (link->bell < 0) {
+        dx_status status = next_message(g, &m);
         if (status != DX_OK)
-            break;
+            return status;
         if (m.fd < 0)
             dx_doorbells_leave(&link->peers, m.value);
         else if (m.value == link->id)
@@ -74,18 +94,46 @@ static dx_status be_greeted(struct dx_link *link, const char *path, int *memory)
         else
             (void)dx_doorbells_join(&link->peers, m.value, m.fd);
     }
-    return status;
+    if (!dx_doorbell_is_one(link->bell))
+        return dx_fail(DX_ERR_CORRUPT, "%s: gives us a doorbell that is no eventfd", g->path);
+    return DX_OK;
 }
 
-dx_status dx_link_join(const char *path, struct dx_link **out, int *memory)
+static dx_status be_greeted(struct greeting *g, int *memory)
+{
+    struct dx_link *link = g->link;
+    struct dx_ivshmem_message m;
+    dx_status status = expect(g, DX_IVSHMEM_VERSION, false, &m);
+    if (status == DX_OK)
+        status = next_message(g, &m);
+    if (status != DX_OK)
+        return status;
+    if (m.value < 0 || m.value >= (int64_t)DX_IVSHMEM_IDS || m.fd >= 0) {
+        if (m.fd >= 0)
+            (void)close(m.fd);
+        return dx_fail(DX_ERR_CORRUPT, "%s: gives us the id %lld", g->path, (long long)m.value);
+    }
+    link->id = (uint32_t)m.value;
+    status = expect(g, DX_IVSHMEM_MEMORY, true, &m);
+    if (status != DX_OK)
+        return status;
+    *memory = m.fd;
+    return hear_of_peers(g);
+}
+
+dx_status dx_link_join(const char *path, int64_t by_ns, struct dx_link **out, int *memory)
 {
     *memory = -1;
     struct dx_link *link = dx_link_new();
     if (link == NULL)
         return dx_fail_errno("%s: cannot be joined", path);
     dx_status status = dx_socket_connect(path, &link->socket);
-    if (status == DX_OK)
-        status = be_greeted(link, path, memory);
+    if (status == DX_OK) {
+        int64_t now = dx_clock_ns();
+        struct greeting g = {.link = link, .path = path, .began_ns = now, .heard_ns = now};
+        g.by_ns = by_ns != 0 ? by_ns : now + DX_LINK_GREETING_NS;
+        status = be_greeted(&g, memory);
+    }
     if (status == DX_OK) {
         *out = link;
         return DX_OK;

@@ -31,7 +31,19 @@ struct dx_link {
 /* One that knows nobody; NULL: no memory or no descriptor. */
 struct dx_link *dx_link_new(void);
 
-/* Waits until fd can be read. */
-bool dx_link_readable(int fd, int64_t timeout_ns);
+enum dx_link_heard {
+    DX_LINK_HEARD, /* what there is, or some of it */
+    DX_LINK_END,
+    DX_LINK_NO_ROOM,   /* the next message waits for a free descriptor, or for memory */
+    DX_LINK_NO_SOCKET, /* our socket is closed */
+};
+
+/* Hears some of what the rendezvous has to say; never blocks. */
+enum dx_link_heard dx_link_hear_news(struct dx_link *link);
+
+void dx_link_peer_left(struct dx_link *link, int64_t id);
+
+/* The thread of a link; user is the link. */
+void *dx_link_run(void *user);
 
 #endif

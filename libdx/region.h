@@ -28,6 +28,7 @@ struct dx_url {
     char path[DX_PATH_MAX]; /* shm, file; unix: the socket's; ivshmem: the device's address or "" */
     int fd;                 /* memfd; -1: none given */
     bool doorbell;          /* ivshmem: also its registers and its interrupt */
+    int64_t greet_by_ns;    /* unix: when whoever serves it must have greeted us; 0: soon */
 };
 
 /* Where the region's name lies, so that its end can be told from what only looks like it. */

@@ -18,7 +18,7 @@ static dx_status join(struct dx_region *region)
 {
     const char *path = region->url.path;
     int memory;
-    dx_status status = dx_link_join(path, &region->link, &memory);
+    dx_status status = dx_link_join(path, region->url.greet_by_ns, &region->link, &memory);
     if (status != DX_OK)
         return status;
     int seals = fcntl(memory, F_GET_SEALS);

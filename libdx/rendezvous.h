@@ -5,19 +5,24 @@
  * everybody's eventfds, and tells the others who came and who left; the end of a client's socket
  * is its death, however it died. Only processes of our own user are let in.
  *
- * Not thread-safe: one thread steps it. It never waits for a client: one that does not read what
- * it is sent is dropped.
+ * Not thread-safe: one thread steps it. It never waits for a client. One that does not read what it
+ * is sent is sent nothing more, and so harms nobody but itself (rendezvous_member.h): it is told of
+ * by the others only once it has read its id, and it is dropped if it has not within
+ * DX_RENDEZVOUS_SILENCE_NS. One that has stopped reading later, for example because it is stopped,
+ * is dropped only if it has been silent for as long and its place or its descriptors are needed for
+ * another. Whoever reads is told of each client that came, and once of each that left.
  */
 #ifndef DX_RENDEZVOUS_H
 #define DX_RENDEZVOUS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dx_status.h"
 
-/* So that everybody's eventfds fit the buffer of a new client's socket: some 270 messages. */
 #define DX_RENDEZVOUS_VECTORS_MAX 4u
 #define DX_RENDEZVOUS_MEMBERS_MAX 60u
+#define DX_RENDEZVOUS_SILENCE_NS 10000000000ll
 
 struct dx_rendezvous;
 
@@ -25,8 +30,9 @@ struct dx_rendezvous_config {
     int memory;       /* what clients are given; stays the caller's */
     uint32_t vectors; /* eventfds of each peer, 1 ... DX_RENDEZVOUS_VECTORS_MAX */
     int self;         /* eventfd of the server's process, which is then peer 0; -1: it is none */
-    /* Called by dx_rendezvous_step; may be NULL. bell is a descriptor for the callee to own. */
-    void (*joined)(void *user, uint32_t id, int bell);
+    /* Called by dx_rendezvous_step; may be NULL. bell is a descriptor for the callee to own. False:
+     * it cannot be kept, and the client is turned away. */
+    bool (*joined)(void *user, uint32_t id, int bell);
     void (*left)(void *user, uint32_t id);
     void *user;
 };
@@ -40,10 +46,10 @@ dx_status dx_rendezvous_open(const char *path, const struct dx_rendezvous_config
  * listens there. What is not a socket of ours is left alone: DX_ERR_PERMISSION. */
 dx_status dx_rendezvous_publish(struct dx_rendezvous *r);
 
-/* Readable when there is something to do. */
+/* Readable when there is something to do, also because a time has passed. */
 int dx_rendezvous_fd(const struct dx_rendezvous *r);
 
-/* Does what there is to do; never blocks. */
+/* Does some of what there is to do; never blocks, and takes a bounded time. */
 void dx_rendezvous_step(struct dx_rendezvous *r);
 
 /* Ends all connections and removes the name, if it is still ours. r may be NULL. */

@@ -24,12 +24,13 @@ struct place {
     uint32_t left;
 };
 
-static inline void place_joined(void *user, uint32_t id, int bell)
+static inline bool place_joined(void *user, uint32_t id, int bell)
 {
     struct place *p = user;
     (void)id;
     p->joined++;
     (void)close(bell);
+    return true;
 }
 
 static inline void place_left(void *user, uint32_t id)
@@ -82,11 +83,25 @@ static inline void place_settle(struct place *p)
 }
 
 struct visitor {
+    struct place *place; /* whose server is to be stepped while we wait; NULL: it has a thread */
     int socket;
     struct dx_ivshmem_reader reader;
     int64_t id;
     int bell;
 };
+
+/* Until there is something to read. */
+static inline void visitor_wait(struct visitor *v)
+{
+    struct pollfd waits[2] = {
+        {.fd = v->socket, .events = POLLIN},
+        {.fd = v->place != NULL ? dx_rendezvous_fd(v->place->server) : -1, .events = POLLIN}};
+    while (waits[0].revents == 0) {
+        (void)poll(waits, 2, -1);
+        if (waits[1].revents != 0)
+            dx_rendezvous_step(v->place->server);
+    }
+}
 
 /* The next message, which is there or on its way. */
 static inline struct dx_ivshmem_message visitor_hear(struct visitor *v)
@@ -94,7 +109,7 @@ static inline struct dx_ivshmem_message visitor_hear(struct visitor *v)
     struct dx_ivshmem_message m = {.value = INT64_MIN, .fd = -1};
     enum dx_ivshmem_read read;
     while ((read = dx_ivshmem_receive(v->socket, &v->reader, &m)) == DX_IVSHMEM_NOTHING_YET)
-        assert_true(can_read(v->socket, -1));
+        visitor_wait(v);
     assert_int_equal(read, DX_IVSHMEM_MESSAGE);
     return m;
 }
@@ -121,10 +136,27 @@ static inline bool visitor_is_out(struct visitor *v)
 /* Connects and is let in; hears nothing yet. */
 static inline struct visitor visitor_enter(struct place *p)
 {
-    struct visitor v = {.reader = DX_IVSHMEM_READER_INIT, .bell = -1, .id = -1};
+    struct visitor v = {.place = p, .reader = DX_IVSHMEM_READER_INIT, .bell = -1, .id = -1};
     assert_status(dx_socket_connect(p->path, &v.socket), DX_OK);
     place_settle(p);
     return v;
+}
+
+/* Hears all that it is greeted with, up to its own eventfd; how many others it was told of. */
+static inline uint32_t visitor_be_greeted(struct visitor *v)
+{
+    uint32_t others = 0;
+    assert_int_equal(visitor_hear(v).value, DX_IVSHMEM_VERSION);
+    v->id = visitor_hear(v).value;
+    while (v->bell < 0) {
+        struct dx_ivshmem_message m = visitor_hear(v);
+        if (m.value == v->id)
+            v->bell = m.fd;
+        else if (m.fd >= 0)
+            (void)close(m.fd);
+        others += m.value > 0 && m.value != v->id;
+    }
+    return others;
 }
 
 static inline void visitor_leave(struct visitor *v)

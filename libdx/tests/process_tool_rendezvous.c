@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon of a rendezvous: its memory outlives hosts and guests, and it outlives both. */
+#include <sys/resource.h>
+
 #include "child.h"
 #include "peers.h"
 
@@ -105,6 +107,36 @@ static void attach_and_serve(struct scene *s, uint32_t flags)
     assert_status(dx_attach(s->url, NULL, PATIENCE, &s->guest), DX_OK);
     serving_start(&s->serving, s->guest, child_handler, &s->service,
                   (struct dx_serve_options){.flags = flags});
+}
+
+/* With this limit the daemon can neither poll(2) nor accept. */
+static void a_daemon_without_descriptors_ends_as_it_is_told(void **state)
+{
+    const char *options = getenv("ASAN_OPTIONS");
+    char *before = options != NULL ? strdup(options) : NULL;
+    (void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* which needs descriptors */
+    struct scene *s = set_scene(state, "none");
+    if (before != NULL)
+        (void)setenv("ASAN_OPTIONS", before, 1);
+    else
+        (void)unsetenv("ASAN_OPTIONS");
+    free(before);
+    const struct rlimit none = {0, 0};
+    struct visitor v = {.reader = DX_IVSHMEM_READER_INIT, .bell = -1, .id = -1};
+    int waiting;
+    assert_status(dx_socket_connect(s->path, &v.socket), DX_OK);
+    (void)visitor_be_greeted(&v);
+    assert_int_equal(prlimit(s->daemon, RLIMIT_NOFILE, &none, NULL), 0);
+    assert_status(dx_socket_connect(s->path, &waiting), DX_OK);
+    /* Whoever talks is dropped: when that is seen, the daemon waits anew, or is about to. */
+    assert_int_equal(write(v.socket, "x", 1), 1);
+    while (!visitor_is_out(&v))
+        assert_true(can_read(v.socket, -1));
+    int status = end_daemon(s, SIGTERM);
+    visitor_leave(&v);
+    (void)close(waiting);
+    assert_exited(status);
+    assert_int_not_equal(access(s->path, F_OK), 0);
 }
 
 static void a_guest_serves_one_host_after_the_other_in_the_same_memory(void **state)
@@ -235,6 +267,7 @@ int main(int argc, char **argv)
 {
     child_main(argc, argv);
     const struct CMUnitTest tests[] = {
+        scened(a_daemon_without_descriptors_ends_as_it_is_told),
         scened(a_guest_serves_one_host_after_the_other_in_the_same_memory),
         scened(a_guest_may_come_before_its_host),
         scened(a_dead_hosts_end_is_heard),

@@ -12,13 +12,16 @@ struct script {
     const char *path;
     int listener;
     int memory;
+    int bell; /* everybody's */
     struct {
         int64_t value;
-        bool with_memory;
+        int fd;
     } lines[LINES];
     unsigned count;
     bool hang_up;
-    unsigned piece; /* bytes written at once; 0: whole messages */
+    bool flood;         /* says the id of nobody, without end */
+    int64_t timeout_ns; /* of the client's dx_attach */
+    unsigned piece;     /* bytes written at once; 0: whole messages */
     sem_t done;
     pthread_t thread;
     bool started;
@@ -39,12 +42,14 @@ static void *play(void *user)
     struct script *s = user;
     int socket = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
     for (unsigned i = 0; socket >= 0 && i < s->count; i++) {
-        if (s->piece != 0 && !s->lines[i].with_memory)
+        if (s->piece != 0 && s->lines[i].fd < 0)
             say_in_pieces(socket, s->lines[i].value, s->piece);
         else
-            (void)dx_ivshmem_send(socket, s->lines[i].value,
-                                  s->lines[i].with_memory ? s->memory : -1);
+            (void)dx_ivshmem_send(socket, s->lines[i].value, s->lines[i].fd);
     }
+    static const int64_t nobody[512] = {0};
+    while (s->flood && socket >= 0 && send(socket, nobody, sizeof nobody, MSG_NOSIGNAL) > 0)
+        ;
     if (!s->hang_up)
         test_wait(&s->done);
     if (socket >= 0)
@@ -63,16 +68,24 @@ static struct script *set_script(void **state, const char *tag)
     s->memory = memfd_create("memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     assert_int_equal(ftruncate(s->memory, 65536), 0);
     assert_int_equal(fchmod(s->memory, 0600), 0);
+    s->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert_true(s->bell >= 0);
     assert_status(dx_socket_listen(s->path, temporary, &s->listener), DX_OK);
     assert_int_equal(fcntl(s->listener, F_SETFL, 0), 0);
     assert_status(dx_socket_claim(s->path, temporary), DX_OK);
     return s;
 }
 
-static void add_line(struct script *s, int64_t value, bool with_memory)
+static void add_fd(struct script *s, int64_t value, int fd)
 {
     s->lines[s->count].value = value;
-    s->lines[s->count++].with_memory = with_memory;
+    s->lines[s->count++].fd = fd;
+}
+
+/* With the memory, or without a descriptor. */
+static void add_line(struct script *s, int64_t value, bool with_memory)
+{
+    add_fd(s, value, with_memory ? s->memory : -1);
 }
 
 static int end_script(void **state)
@@ -83,6 +96,7 @@ static int end_script(void **state)
         (void)pthread_join(s->thread, NULL);
     (void)close(s->listener);
     (void)close(s->memory);
+    (void)close(s->bell);
     (void)sem_destroy(&s->done);
     free(s);
     return 0;
@@ -96,7 +110,7 @@ static void attach_gives(struct script *s, dx_status expected)
     int before = count_entries("/proc/self/fd");
     assert_int_equal(pthread_create(&s->thread, NULL, play, s), 0);
     s->started = true;
-    assert_status(dx_attach(url, NULL, 0, &channel), expected);
+    assert_status(dx_attach(url, NULL, s->timeout_ns, &channel), expected);
     assert_null(channel);
     (void)sem_post(&s->done);
     (void)pthread_join(s->thread, NULL);
@@ -160,7 +174,7 @@ static void memory_that_could_be_cut_short_is_refused(void **state)
     add_line(s, 0, false);
     add_line(s, 7, false);
     add_line(s, DX_IVSHMEM_MEMORY, true);
-    add_line(s, 7, true);
+    add_fd(s, 7, s->bell);
     attach_gives(s, DX_ERR_PERMISSION);
     assert_detail("not sealed");
 }
@@ -173,11 +187,57 @@ static void memory_of_zeros_waits_for_a_host_and_pieces_are_put_together(void **
     add_line(s, 0, false);
     add_line(s, 7, false);
     add_line(s, DX_IVSHMEM_MEMORY, true);
-    add_line(s, 9, true);  /* another peer, */
+    add_fd(s, 9, s->bell); /* another peer, */
     add_line(s, 9, false); /* which leaves */
-    add_line(s, 7, true);
+    add_fd(s, 7, s->bell);
     attach_gives(s, DX_ERR_NO_PEER);
     assert_detail("no host has begun");
+}
+
+static void a_doorbell_that_is_no_eventfd_is_refused(void **state)
+{
+    struct script *s = set_script(state, "pipe");
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    (void)close(fds[0]); /* to write to it would end us */
+    add_line(s, 0, false);
+    add_line(s, 7, false);
+    add_line(s, DX_IVSHMEM_MEMORY, true);
+    add_fd(s, 9, fds[1]);
+    add_fd(s, 7, fds[1]);
+    attach_gives(s, DX_ERR_CORRUPT);
+    assert_detail("no eventfd");
+    (void)close(fds[1]);
+}
+
+/* The server never lets go; the time is the deadline's, and not the flood's. */
+static void a_flood_instead_of_a_greeting_ends_by_the_deadline(void **state)
+{
+    struct script *s = set_script(state, "flood");
+    s->flood = true;
+    s->timeout_ns = 3 * SECOND / 2;
+    add_line(s, 0, false);
+    add_line(s, 7, false);
+    add_line(s, DX_IVSHMEM_MEMORY, true);
+    int64_t start = dx_clock_ns();
+    attach_gives(s, DX_ERR_TIMEOUT);
+    assert_elapsed(start, 3 * SECOND / 2, 3 * SECOND / 2 + SLACK);
+    assert_detail("in time");
+}
+
+static void a_flood_after_the_greeting_ends_by_the_deadline(void **state)
+{
+    struct script *s = set_script(state, "flood-after");
+    assert_int_equal(fcntl(s->memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+    s->flood = true;
+    s->timeout_ns = SECOND / 2;
+    add_line(s, 0, false);
+    add_line(s, 7, false);
+    add_line(s, DX_IVSHMEM_MEMORY, true);
+    add_fd(s, 7, s->bell);
+    int64_t start = dx_clock_ns();
+    attach_gives(s, DX_ERR_NO_PEER);
+    assert_elapsed(start, SECOND / 2, SECOND / 2 + SLACK);
 }
 
 static void a_path_without_a_socket_has_no_peer(void **state)
@@ -233,6 +293,9 @@ int main(void)
         scripted(memory_is_to_come_with_its_descriptor),
         scripted(memory_that_could_be_cut_short_is_refused),
         scripted(memory_of_zeros_waits_for_a_host_and_pieces_are_put_together),
+        scripted(a_doorbell_that_is_no_eventfd_is_refused),
+        scripted(a_flood_instead_of_a_greeting_ends_by_the_deadline),
+        scripted(a_flood_after_the_greeting_ends_by_the_deadline),
         cmocka_unit_test(a_path_without_a_socket_has_no_peer),
         cmocka_unit_test(paths_longer_than_an_address_work),
     };

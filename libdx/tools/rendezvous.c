@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "../dx_status.h"
+#include "../fd_wait.h"
 #include "../region.h"
 #include "tool.h"
 
@@ -110,12 +110,13 @@ static int parse(int argc, char **argv, struct options *o)
     return -1;
 }
 
-static void say_joined(void *user, uint32_t id, int bell)
+static bool say_joined(void *user, uint32_t id, int bell)
 {
     const struct options *o = user;
     (void)close(bell);
     if (o->verbose)
         (void)fprintf(stderr, "dx rendezvous: peer %" PRIu32 " joined\n", id);
+    return true;
 }
 
 static void say_left(void *user, uint32_t id)
@@ -131,7 +132,7 @@ static void serve(struct dx_rendezvous *server, int signals)
     struct pollfd waits[2] = {{.fd = dx_rendezvous_fd(server), .events = POLLIN},
                               {.fd = signals, .events = POLLIN}};
     while (waits[1].revents == 0) {
-        if (poll(waits, 2, -1) > 0 && waits[0].revents != 0)
+        if (dx_fd_wait(waits, 2, -1) > 0 && waits[0].revents != 0)
             dx_rendezvous_step(server);
     }
 }

@@ -22,7 +22,7 @@ var (
 		`Signalfd|InotifyInit1?|PidfdOpen)\(`)
 	duplicatesLow = regexp.MustCompile(`\bF_DUPFD\w*,\s*[0-2]\)`)
 	// What fcntl does besides.
-	harmlessFcntl = regexp.MustCompile(`^fcntl\s*\([^,]*,\s*(?:F_GETFD|F_GETFL|F_GET_SEALS|F_ADD_SEALS|F_OFD_\w+)\b`)
+	harmlessFcntl = regexp.MustCompile(`^fcntl\s*\([^,]*,\s*(?:F_GETFD|F_GETFL|F_SETFL|F_GET_SEALS|F_ADD_SEALS|F_OFD_\w+)\b`)
 )
 
 // checkDescriptors finds places where a descriptor could become 0, 1 or 2. The tool fills those at
