@@ -3,6 +3,7 @@
 package dx
 
 import (
+	"errors"
 	"os"
 	"time"
 
@@ -70,7 +71,7 @@ func (b *bell) wait(armed uint32, limit time.Duration) bool {
 	if b.rung != nil {
 		return b.waitForDoorbell(limit)
 	}
-	return b.waitForFile()
+	return b.waitForFile(limit)
 }
 
 func (b *bell) waitForDoorbell(limit time.Duration) bool {
@@ -89,10 +90,15 @@ func (b *bell) waitForDoorbell(limit time.Duration) bool {
 	}
 }
 
-func (b *bell) waitForFile() bool {
+func (b *bell) waitForFile(limit time.Duration) bool {
 	for {
 		if _, err := b.file.Read(b.word[:]); err != nil {
 			rang := b.rang()
+			if !rang && !errors.Is(err, os.ErrDeadlineExceeded) {
+				// Closed by the program around us, or not to be polled: whoever waits comes
+				// again at once.
+				pollSleep(min(limit, time.Duration(b.ch.wait.PollNs)))
+			}
 			b.owed = b.owed || rang
 			return rang
 		}

@@ -3,8 +3,10 @@
 package dx
 
 import (
+	"errors"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -32,6 +34,8 @@ func openDoorbell(fd int, shared *doorbell) *doorbell {
 	if fd < 0 {
 		return nil
 	}
+	// Whoever shares the eventfd may have cleared the flag, without which os does not poll.
+	_ = syscall.SetNonblock(fd, true)
 	file := os.NewFile(uintptr(fd), "dx-doorbell")
 	if shared != nil {
 		_ = file.Close()
@@ -59,11 +63,19 @@ func (d *doorbell) remove(b *bell) {
 
 // run ends when the file is closed.
 func (d *doorbell) run() {
-	var count [8]byte
+	conn, err := d.file.SyscallConn()
+	if err != nil {
+		return // closed
+	}
 	rings, since := 0, time.Now()
 	for {
-		if _, err := d.file.Read(count[:]); err != nil {
+		if err := conn.Read(takeRings); errors.Is(err, os.ErrClosed) {
 			return
+		} else if err != nil { // the runtime cannot wait for it: look now and then
+			time.Sleep(stormPause)
+			if conn.Control(func(fd uintptr) { takeRings(fd) }) != nil {
+				return
+			}
 		}
 		d.ring()
 		if rings++; rings == stormRings {

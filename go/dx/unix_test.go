@@ -10,9 +10,11 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -144,4 +146,66 @@ func TestAStormOfRingsDoesNoHarm(t *testing.T) {
 	ended.Store(true)
 	storm.Wait()
 	_ = unix.Close(fd)
+}
+
+// awaitAsleep returns when a goroutine of this function sleeps for a descriptor, or in the kernel.
+func awaitAsleep(function string) {
+	all := make([]byte, 1<<20)
+	for ; ; runtime.Gosched() {
+		for _, stack := range strings.Split(string(all[:runtime.Stack(all, true)]), "\n\n") {
+			head, _, _ := strings.Cut(stack, "\n")
+			if strings.Contains(stack, function) &&
+				(strings.Contains(head, "[IO wait") || strings.Contains(head, "[syscall")) {
+				return
+			}
+		}
+	}
+}
+
+func TestADoorbellThatAPeerMadeBlockingHoldsNoCloseUp(t *testing.T) {
+	for _, early := range []bool{true, false} { // before we look at it, or later
+		shared, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := unix.FcntlInt(uintptr(shared), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil || unix.SetNonblock(shared, !early) != nil {
+			t.Fatal(err)
+		}
+		d := openDoorbell(own, nil)
+		b := bell{rung: make(chan struct{}, 1)}
+		d.add(&b)
+		if err := unix.SetNonblock(shared, false); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := unix.Write(shared, []byte{1, 0, 0, 0, 0, 0, 0, 0}); err != nil {
+			t.Fatal(err)
+		}
+		<-b.rung
+		awaitAsleep("doorbell).run")
+		d.close() // if this hangs, so does the test
+		_ = unix.Close(shared)
+	}
+}
+
+// What is asked is that it took some time: a loop around it must not run without sleep.
+func TestABellThatCannotBePolledDoesNotReturnAtOnce(t *testing.T) {
+	const least = 5 * time.Millisecond
+	host, _ := meet(t, Config{RequestBytes: 8, ResponseBytes: 8}, echo)
+	ch := &Channel{raw: host.raw}
+	ch.wait.PollNs = int64(least)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	_ = r.Close()
+	b := bell{ch: ch, file: r, rings: new(uint32)}
+	began := time.Now()
+	if b.wait(uint32(ParkFutex)<<1|1, time.Minute) {
+		t.Error("a closed file has rung")
+	}
+	if took := time.Since(began); took < least {
+		t.Errorf("it returned after %v", took)
+	}
 }
