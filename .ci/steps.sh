@@ -39,8 +39,8 @@ declare -A step_text=(
     [leftovers]='no shared memory and no process is left by the checks before'
 )
 declare -A step_tools=(
-    [gcc]='gcc cmake make cmocka inih' [clang]='clang cmake make cmocka inih'
-    [asan]='gcc cmake make cmocka inih' [tsan]='gcc cmake make cmocka inih'
+    [gcc]='gcc g++ cmake make cmocka inih' [clang]='clang g++ cmake make cmocka inih'
+    [asan]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
     [gotest]='cc go parallel openssl qemu-system-x86_64' [goquick]='cc go' [install]='cc cmake make pkg-config'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
@@ -199,6 +199,7 @@ step_cppcheck() {
 
 cppcheck_with() { # severities file...
     cppcheck --enable="$1" --inline-suppr --error-exitcode=1 --std=c11 -D_GNU_SOURCE -DDX_INIH -Ilibdx \
+        -D__linux__ -D__SIZEOF_POINTER__=8 \
         --quiet "${@:2}"
 }
 

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "kernel.h"
 #include "link.h"
+#include "serving.h"
 
 void dx_channel_point(struct dx_channel *c)
 {
@@ -152,9 +153,10 @@ dx_status dx_close(struct dx_channel *c)
     uint32_t callers = c->callers_open;
     (void)pthread_mutex_unlock(&c->lock);
     /* Relaxed: whoever closes has joined the serving thread, or is told that it runs. */
-    if (callers != 0 || dx_load_relaxed(&c->serving) != 0)
+    bool served = dx_load_relaxed(&c->serving) != 0 && !dx_serving_mend(c);
+    if (callers != 0 || served)
         return dx_fail(DX_ERR_BUSY, "cannot close: %u callers are open and dx_serve %s", callers,
-                       dx_load_relaxed(&c->serving) != 0 ? "runs" : "does not run");
+                       served ? "runs" : "does not run");
     if (!c->observer)
         dx_session_end(c);
     dx_channel_destroy(c);

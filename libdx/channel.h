@@ -45,6 +45,7 @@ struct dx_channel {
     _Atomic uint32_t stopping; /* enum dx_stopping */
     _Atomic uint32_t serving;  /* 1 while dx_serve runs */
     pthread_mutex_t lock;      /* guards what follows */
+    struct dx_serving *served; /* the run of dx_serve; NULL while none, or a binding, serves */
     uint32_t callers_open;
     struct dx_slot_wait *slot_waits; /* who waits for a slot, longest first */
     struct dx_slot_book *slots;      /* one for each slot on which this side calls */

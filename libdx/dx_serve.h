@@ -39,8 +39,34 @@ struct dx_response {
     size_t bytes; /* 0 when the handler is entered */
 };
 
-/* Returns the status that the caller sees; any value. Runs on a serving thread. It may use other
- * channels, and may call dx_stop; it must not close this one. */
+/*
+ * Returns the status that the caller sees; any value. Runs on a serving thread. It may use other
+ * channels, and may call dx_stop; it must not close this one (DX_ERR_BUSY), or serve it.
+ *
+ * A handler can leave otherwise than by its return. This holds for handlers of streams as well:
+ *
+ *   exception     On the thread that called dx_serve it passes through dx_serve and can be caught
+ *                 behind it. On another thread of a pool nobody can catch it: the process ends by
+ *                 std::terminate, as with every std::thread. libdx must be built with -fexceptions,
+ *                 as its CMake build is where the C library allows it.
+ *   pthread_exit, pthread_cancel (deferred, not asynchronous)
+ *                 The thread ends. If it is another thread of a pool, the whole pool ends, and
+ *                 dx_serve returns DX_ERR_LOST. A serving thread is cancelled where its handler can
+ *                 be, and between two sleeps in which it waits for requests, 1 s at most.
+ *   longjmp       Out of the handler's own code, to a place in the thread that called dx_serve.
+ *                 Nothing of libdx runs then: the channel stays as it is, and other threads of the
+ *                 pool go on, until the same thread calls dx_serve or dx_close for this channel, or
+ *                 has ended and another thread does. These first do what follows. They return
+ *                 DX_ERR_BUSY if they cannot tell that the jump has happened: on a coroutine's
+ *                 stack, or if they are called from deeper in the stack than dx_serve was, and
+ *                 nothing has been written where its frame lay.
+ *
+ * In each case the request that was being handled, and every stream of the thread that was open, is
+ * answered with DX_ERR_LOST at once, no request is handled twice, and the handlers of the other
+ * streams of that thread are not entered again. The other threads of the pool end when their
+ * handlers have returned, for which the unwinding waits. After that the channel can be served again
+ * and closed. A signal handler must not jump out of dx_serve.
+ */
 typedef int32_t (*dx_handler)(void *user, const struct dx_request *request,
                               struct dx_response *response);
 
@@ -65,8 +91,8 @@ struct dx_serve_options {
  * (DX_ERR_PEER_CLOSED) or dies (DX_ERR_PEER_DEAD). A death is noticed within 20 ms while calls
  * come, and within a second by a server that was idle; at a rendezvous at once; of a peer under
  * another kernel when it has been silent for silence_ns and a second more. options may be NULL.
- * Blocks; one dx_serve per channel at a time (DX_ERR_BUSY). Threads of a pool are started and
- * joined here; they block all signals.
+ * Blocks; one dx_serve per channel at a time (DX_ERR_BUSY). DX_ERR_LOST: see dx_handler. Threads of
+ * a pool are started and joined here; they block all signals.
  */
 DX_API dx_status dx_serve(struct dx_channel *channel, dx_handler handler, void *user,
                           const struct dx_serve_options *options);

@@ -12,6 +12,12 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#ifndef __GLIBC__
+/* The ioctl of musl takes an int, and its CMSG_NXTHDR mixes signs. */
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif
+
 #define LOW 3 /* descriptors 0, 1 and 2 */
 
 /* What stands at a low number meanwhile: it can neither be read nor be written, so that a program

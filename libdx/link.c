@@ -155,12 +155,16 @@ bool dx_link_left(struct dx_link *link, uint32_t door)
 
 void dx_link_ring(struct dx_link *link, uint32_t door)
 {
+    /* A write can end the thread (pthread_cancel), here with a lock in its hands. */
+    int before;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     if (door == dx_link_door(link))
         dx_doorbell_write(link->bell);
     else if (door != 0 && link->has_device)
         dx_ivshmem_bells_ring(&link->device, door - 1);
     else if (door != 0)
         (void)dx_doorbells_ring(&link->peers, door - 1);
+    (void)pthread_setcancelstate(before, NULL);
 }
 
 static void wake_thread(struct dx_link *link)

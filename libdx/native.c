@@ -5,6 +5,7 @@
 #include "caller.h"
 #include "error.h"
 #include "serve.h"
+#include "serving.h"
 
 _Static_assert((int)DX_NATIVE_CALLER_WORD == (int)offsetof(struct dx_caller_line, word), "offset");
 _Static_assert((int)DX_NATIVE_CALLER_BYTES == (int)offsetof(struct dx_caller_line, request_bytes),
@@ -72,8 +73,9 @@ dx_status dx_native_serve_begin(struct dx_channel *c)
         return dx_fail(DX_ERR_INVALID, "the other side has no slots to call on, so that there is "
                                        "nothing to serve");
     /* A9 <- R9: what the last server of this process wrote. */
-    if (dx_exchange_acqrel(&c->serving, 1u) != 0)
-        return dx_fail(DX_ERR_BUSY, "this channel is being served already");
+    while (dx_exchange_acqrel(&c->serving, 1u) != 0)
+        if (!dx_serving_mend(c))
+            return dx_fail(DX_ERR_BUSY, "this channel is being served already");
     return DX_OK;
 }
 

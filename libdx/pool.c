@@ -7,13 +7,7 @@
 
 #include "atomic.h"
 #include "error.h"
-#include "serve.h"
-
-/* What is kept of each slot, shared out among the servers as the slots are. */
-struct dx_pool_slots {
-    uint64_t *seen;
-    struct dx_stream *streams; /* NULL if none are taken */
-};
+#include "serving.h"
 
 static void free_server(struct dx_server *s)
 {
@@ -25,7 +19,7 @@ static void free_server(struct dx_server *s)
 
 static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint32_t threads,
                                      const struct dx_serve_options *options,
-                                     const struct dx_pool_slots *slots)
+                                     struct dx_serving *serving)
 {
     struct dx_server *s = aligned_alloc(DX_LINE, (sizeof *s + DX_LINE - 1) / DX_LINE * DX_LINE);
     if (s == NULL)
@@ -39,10 +33,11 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
         .stride = threads,
         .base = base,
         .count = dx_slot_count(&c->geometry, callers),
-        .seen = slots->seen,
+        .seen = serving->seen,
         .stream = options->stream,
-        .streams = slots->streams,
+        .streams = serving->streams,
         .worker = dx_channel_worker(c, c->side, index),
+        .pool = &serving->pool,
         .cell = dx_cell_of_worker(c->geometry.slots, c->side, index),
     };
     dx_waiter_init(&s->waiter, &c->wait, &c->cost, &s->worker->counters);
@@ -50,7 +45,7 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
     s->waiter.idle_ns = DX_IDLE_SLEEP_NS;
     /* A monitor watches one line. */
     if (s->count > index && s->count - index <= threads)
-        dx_waiter_watch(&s->waiter, &c->caller_lines[s->first].word, &slots->seen[index], false);
+        dx_waiter_watch(&s->waiter, &c->caller_lines[s->first].word, &serving->seen[index], false);
     if ((options->flags & DX_SERVE_COPY) != 0) {
         size_t room = c->geometry.request_capacity;
         s->copy = malloc(room != 0 ? room : 1);
@@ -62,76 +57,186 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
     return s;
 }
 
+/* Runs when a serving thread ends: also if a handler, or whoever cancelled it, has ended it. */
+static void thread_ended(void *user)
+{
+    struct dx_server *s = user;
+    if (!s->returned)
+        dx_server_leave(s);
+}
+
 static void *run_thread(void *user)
 {
     struct dx_server *s = user;
+    pthread_cleanup_push(thread_ended, s);
     s->status = dx_server_run(s);
+    s->returned = true;
+    pthread_cleanup_pop(1);
     return NULL;
 }
 
-/* Runs servers 1 ... n-1 on threads and server 0 here. If one cannot be started, all stop. */
-static dx_status run_pool(struct dx_server **servers, uint32_t threads)
+/* Starts servers 1 ... n-1 on threads that no signal interrupts. */
+static dx_status start_threads(struct dx_serving *serving)
 {
-    pthread_t started[DX_SERVE_THREADS_MAX];
-    uint32_t count = 0;
+    uint32_t threads = serving->pool.threads;
     dx_status status = DX_OK;
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (count + 1 < threads && status == DX_OK) {
-        int failed = pthread_create(&started[count], NULL, run_thread, servers[count + 1]);
+    while (serving->started + 1 < threads && status == DX_OK) {
+        uint32_t next = serving->started + 1;
+        int failed =
+            pthread_create(&serving->threads[next], NULL, run_thread, serving->servers[next]);
         if (failed != 0)
             status = dx_fail(DX_ERR_SYSTEM, "cannot start serving thread %u of %u (error %d)",
-                             count + 2, threads, failed);
+                             next + 1, threads, failed);
         else
-            count++;
+            serving->started = next;
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (status == DX_OK)
-        status = dx_fail_plain(dx_server_run(servers[0]));
-    else
-        dx_server_end_all(servers[0]);
-    /* In the child of a handler that forked there is no other thread. */
-    for (uint32_t i = 0; i < count && status != DX_ERR_FORKED; i++) {
-        (void)pthread_join(started[i], NULL);
-        if (status == DX_OK)
-            status = dx_fail_plain(servers[i + 1]->status);
-    }
     return status;
 }
 
-static dx_status serve_with(struct dx_channel *c, dx_handler handler, void *user,
-                            const struct dx_serve_options *options,
-                            const struct dx_pool_slots *slots)
+static void join_threads(struct dx_serving *serving)
 {
-    uint32_t threads = options->threads != 0 ? options->threads : 1;
-    struct dx_server *servers[DX_SERVE_THREADS_MAX] = {0};
-    struct dx_pool pool = {.threads = threads};
-    dx_status status = DX_OK;
-    for (uint32_t i = 0; i < threads && status == DX_OK; i++) {
-        servers[i] = make_server(c, i, threads, options, slots);
-        if (servers[i] == NULL) {
-            status =
-                dx_fail(DX_ERR_SYSTEM, "no memory for serving thread %u of %u", i + 1, threads);
-        } else {
-            servers[i]->pool = &pool;
-            servers[i]->handler = handler;
-            servers[i]->user = user;
+    /* In the child of a handler that forked there is no other thread. */
+    if (dx_channel_forked(serving->channel))
+        serving->started = 0;
+    for (; serving->started > 0; serving->started--)
+        (void)pthread_join(serving->threads[serving->started], NULL);
+}
+
+/* Why the others ended, if server 0 ended because they did. */
+static dx_status status_of_others(const struct dx_serving *serving)
+{
+    for (uint32_t i = 1; i < serving->pool.threads; i++) {
+        if (!serving->servers[i]->returned)
+            return dx_fail(DX_ERR_LOST,
+                           "serving thread %u of %u was ended from outside (by "
+                           "pthread_exit in a handler, or pthread_cancel)",
+                           i + 1, serving->pool.threads);
+        if (serving->servers[i]->status != DX_OK)
+            return dx_fail_plain(serving->servers[i]->status);
+    }
+    return DX_OK;
+}
+
+/* Runs the servers, server 0 here. If one cannot be started, all stop. */
+static dx_status run_pool(struct dx_serving *serving)
+{
+    serving->begun = true;
+    serving->channel->streams = serving->streams;
+    for (uint32_t i = 0; i < serving->pool.threads; i++)
+        dx_server_begin(serving->servers[i]);
+    dx_status status = start_threads(serving);
+    uint32_t started = serving->started;
+    if (status == DX_OK)
+        status = dx_fail_plain(dx_server_run(serving->servers[0]));
+    else
+        dx_server_end_all(serving->servers[0]);
+    serving->servers[0]->returned = true;
+    int before;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    join_threads(serving);
+    (void)pthread_setcancelstate(before, NULL);
+    return status == DX_OK && started != 0 ? status_of_others(serving) : status;
+}
+
+void dx_serving_end(struct dx_serving *serving)
+{
+    struct dx_channel *c = serving->channel;
+    uint32_t threads = serving->pool.threads;
+    int before;
+    /* A thread that is cancelled while it joins would leave the others to freed memory. */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    if (serving->begun && !serving->servers[0]->returned)
+        dx_server_leave(serving->servers[0]);
+    join_threads(serving);
+    for (uint32_t i = 0; i < threads && serving->begun; i++)
+        dx_server_end(serving->servers[i]);
+    for (uint32_t i = 0; i < threads; i++)
+        free_server(serving->servers[i]);
+    c->streams = NULL;
+    free(serving->seen);
+    free(serving->streams);
+    (void)pthread_mutex_lock(&c->lock);
+    if (c->served == serving)
+        c->served = NULL;
+    (void)pthread_mutex_unlock(&c->lock);
+    free(serving);
+    /* R9 -> A9: for the next server of this process. */
+    (void)dx_exchange_acqrel(&c->serving, 0u);
+    (void)pthread_setcancelstate(before, NULL);
+}
+
+/* Once, of the two ways that lead here. */
+static void leave(void *user)
+{
+    struct dx_serving **serving = user;
+    struct dx_serving *ends = *serving;
+    *serving = NULL;
+    if (ends != NULL)
+        dx_serving_end(ends);
+}
+
+static void leave_scope(struct dx_serving ***guard)
+{
+    leave(*guard);
+}
+
+/* Runs and ends it, also if a handler leaves by an exception or ends the thread. An exception needs
+ * the variable with the cleanup; pthread_exit and pthread_cancel need pthread_cleanup_push where
+ * the C library does not unwind the stack for them (musl). */
+__attribute__((noinline, no_sanitize("address"))) static void
+run_guarded(struct dx_serving *serving, dx_status *status)
+{
+    volatile uint64_t seal[DX_SEAL_WORDS];
+    struct dx_channel *c = serving->channel;
+    struct dx_serving *guarded = serving;
+    dx_entry_seal(&serving->entry, seal);
+    (void)pthread_mutex_lock(&c->lock);
+    c->served = serving;
+    (void)pthread_mutex_unlock(&c->lock);
+    pthread_cleanup_push(leave, &guarded);
+    struct dx_serving **guard __attribute__((cleanup(leave_scope))) = &guarded;
+    (void)guard;
+    *status = run_pool(serving);
+    pthread_cleanup_pop(0);
+}
+
+/* All that a run needs; NULL if there is no memory for it. */
+static struct dx_serving *make_serving(struct dx_channel *c, dx_handler handler, void *user,
+                                       const struct dx_serve_options *options)
+{
+    uint32_t count = dx_slot_count(&c->geometry, dx_other(c->side));
+    struct dx_serving *serving = calloc(1, sizeof *serving);
+    if (serving == NULL)
+        return NULL;
+    serving->channel = c;
+    serving->pool.threads = options->threads != 0 ? options->threads : 1;
+    serving->seen = calloc(count, sizeof *serving->seen);
+    if (options->stream != NULL)
+        serving->streams = calloc(count, sizeof *serving->streams);
+    bool whole = serving->seen != NULL && (serving->streams != NULL || options->stream == NULL);
+    for (uint32_t i = 0; i < serving->pool.threads && whole; i++) {
+        struct dx_server *s = make_server(c, i, serving->pool.threads, options, serving);
+        whole = s != NULL;
+        serving->servers[i] = s;
+        if (whole) {
+            s->handler = handler;
+            s->user = user;
         }
     }
-    if (status == DX_OK) {
-        for (uint32_t i = 0; i < threads; i++)
-            dx_server_begin(servers[i]);
-        c->streams = slots->streams;
-        status = run_pool(servers, threads);
-        c->streams = NULL;
-        for (uint32_t i = 0; i < threads; i++)
-            dx_server_end(servers[i]);
+    if (!whole) {
+        for (uint32_t i = 0; i < serving->pool.threads; i++)
+            free_server(serving->servers[i]);
+        free(serving->seen);
+        free(serving->streams);
+        free(serving);
+        return NULL;
     }
-    for (uint32_t i = 0; i < threads; i++)
-        free_server(servers[i]);
-    return status;
+    return serving;
 }
 
 dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
@@ -145,23 +250,21 @@ dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
                        DX_SERVE_THREADS_MAX);
     if (dx_channel_forked(c))
         return dx_channel_stopped(c);
-    uint32_t count = dx_slot_count(&c->geometry, dx_other(c->side));
-    if (count == 0)
+    if (dx_slot_count(&c->geometry, dx_other(c->side)) == 0)
         return dx_fail(DX_ERR_INVALID, "the other side has no slots to call on, so that there is "
                                        "nothing to serve");
     /* A9 <- R9: what the last server of this process wrote. */
-    if (dx_exchange_acqrel(&c->serving, 1u) != 0)
-        return dx_fail(DX_ERR_BUSY, "dx_serve runs already on this channel");
-    struct dx_pool_slots slots = {
-        .seen = calloc(count, sizeof *slots.seen),
-        .streams = o->stream != NULL ? calloc(count, sizeof *slots.streams) : NULL,
-    };
-    dx_status status = slots.seen != NULL && (slots.streams != NULL || o->stream == NULL)
-                           ? serve_with(c, handler, user, o, &slots)
-                           : dx_fail(DX_ERR_SYSTEM, "no memory to serve %u slots", count);
-    free(slots.seen);
-    free(slots.streams);
-    /* R9 -> A9: for the next server of this process. */
-    (void)dx_exchange_acqrel(&c->serving, 0u);
+    while (dx_exchange_acqrel(&c->serving, 1u) != 0)
+        if (!dx_serving_mend(c))
+            return dx_fail(DX_ERR_BUSY, "dx_serve runs already on this channel");
+    struct dx_serving *serving = make_serving(c, handler, user, o);
+    if (serving == NULL) {
+        /* R9 -> A9: for the next server of this process. */
+        (void)dx_exchange_acqrel(&c->serving, 0u);
+        return dx_fail(DX_ERR_SYSTEM, "no memory for %u serving threads",
+                       o->threads != 0 ? o->threads : 1);
+    }
+    dx_status status;
+    run_guarded(serving, &status);
     return status;
 }

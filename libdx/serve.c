@@ -241,6 +241,7 @@ static dx_status await_news(struct dx_server *s)
                                      .parked = NULL,
                                      .park = dx_channel_park,
                                      .sleep = dx_channel_sleep,
+                                     .cancels = true,
                                      .channel = s->channel,
                                      .user = s,
                                      .cell = &s->channel->cells[s->cell]};
@@ -322,4 +323,34 @@ void dx_server_end(struct dx_server *s)
         dx_store_relaxed(&s->channel->server_lines[slot].cell, 0u);
     }
     DX_FAULT(SERVING_ENDED);
+}
+
+/* The request that this server has begun on a slot and not answered; 0: none. */
+static uint64_t unanswered(struct dx_server *s, uint32_t slot)
+{
+    uint64_t word = s->seen[slot - s->base];
+    if (s->streams != NULL && s->streams[slot - s->base].open) {
+        s->streams[slot - s->base].open = false;
+        word = s->streams[slot - s->base].word;
+    }
+    /* Relaxed: written by this server. */
+    uint64_t ours = dx_load_relaxed(&s->channel->server_lines[slot].word);
+    bool answered = dx_word_state(ours) == DX_SERVER_ACKNOWLEDGED &&
+                    dx_word_epoch(ours) == dx_word_epoch(word) &&
+                    dx_word_sequence(ours) == dx_word_sequence(word);
+    return dx_word_state(word) == DX_CALLER_SENDING && !answered ? word : 0;
+}
+
+void dx_server_leave(struct dx_server *s)
+{
+    s->active = NULL;
+    for (uint32_t slot = s->first; slot < s->base + s->count; slot += s->stride) {
+        if (s->answered_count == DX_BATCH)
+            dx_server_ring_answered(s);
+        uint64_t word = unanswered(s, slot);
+        if (word != 0)
+            refuse(s, slot, word, DX_RESULT_LOST);
+    }
+    dx_server_ring_answered(s);
+    dx_server_end_all(s);
 }

@@ -39,6 +39,7 @@ struct dx_server {
     uint32_t answered[DX_BATCH]; /* slots */
     uint32_t answered_count;
     dx_status status; /* why it ended */
+    bool returned;    /* it did, and no handler has ended its thread */
 };
 
 /* Takes over slots first, first + stride, ... (of `count` from `base`) from whoever served them
@@ -74,6 +75,10 @@ void dx_server_stream_end(struct dx_server *server, dx_status why);
 
 /* Ends all servers of the pool. Any thread. */
 void dx_server_end_all(struct dx_server *server);
+
+/* For a server whose handler has left otherwise than by its return: answers what it has not
+ * answered with DX_RESULT_LOST, enters no handler, and ends all servers of the pool. */
+void dx_server_leave(struct dx_server *server);
 
 /* Tells callers that nobody is to be rung. */
 void dx_server_end(struct dx_server *server);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wait.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include "clock.h"
@@ -213,7 +214,12 @@ static dx_status park(struct dx_waiter *waiter, const struct dx_source *source, 
         if (status != DX_OK)
             break;
         announced = true;
+        int before;
+        (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
         status = sleep_once(waiter, source, p, now, &news);
+        (void)pthread_setcancelstate(before, NULL);
+        if (source->cancels)
+            pthread_testcancel();
         p->phase = DX_PHASE_PARK;
         p->looks++;
     } while (status == DX_OK && !news);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A handler that leaves by longjmp runs no code of ours, so that what it left behind is noticed
+ * only by the next dx_serve or dx_close of that channel. It has to be told from a call that a
+ * handler makes while dx_serve still runs below it on the stack: there the answer is DX_ERR_BUSY.
+ * The stack grows down. What is called above the frame of dx_serve has that frame behind it. What
+ * is called below it looks at the seal in that frame: while the frame lives, the seal is whole; of
+ * a frame that is gone, the functions called since then have most likely written over it. If they
+ * have not, the answer is DX_ERR_BUSY, which is safe.
+ */
+#include "serving.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "atomic.h"
+
+/* Seals lie on the real stack, and what has become of them is looked at on purpose. */
+#define DX_NO_ASAN __attribute__((noinline, no_sanitize("address")))
+
+static uint64_t seal_word(const volatile uint64_t *seal, uint32_t i)
+{
+    return 0x9e3779b97f4a7c15ull * ((uint64_t)(uintptr_t)seal + i + 1);
+}
+
+DX_NO_ASAN void dx_entry_seal(struct dx_entry *entry, volatile uint64_t *seal)
+{
+    for (uint32_t i = 0; i < DX_SEAL_WORDS; i++)
+        seal[i] = seal_word(seal, i);
+    entry->process = getpid();
+    entry->thread = (pid_t)syscall(SYS_gettid);
+    entry->seal = seal;
+}
+
+DX_NO_ASAN static bool seal_is_whole(const volatile uint64_t *seal)
+{
+    bool whole = true;
+    for (uint32_t i = 0; i < DX_SEAL_WORDS; i++)
+        whole &= seal[i] == seal_word(seal, i);
+    return whole;
+}
+
+/* Do both places lie on this thread's own stack? On that of a coroutine nothing can be told. */
+static bool on_one_stack(const void *one, const void *other)
+{
+    pthread_attr_t attributes;
+    void *lowest;
+    size_t bytes;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return false;
+    int failed = pthread_attr_getstack(&attributes, &lowest, &bytes);
+    (void)pthread_attr_destroy(&attributes);
+    uintptr_t begin = (uintptr_t)lowest;
+    return failed == 0 && (uintptr_t)one - begin < bytes && (uintptr_t)other - begin < bytes;
+}
+
+static bool is_left(const struct dx_entry *entry)
+{
+    const void *here = __builtin_frame_address(0);
+    if (entry->process != getpid())
+        return false; /* of the process that forked us: its threads are not here */
+    if (entry->thread != (pid_t)syscall(SYS_gettid))
+        return syscall(SYS_tgkill, entry->process, entry->thread, 0) != 0 && errno == ESRCH;
+    if (!on_one_stack(here, (const void *)entry->seal))
+        return false;
+    return (uintptr_t)here >= (uintptr_t)entry->seal || !seal_is_whole(entry->seal);
+}
+
+bool dx_serving_mend(struct dx_channel *c)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    struct dx_serving *left = c->served;
+    if (left != NULL && !is_left(&left->entry))
+        left = NULL;
+    if (left != NULL)
+        c->served = NULL;
+    (void)pthread_mutex_unlock(&c->lock);
+    if (left != NULL)
+        dx_serving_end(left);
+    return left != NULL;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One run of dx_serve: all that its threads use lies here and not on the stack of the caller, since
+ * a handler can leave that stack by longjmp while other threads of the pool go on. */
+#ifndef DX_SERVING_H
+#define DX_SERVING_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "serve.h"
+
+#define DX_SEAL_WORDS 32
+
+/* Where dx_serve was entered, by which its end is noticed if it never returns. */
+struct dx_entry {
+    pid_t process;
+    pid_t thread;
+    /* In the frame of dx_serve: words that nobody else writes for as long as that frame lives. */
+    const volatile uint64_t *seal;
+};
+
+struct dx_serving {
+    struct dx_channel *channel;
+    struct dx_pool pool;
+    uint64_t *seen;            /* of each slot, shared out among the servers as the slots are */
+    struct dx_stream *streams; /* of each slot; NULL if none are taken */
+    struct dx_server *servers[DX_SERVE_THREADS_MAX];
+    pthread_t threads[DX_SERVE_THREADS_MAX]; /* of servers 1, 2, ... */
+    uint32_t started;                        /* of these */
+    bool begun;                              /* the slots have been taken over */
+    struct dx_entry entry;
+};
+
+/* pool.c: ends a run however it came to that: answers what a handler has left, joins the threads,
+ * frees all. The channel can be served again. */
+void dx_serving_end(struct dx_serving *serving);
+
+/* serving.c: writes a seal of DX_SEAL_WORDS words, and says where the calling thread has it. */
+void dx_entry_seal(struct dx_entry *entry, volatile uint64_t *seal);
+
+/* Ends a run of dx_serve that a handler has left by longjmp; true if there was one. */
+bool dx_serving_mend(struct dx_channel *channel);
+
+#endif
