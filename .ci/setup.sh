@@ -6,6 +6,7 @@
 # The Debian packages that bring a tool. Go is not among them: Debian 12 has 1.19.
 declare -A packages=(
     [cc]='gcc libc6-dev' [gcc]='gcc libc6-dev' [g++]=g++
+    [musl-gcc]=musl-tools [aarch64-linux-gnu-gcc]='gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
     [clang]='clang libc6-dev' [cmake]=cmake
     [make]=ninja-build [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [pkg-config]=pkg-config

@@ -7,7 +7,7 @@
 # In the order of their start, in two lanes beside each other. Tests keep to one lane; what reads the
 # sources and what measures a little to check it keep to another, and no check is of how fast
 # anything is. The last one looks at what the others left.
-lane_tests='gcc clang asan tsan gotest install'
+lane_tests='gcc clang asan tsan gotest install builds'
 lane_sources='tidy shellcheck gofmt clang-format cppcheck govet model clang-tidy pingpong frames browser vm soak'
 lane_last='leftovers'
 read -ra step_order <<<"$lane_tests $lane_sources $lane_last"
@@ -23,6 +23,7 @@ declare -A step_text=(
     [gotest]='go test -race ./...; in go/dx what closes under use also with -asan'
     [goquick]='go test of the bindings, without -race; for -quick, since gotest does it all'
     [install]='install, then build and run programs outside the tree against it'
+    [builds]='libdx, the tool and the Go package with each compiler, without a warning; what other systems are told'
     [tidy]='the rules of libdx/tests/tidy: sizes, memory-order labels, banned words, licences'
     [shellcheck]='shellcheck on every script'
     [gofmt]='gofmt on every Go file'
@@ -42,6 +43,7 @@ declare -A step_tools=(
     [gcc]='gcc g++ cmake make cmocka inih' [clang]='clang g++ cmake make cmocka inih'
     [asan]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
     [gotest]='cc go parallel openssl qemu-system-x86_64' [goquick]='cc go' [install]='cc cmake make pkg-config'
+    [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
     [pingpong]='cc go' [browser]='cc go chromium'
@@ -159,6 +161,53 @@ step_gotest() {
 step_goquick() { go test -count=1 -timeout 0 ./go/... ./internal/... ./libdx; }
 
 step_install() { libdx/tests/install.sh; }
+
+# Without tests and files of strategies: cmocka and inih are here for one C library only.
+build_c() { # name option...
+    local name=$1
+    shift
+    cmake -S . -B "$TMPDIR/$name" -DDX_WERROR=ON -DDX_TESTS=OFF -DCMAKE_BUILD_TYPE=None \
+        -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON "$@"
+    cmake --build "$TMPDIR/$name"
+}
+
+build_go() { # CC CGO_CFLAGS setting...
+    env CC="$1" CGO_CFLAGS="$2 -Werror" CGO_ENABLED=1 "${@:3}" go build ./go/... ./libdx ./libdx/tools/...
+}
+
+# musl's compiler knows no headers of the kernel: those of the system are its last place to look.
+step_builds() {
+    local musl=$TMPDIR/musl-cc setting fortify=-D_FORTIFY_SOURCE words
+    printf '#!/bin/sh\nexec musl-gcc "$@" -idirafter /usr/include -idirafter /usr/include/%s\n' \
+        "$(gcc -print-multiarch)" >"$musl"
+    chmod +x "$musl"
+    build_c gcc -DCMAKE_C_COMPILER=gcc -DCMAKE_C_FLAGS="-O2 $fortify=3"
+    build_c clang -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS="-O2 $fortify=2"
+    build_c musl -DCMAKE_C_COMPILER="$musl" -DCMAKE_C_FLAGS=-O2
+    build_c aarch64 -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_C_FLAGS=-O2 \
+        -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64
+    # What an error means is told by each C library in its own way.
+    words=$("$TMPDIR/musl/dx" info file:/dev/null/x 2>&1 || true)
+    [[ $words == *'Not a directory'* ]] || { echo "musl: $words"; return 1; }
+    env CGO_CFLAGS='-O2 -Werror' go build ./...
+    build_go gcc "-O2 $fortify=3"
+    build_go gcc "-O1 $fortify=2"
+    build_go clang "-O2 $fortify=2"
+    build_go "$musl" -O2
+    build_go aarch64-linux-gnu-gcc -O2 GOARCH=arm64
+    for setting in CGO_ENABLED=0 GOOS=darwin GOOS=windows GOOS=freebsd GOARCH=386; do
+        env CGO_ENABLED=0 "$setting" go vet ./go/...
+    done
+    CGO_ENABLED=0 go test -count=1 -run WithoutTheCLibrary ./go/dx
+    refuses '64-bit Linux' -m32
+    refuses '64-bit Linux' -U__linux__
+}
+
+refuses() { # words option
+    local said
+    said=$(gcc "$2" -ffreestanding -fsyntax-only -x c libdx/dx.h 2>&1) && return 1
+    [[ $said == *"$1"* ]] || { printf '%s: %s\n' "$2" "$said"; return 1; }
+}
 
 step_tidy() { go test -count=1 ./libdx/tests/tidy; }
 
