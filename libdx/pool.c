@@ -61,8 +61,10 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
 static void thread_ended(void *user)
 {
     struct dx_server *s = user;
-    if (!s->returned)
-        dx_server_leave(s);
+    if (s->returned)
+        return;
+    dx_serving_unmark();
+    dx_server_leave(s);
 }
 
 static void *run_thread(void *user)
@@ -150,8 +152,10 @@ void dx_serving_end(struct dx_serving *serving)
     int before;
     /* A thread that is cancelled while it joins would leave the others to freed memory. */
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-    if (serving->begun && !serving->servers[0]->returned)
+    if (serving->begun && !serving->servers[0]->returned) {
+        dx_serving_unmark();
         dx_server_leave(serving->servers[0]);
+    }
     join_threads(serving);
     for (uint32_t i = 0; i < threads && serving->begun; i++)
         dx_server_end(serving->servers[i]);
@@ -164,6 +168,7 @@ void dx_serving_end(struct dx_serving *serving)
     if (c->served == serving)
         c->served = NULL;
     (void)pthread_mutex_unlock(&c->lock);
+    dx_entry_end(&serving->entry);
     free(serving);
     /* R9 -> A9: for the next server of this process. */
     (void)dx_exchange_acqrel(&c->serving, 0u);

@@ -11,11 +11,21 @@
 #include "serving.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "atomic.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define DX_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define DX_ASAN
+#endif
+#endif
+
+#ifdef DX_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
 
 /* Seals lie on the real stack, and what has become of them is looked at on purpose. */
 #define DX_NO_ASAN __attribute__((noinline, no_sanitize("address")))
@@ -30,8 +40,32 @@ DX_NO_ASAN void dx_entry_seal(struct dx_entry *entry, volatile uint64_t *seal)
     for (uint32_t i = 0; i < DX_SEAL_WORDS; i++)
         seal[i] = seal_word(seal, i);
     entry->process = getpid();
-    entry->thread = (pid_t)syscall(SYS_gettid);
+    entry->thread = pthread_self();
     entry->seal = seal;
+    pthread_mutexattr_t robust;
+    (void)pthread_mutexattr_init(&robust);
+    (void)pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
+    (void)pthread_mutex_init(&entry->alive, &robust);
+    (void)pthread_mutexattr_destroy(&robust);
+    (void)pthread_mutex_lock(&entry->alive);
+}
+
+void dx_entry_end(struct dx_entry *entry)
+{
+    (void)pthread_mutex_unlock(&entry->alive);
+    (void)pthread_mutex_destroy(&entry->alive);
+}
+
+/* Then its mutex is ours. By the time at which pthread_join returns this is true, while the kernel
+ * may still know the thread's number. */
+static bool has_ended(struct dx_entry *entry)
+{
+    int got = pthread_mutex_trylock(&entry->alive);
+    if (got == EOWNERDEAD)
+        (void)pthread_mutex_consistent(&entry->alive);
+    else if (got == 0)
+        (void)pthread_mutex_unlock(&entry->alive);
+    return got == EOWNERDEAD;
 }
 
 DX_NO_ASAN static bool seal_is_whole(const volatile uint64_t *seal)
@@ -40,6 +74,20 @@ DX_NO_ASAN static bool seal_is_whole(const volatile uint64_t *seal)
     for (uint32_t i = 0; i < DX_SEAL_WORDS; i++)
         whole &= seal[i] == seal_word(seal, i);
     return whole;
+}
+
+void dx_serving_unmark(void)
+{
+#ifdef DX_ASAN
+    pthread_attr_t attributes;
+    void *lowest;
+    size_t bytes;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return;
+    if (pthread_attr_getstack(&attributes, &lowest, &bytes) == 0)
+        __asan_unpoison_memory_region(lowest, bytes);
+    (void)pthread_attr_destroy(&attributes);
+#endif
 }
 
 /* Do both places lie on this thread's own stack? On that of a coroutine nothing can be told. */
@@ -56,14 +104,15 @@ static bool on_one_stack(const void *one, const void *other)
     return failed == 0 && (uintptr_t)one - begin < bytes && (uintptr_t)other - begin < bytes;
 }
 
-static bool is_left(const struct dx_entry *entry)
+static bool is_left(struct dx_entry *entry)
 {
     const void *here = __builtin_frame_address(0);
     if (entry->process != getpid())
         return false; /* of the process that forked us: its threads are not here */
-    if (entry->thread != (pid_t)syscall(SYS_gettid))
-        return syscall(SYS_tgkill, entry->process, entry->thread, 0) != 0 && errno == ESRCH;
-    if (!on_one_stack(here, (const void *)entry->seal))
+    if (has_ended(entry))
+        return true;
+    if (!pthread_equal(entry->thread, pthread_self()) ||
+        !on_one_stack(here, (const void *)entry->seal))
         return false;
     return (uintptr_t)here >= (uintptr_t)entry->seal || !seal_is_whole(entry->seal);
 }

@@ -14,7 +14,8 @@
 /* Where dx_serve was entered, by which its end is noticed if it never returns. */
 struct dx_entry {
     pid_t process;
-    pid_t thread;
+    pthread_t thread;
+    pthread_mutex_t alive; /* robust, held by that thread: who asks is told if it has ended */
     /* In the frame of dx_serve: words that nobody else writes for as long as that frame lives. */
     const volatile uint64_t *seal;
 };
@@ -35,8 +36,14 @@ struct dx_serving {
  * frees all. The channel can be served again. */
 void dx_serving_end(struct dx_serving *serving);
 
-/* serving.c: writes a seal of DX_SEAL_WORDS words, and says where the calling thread has it. */
+/* serving.c: writes a seal of DX_SEAL_WORDS words, and says where the calling thread has it; the
+ * end of that, by the same thread or by one to which dx_serving_mend gave it. */
 void dx_entry_seal(struct dx_entry *entry, volatile uint64_t *seal);
+void dx_entry_end(struct dx_entry *entry);
+
+/* AddressSanitizer marks what lies between the variables of a frame, and takes the marks of a frame
+ * back when that returns. Takes those back that the frames left which did not return. */
+void dx_serving_unmark(void);
 
 /* Ends a run of dx_serve that a handler has left by longjmp; true if there was one. */
 bool dx_serving_mend(struct dx_channel *channel);

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -35,7 +34,7 @@ func openDoorbell(fd int, shared *doorbell) *doorbell {
 		return nil
 	}
 	// Whoever shares the eventfd may have cleared the flag, without which os does not poll.
-	_ = syscall.SetNonblock(fd, true)
+	setNonblock(fd)
 	file := os.NewFile(uintptr(fd), "dx-doorbell")
 	if shared != nil {
 		_ = file.Close()

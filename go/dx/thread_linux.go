@@ -13,6 +13,9 @@ import (
 // yieldThread gives the CPU to another thread, of any process.
 func yieldThread() { _, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_YIELD, 0, 0, 0) }
 
+// setNonblock makes reads of a descriptor return at once.
+func setNonblock(fd int) { _ = syscall.SetNonblock(fd, true) }
+
 // napThread sleeps without the runtime's knowledge; a signal ends it early.
 func napThread(d time.Duration) {
 	ts := syscall.NsecToTimespec(int64(d))

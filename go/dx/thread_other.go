@@ -13,6 +13,8 @@ import (
 
 func yieldThread() { runtime.Gosched() }
 
+func setNonblock(int) {}
+
 func napThread(d time.Duration) { time.Sleep(d) }
 
 func fenceThreads() bool { return false }
