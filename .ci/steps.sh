@@ -7,7 +7,7 @@
 # In the order of their start, in two lanes beside each other. Tests keep to one lane; what reads the
 # sources and what measures a little to check it keep to another, and no check is of how fast
 # anything is. The last one looks at what the others left.
-lane_tests='gcc clang asan tsan gotest install builds'
+lane_tests='gcc clang asan world tsan gotest install builds'
 lane_sources='tidy shellcheck gofmt clang-format cppcheck govet model clang-tidy pingpong frames browser vm soak'
 lane_last='leftovers'
 read -ra step_order <<<"$lane_tests $lane_sources $lane_last"
@@ -19,6 +19,7 @@ declare -A step_text=(
     [gcc]='build with gcc -O2 -Werror; unit and process tests'
     [clang]='the same with clang; headers as C++'
     [asan]='unit, process and stress tests under AddressSanitizer and UBSan'
+    [world]='libdx and dx in a world in which each allocation and each system call fails, under AddressSanitizer'
     [tsan]='stress tests under ThreadSanitizer'
     [gotest]='go test -race ./...; in go/dx what closes under use also with -asan'
     [goquick]='go test of the bindings, without -race; for -quick, since gotest does it all'
@@ -41,7 +42,7 @@ declare -A step_text=(
 )
 declare -A step_tools=(
     [gcc]='gcc g++ cmake make cmocka inih' [clang]='clang g++ cmake make cmocka inih'
-    [asan]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
+    [asan]='gcc g++ cmake make cmocka inih' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
     [gotest]='cc go parallel openssl qemu-system-x86_64' [goquick]='cc go' [install]='cc cmake make pkg-config'
     [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
@@ -120,9 +121,18 @@ step_clang() {
     test_all clang unit process
 }
 
+build_asan() {
+    build_with asan -DCMAKE_C_COMPILER=gcc -DCMAKE_C_FLAGS='-O1 -g' -DDX_SANITIZE=address "$@"
+}
+
 step_asan() {
-    build_with asan -DCMAKE_C_COMPILER=gcc -DCMAKE_C_FLAGS='-O1 -g' -DDX_SANITIZE=address
+    build_asan
     test_all asan unit process stress
+}
+
+step_world() {
+    build_asan -- --target world
+    ctest --test-dir build/check-asan -L '^world$' -V -j "$(nproc)" --no-tests=error
 }
 
 # Older ThreadSanitizers refuse the address layouts of newer kernels, unless these are not random.

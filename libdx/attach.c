@@ -10,14 +10,26 @@
 #include "link.h"
 #include "pulse.h"
 
+static dx_status see_lock(const struct dx_channel *c, enum dx_lock lock, bool *held)
+{
+    return dx_region_lock_see(c->region.fd, dx_lock_at(c->region.place, lock), c->region.url.path,
+                              held);
+}
+
 /* Is there a living host in good order? */
 static dx_status check_host(const struct dx_channel *c)
 {
     const char *path = c->region.url.path;
     const struct dx_peer_lines *host = &c->peers[DX_HOST];
-    bool elsewhere = dx_channel_elsewhere(c);
-    if (elsewhere ? !dx_pulse_heard(host, DX_PULSE_LISTEN_NS)
-                  : !dx_region_lock_held(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_OPEN)))
+    bool lives;
+    dx_status status = DX_OK;
+    if (dx_channel_elsewhere(c))
+        lives = dx_pulse_heard(host, DX_PULSE_LISTEN_NS);
+    else
+        status = see_lock(c, DX_LOCK_OPEN, &lives);
+    if (status != DX_OK)
+        return status;
+    if (!lives)
         return dx_fail(DX_ERR_STALE,
                        "%s: left by a host that is gone (process %u); a new host "
                        "will take it over",
@@ -57,26 +69,40 @@ static bool host_is_elsewhere(struct dx_channel *c)
            (check_header(c) == DX_OK && dx_channel_elsewhere(c));
 }
 
+/* What there is where no host is open. A host that begins may be writing what we read: nothing that
+ * is read while there may be one counts. */
+static dx_status check_no_host(struct dx_channel *c)
+{
+    bool begins;
+    dx_status seen = see_lock(c, DX_LOCK_HOST, &begins);
+    dx_status status = check_header(c);
+    if (seen == DX_OK && !begins)
+        seen = see_lock(c, DX_LOCK_HOST, &begins);
+    if (seen != DX_OK)
+        return seen;
+    if (begins)
+        return dx_fail(DX_ERR_STALE, "%s: its host is just beginning", c->region.url.path);
+    return status == DX_OK ? check_host(c) : status;
+}
+
 /* Without a host there is nothing to attach to, and the guest's lock is left alone: a new host
  * must be able to tell those who wait from those who are attached. */
 static dx_status lock_as_guest(struct dx_channel *c)
 {
-    int fd = c->region.fd;
-    uint32_t place = c->region.place;
-    uint32_t host = dx_lock_at(place, DX_LOCK_HOST);
-    if (!dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_OPEN)) && !host_is_elsewhere(c)) {
-        /* A host that begins may be writing what we read: nothing that is read while there may be
-         * one counts. */
-        bool begins = dx_region_lock_held(fd, host);
-        dx_status status = check_header(c);
-        if (begins || dx_region_lock_held(fd, host))
-            return dx_fail(DX_ERR_STALE, "%s: its host is just beginning", c->region.url.path);
-        return status == DX_OK ? check_host(c) : status;
+    const char *path = c->region.url.path;
+    bool open;
+    dx_status status = see_lock(c, DX_LOCK_OPEN, &open);
+    if (status != DX_OK)
+        return status;
+    if (!open && !host_is_elsewhere(c))
+        return check_no_host(c);
+    status = dx_region_lock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST), path);
+    if (status == DX_ERR_BUSY)
+        return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", path);
+    if (status == DX_OK) {
+        DX_FAULT(GUEST_LOCKED);
     }
-    if (!dx_region_lock_try(fd, dx_lock_at(place, DX_LOCK_GUEST)))
-        return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a living guest is attached", c->region.url.path);
-    DX_FAULT(GUEST_LOCKED);
-    return DX_OK;
+    return status;
 }
 
 /*
@@ -90,11 +116,13 @@ static dx_status take_place(struct dx_channel *c, bool patient)
     const char *path = c->region.url.path;
     /* Relaxed: the exchange decides. */
     uint64_t before = dx_load_relaxed(&self->session);
+    c->former_state = dx_load_relaxed(&self->state); /* relaxed: written back if we withdraw */
     if (c->region.url.kind != DX_REGION_MEMFD &&
         !(patient ? dx_pulse_absent(self, c->silence_ns) : dx_pulse_vacant(self)))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a guest under another kernel is attached", path);
     c->session = dx_session_new();
     /* S5 <-> S6 (create.c): our place, then the look at the host. */
+    c->former_session = before;
     if (!dx_cas_seqcst(&self->session, &before, c->session))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: another guest took the place just now", path);
     /* Relaxed: the state behind it says that we are there. */
@@ -155,9 +183,11 @@ static dx_status try_place(struct dx_channel *c, bool patient)
         status = reserve(c);
     if (status == DX_OK)
         status = take_place(c, patient);
-    if (status != DX_OK)
-        dx_region_unlock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST));
-    return status;
+    if (status == DX_OK)
+        return DX_OK;
+    dx_status unlocked = dx_region_unlock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST),
+                                          c->region.url.path);
+    return unlocked == DX_OK ? status : unlocked;
 }
 
 /* Maps a place as the header of place 0 says where it is; sizes are input. */

@@ -38,20 +38,22 @@ static void end(struct dx_native_attach *a)
     a->channel = NULL;
 }
 
-/* The place is ours: from here on the other side is told of us. */
+/* The place is ours. What can fail comes first: once the other side has been told of us, an end of
+ * ours is one that it must be told of, too. */
 static dx_status finish(struct dx_channel *c)
 {
     dx_status status = dx_channel_make_books(c);
     if (status == DX_OK)
         status = dx_channel_measure(c);
-    if (status == DX_OK) {
-        DX_FAULT(GUEST_CHECKED);
-        dx_session_begin_guest(c);
+    if (status == DX_OK)
         status = dx_channel_start(c);
+    if (status != DX_OK) {
+        dx_session_withdraw(c);
+        return status;
     }
-    if (status != DX_OK)
-        dx_session_end(c);
-    return status;
+    DX_FAULT(GUEST_CHECKED);
+    dx_session_begin_guest(c);
+    return DX_OK;
 }
 
 /* One attempt. *again: what it failed for may change. */

@@ -52,6 +52,8 @@ struct dx_channel {
     struct dx_stream *streams;       /* of dx_serve, while it runs: one a slot of the other side */
     struct dx_channel *next;         /* guarded by fork.c, both */
     struct dx_channel *before;
+    uint64_t former_session; /* of a guest: what it found in its place */
+    uint32_t former_state;
 };
 
 /* One that waits for a slot, on its own stack; the channel's lock guards the queue. */
@@ -166,9 +168,12 @@ bool dx_channel_dispatch(struct dx_channel *channel);
 
 /* session.c: begins this side's life in the region, and ends it; a number for it, never 0. A guest
  * has its number since it took its place. */
-void dx_session_begin_host(struct dx_channel *channel, bool rebuild);
+dx_status dx_session_begin_host(struct dx_channel *channel, bool rebuild);
 void dx_session_begin_guest(struct dx_channel *channel);
 void dx_session_end(struct dx_channel *channel);
+
+/* A guest that has taken its place and cannot begin leaves it as it was. */
+void dx_session_withdraw(struct dx_channel *channel);
 uint64_t dx_session_new(void);
 
 /* Rings every sleeper of the other side, or of our own, so that it looks at the peers' states. */

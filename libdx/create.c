@@ -21,26 +21,34 @@ static bool nobody_elsewhere(struct dx_peer_lines *peers, int64_t silence_ns)
     return dx_pulse_absent(&peers[DX_GUEST], silence_ns);
 }
 
-/* Is no guest left there, under our kernel or another? */
-static bool is_alone(struct dx_channel *c)
+static dx_status let_guest_in(const struct dx_channel *c)
 {
-    if (!dx_region_guest_is_gone(c->region.fd, c->region.place))
-        return false;
-    if (nobody_elsewhere(c->peers, c->silence_ns))
-        return true;
-    dx_region_unlock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST));
-    return false;
+    return dx_region_unlock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST),
+                            c->region.url.path);
+}
+
+/* DX_OK if no guest is left there, under our kernel or another, and none can come; DX_ERR_BUSY. */
+static dx_status lock_out_guest(struct dx_channel *c)
+{
+    dx_status status = dx_region_lock_out_guest(c->region.fd, c->region.place, c->region.url.path);
+    if (status != DX_OK || nobody_elsewhere(c->peers, c->silence_ns))
+        return status;
+    status = let_guest_in(c);
+    return status == DX_OK ? DX_ERR_BUSY : status;
 }
 
 /* The region of a dead host. A guest that lives on keeps it as it is. */
 static dx_status begin_on_stale(struct dx_channel *c)
 {
-    if (is_alone(c)) {
+    dx_status status = lock_out_guest(c);
+    if (status == DX_OK) {
         DX_FAULT(HOST_ALONE);
-        dx_session_begin_host(c, true);
-        dx_region_unlock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST));
-        return DX_OK;
+        status = dx_session_begin_host(c, true);
+        if (status == DX_OK)
+            status = let_guest_in(c);
     }
+    if (status != DX_ERR_BUSY)
+        return status;
     struct dx_geometry old;
     if (dx_header_check(c->header, c->region.bytes, &old) != DX_OK ||
         !dx_geometry_equal(&old, &c->geometry))
@@ -49,8 +57,7 @@ static dx_status begin_on_stale(struct dx_channel *c)
                        "and its sizes are not the ones asked for: end that guest or take the same "
                        "sizes",
                        c->region.url.path);
-    dx_session_begin_host(c, false);
-    return DX_OK;
+    return dx_session_begin_host(c, false);
 }
 
 /* A place of the old layout: has it a guest from another kernel? */
@@ -85,16 +92,19 @@ static dx_status check_layout(const struct dx_channel *first)
     uint32_t places = known ? old.places : 1;
     if (places == 1 && first->geometry.places == 1)
         return DX_OK;
-    bool gone = dx_region_guests_are_gone(first->region.fd);
-    dx_region_unlock(first->region.fd, DX_LOCK_GUEST);
-    for (uint32_t place = 0; known && gone && place < places; place++)
-        gone = old_place_is_empty(first, &old, place);
-    return gone ? DX_OK
-                : dx_fail(DX_ERR_GUEST_EXISTS,
-                          "%s: its host is dead, but a guest is still attached to one of its %u "
-                          "places, and other sizes or another number of places were asked for: end "
-                          "that guest or take the same",
-                          first->region.url.path, places);
+    dx_status status = dx_region_lock_out_guests(first->region.fd, first->region.url.path);
+    if (status == DX_OK)
+        status = let_guest_in(first);
+    for (uint32_t place = 0; known && status == DX_OK && place < places; place++)
+        if (!old_place_is_empty(first, &old, place))
+            status = DX_ERR_BUSY;
+    return status != DX_ERR_BUSY
+               ? status
+               : dx_fail(DX_ERR_GUEST_EXISTS,
+                         "%s: its host is dead, but a guest is still attached to one of its %u "
+                         "places, and other sizes or another number of places were asked for: end "
+                         "that guest or take the same",
+                         first->region.url.path, places);
 }
 
 /* Opens every place; nothing is changed yet. */
@@ -125,7 +135,7 @@ static dx_status create(struct dx_channel **c, uint32_t places, const char *url)
     dx_status status = open_places(c, places, url, fresh);
     for (uint32_t place = places; status == DX_OK && place-- > 0;) {
         if (fresh[place])
-            dx_session_begin_host(c[place], true);
+            status = dx_session_begin_host(c[place], true);
         else
             status = begin_on_stale(c[place]);
         if (status == DX_OK)

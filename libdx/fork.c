@@ -19,8 +19,7 @@
 /* Guards the list, and holds up forks while a mapping is made. Nothing else is locked under it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct dx_channel *channels;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int registered;
+static bool registered;
 
 /* So that whoever was in the middle of something when it forked, in a handler for example, finds
  * bytes to look at. They are the child's own. */
@@ -88,17 +87,14 @@ static void in_child(void)
     (void)pthread_mutex_unlock(&lock);
 }
 
-static void prepare(void)
-{
-    registered = pthread_atfork(before, in_parent, in_child) == 0;
-}
-
 dx_status dx_fork_watch(struct dx_channel *c)
 {
-    (void)pthread_once(&once, prepare);
-    if (!registered)
-        return dx_fail(DX_ERR_SYSTEM, "no memory to be told of forks");
     (void)pthread_mutex_lock(&lock);
+    if (!registered && pthread_atfork(before, in_parent, in_child) != 0) {
+        (void)pthread_mutex_unlock(&lock);
+        return dx_fail(DX_ERR_SYSTEM, "no memory to be told of forks");
+    }
+    registered = true;
     c->next = channels;
     c->before = NULL;
     if (channels != NULL)

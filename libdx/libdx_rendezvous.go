@@ -32,7 +32,7 @@ static dx_status served_open(const char *path, uint64_t bytes, uint32_t vectors,
 	dx_status status = dx_region_create_memfd(path, size, &s->memory);
 	// Nobody is the host of this memory yet.
 	if (status == DX_OK)
-		dx_region_unlock(s->memory.fd, DX_LOCK_HOST);
+		status = dx_region_unlock(s->memory.fd, DX_LOCK_HOST, path);
 	const struct dx_rendezvous_config config = {.memory = s->memory.fd, .vectors = vectors, .self = -1};
 	if (status == DX_OK)
 		status = dx_rendezvous_open(path, &config, &s->server);

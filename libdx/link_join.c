@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a client joins a rendezvous: what it is greeted with is input. */
+#include <errno.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -94,7 +95,11 @@ static dx_status hear_of_peers(struct greeting *g)
         else
             (void)dx_doorbells_join(&link->peers, m.value, m.fd);
     }
-    if (!dx_doorbell_is_one(link->bell))
+    errno = 0;
+    bool is_one = dx_doorbell_is_one(link->bell);
+    if (!is_one && errno != 0)
+        return dx_fail_errno("%s: its doorbell cannot be examined", g->path);
+    if (!is_one)
         return dx_fail(DX_ERR_CORRUPT, "%s: gives us a doorbell that is no eventfd", g->path);
     return DX_OK;
 }

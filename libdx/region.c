@@ -37,13 +37,25 @@ dx_status dx_region_check_owner(int fd, const char *path)
     return DX_OK;
 }
 
-/* Does the name still stand for the file that we hold? */
-static bool name_is_of(const char *path, int fd)
+dx_status dx_region_check_name(const char *path, int fd, bool *same)
 {
     struct stat by_name;
     struct stat by_fd;
-    return lstat(path, &by_name) == 0 && fstat(fd, &by_fd) == 0 && by_name.st_dev == by_fd.st_dev &&
-           by_name.st_ino == by_fd.st_ino;
+    *same = false;
+    if (fstat(fd, &by_fd) != 0)
+        return dx_fail_errno("%s: cannot be examined", path);
+    if (lstat(path, &by_name) == 0)
+        *same = by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
+    else if (errno != ENOENT)
+        return dx_fail_errno("%s: its name cannot be examined", path);
+    return DX_OK;
+}
+
+/* False also if that cannot be told. */
+static bool name_is_of(const char *path, int fd)
+{
+    bool same;
+    return dx_region_check_name(path, fd, &same) == DX_OK && same;
 }
 
 bool dx_region_is_current(const struct dx_region *region)
@@ -111,8 +123,8 @@ static dx_status create_unnamed(struct dx_region *region, struct dx_region_size 
     dx_status status = dx_region_reserve(region->fd, region->url.path, 0, bytes, true);
     if (status != DX_OK)
         return status;
-    (void)dx_region_lock_try(region->fd, DX_LOCK_HOST);
-    return dx_region_map(region, size.bytes);
+    status = dx_region_lock(region->fd, DX_LOCK_HOST, region->url.path);
+    return status == DX_OK ? dx_region_map(region, size.bytes) : status;
 }
 
 bool dx_region_is_blank(const void *base)
@@ -121,11 +133,22 @@ bool dx_region_is_blank(const void *base)
     return memcmp(base, zeros, sizeof zeros) == 0;
 }
 
-bool dx_region_is_dx(int fd)
+dx_status dx_region_check_dx(int fd, const char *path, bool *is_dx)
 {
     uint64_t magic = 0;
-    return pread(fd, &magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
-           (magic == DX_MAGIC || magic == DX_MAGIC_REBUILDING);
+    size_t have = 0;
+    ssize_t got = 1;
+    while (have < sizeof magic && got > 0) {
+        got = pread(fd, (char *)&magic + have, sizeof magic - have, (off_t)have);
+        if (got < 0 && errno == EINTR)
+            got = 1;
+        else if (got > 0)
+            have += (size_t)got;
+    }
+    if (got < 0)
+        return dx_fail_errno("%s: cannot be read", path);
+    *is_dx = magic == DX_MAGIC || magic == DX_MAGIC_REBUILDING;
+    return DX_OK;
 }
 
 static const struct dx_peer_lines *peers_of(const struct dx_region *region)
@@ -139,24 +162,28 @@ static dx_status check_guests(struct dx_region *region, uint64_t size, uint64_t 
     dx_status status = dx_region_map(region, DX_HEADER_BYTES);
     if (status != DX_OK)
         return status;
-    bool gone = dx_region_guests_are_gone(region->fd) &&
-                dx_pulse_absent(&peers_of(region)[DX_GUEST], DX_SILENCE_NS);
+    status = dx_region_lock_out_guests(region->fd, region->url.path);
+    if (status == DX_OK && !dx_pulse_absent(&peers_of(region)[DX_GUEST], DX_SILENCE_NS))
+        status = DX_ERR_BUSY;
     dx_region_unmap(region);
-    return gone ? DX_OK
-                : dx_fail(DX_ERR_GUEST_EXISTS,
-                          "%s: its host is dead, but a guest is still attached to its %llu bytes "
-                          "and %llu are needed: end that guest or take the same sizes",
-                          region->url.path, (unsigned long long)size, (unsigned long long)bytes);
+    return status != DX_ERR_BUSY
+               ? status
+               : dx_fail(DX_ERR_GUEST_EXISTS,
+                         "%s: its host is dead, but a guest is still attached to its %llu bytes "
+                         "and %llu are needed: end that guest or take the same sizes",
+                         region->url.path, (unsigned long long)size, (unsigned long long)bytes);
 }
 
 /* Is it ours to use, by what is in it? Nothing is changed and nothing is mapped: reading a file
  * asks for no memory. */
 static dx_status check_content(const struct dx_region *region, bool *fresh)
 {
+    bool is_dx;
     *fresh = false;
-    if (dx_region_is_dx(region->fd))
-        return DX_OK;
-    dx_status status = dx_region_check_blank(region->fd, region->url.path, fresh);
+    dx_status status = dx_region_check_dx(region->fd, region->url.path, &is_dx);
+    if (status != DX_OK || is_dx)
+        return status;
+    status = dx_region_check_blank(region->fd, region->url.path, fresh);
     if (status == DX_OK && !*fresh)
         status = dx_fail(DX_ERR_NOT_DX,
                          "%s: exists and is not a dx region, nor all zero; it is left as it was",
@@ -189,14 +216,17 @@ dx_status dx_region_take_over(struct dx_region *region, struct dx_region_size wa
 static dx_status open_to_take_over(const char *path, int *fd)
 {
     for (;;) {
+        bool same = false;
         dx_status status = open_path(path, O_RDWR, fd);
-        if (status != DX_OK)
-            return status;
-        if (!dx_region_lock_try(*fd, DX_LOCK_HOST))
+        if (status == DX_OK)
+            status = dx_region_lock(*fd, DX_LOCK_HOST, path);
+        if (status == DX_OK)
+            status = dx_region_check_name(path, *fd, &same);
+        if (status == DX_ERR_BUSY)
             return dx_fail(DX_ERR_HOST_EXISTS,
                            "%s: a living host holds it; take another name or end that host", path);
-        if (name_is_of(path, *fd))
-            return DX_OK;
+        if (status != DX_OK || same)
+            return status;
         /* Its last host removed it between our open and our lock. */
         (void)close(*fd);
         *fd = -1;
@@ -232,8 +262,10 @@ dx_status dx_region_publish(struct dx_region *region)
 {
     if (region->link != NULL)
         return dx_link_publish(region->link);
-    if (region->url.kind == DX_REGION_MEMFD || name_is_of(region->url.path, region->fd))
-        return DX_OK;
+    bool same = region->url.kind == DX_REGION_MEMFD;
+    dx_status status = same ? DX_OK : dx_region_check_name(region->url.path, region->fd, &same);
+    if (status != DX_OK || same)
+        return status;
     char self[64];
     (void)snprintf(self, sizeof self, "/proc/self/fd/%d", region->fd);
     if (linkat(AT_FDCWD, self, AT_FDCWD, region->url.path, AT_SYMLINK_FOLLOW) == 0) {

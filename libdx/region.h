@@ -87,6 +87,9 @@ dx_status dx_region_create(const struct dx_url *url, struct dx_region_size size,
 dx_status dx_region_create_place(const struct dx_region *first, struct dx_region_size size,
                                  uint32_t place, struct dx_region *out, bool *fresh);
 
+/* Does the name still stand for the file that we hold? DX_ERR_SYSTEM: that cannot be told. */
+dx_status dx_region_check_name(const char *path, int fd, bool *same);
+
 /* Gives a fresh region its name. DX_ERR_HOST_EXISTS if another took it meanwhile. */
 dx_status dx_region_publish(struct dx_region *region);
 
@@ -120,10 +123,13 @@ static inline uint32_t dx_lock_at(uint32_t place, enum dx_lock lock)
     return place << 20 | (uint32_t)lock;
 }
 
-/* try: true if it is ours now. held: true if another description has it. */
-bool dx_region_lock_try(int fd, uint32_t lock);
-void dx_region_unlock(int fd, uint32_t lock);
+/* Takes a lock, and gives it back. DX_ERR_BUSY if another description has it; DX_ERR_SYSTEM. */
+dx_status dx_region_lock(int fd, uint32_t lock, const char *path);
+dx_status dx_region_unlock(int fd, uint32_t lock, const char *path);
+
+/* Has another description the lock? The first says no as well if that cannot be told. */
 bool dx_region_lock_held(int fd, uint32_t lock);
+dx_status dx_region_lock_see(int fd, uint32_t lock, const char *path, bool *held);
 
 /* The same of a sealed region, whose descriptor a program may have closed under us: then another
  * one is opened by name. DX_LOCK_UNSEEN: that cannot be done either, and nobody knows. */
@@ -135,12 +141,12 @@ enum dx_lock_look dx_region_lock_look(const struct dx_region *region, uint32_t l
 #define DX_LOCK_HINT (1u << 28)
 void dx_region_lock_hint(int fd, uint32_t lock);
 
-/* Takes the guest's lock for a host that begins; false if a guest keeps it, which one that is only
- * just finding its host dead does for a moment. */
-bool dx_region_guest_is_gone(int fd, uint32_t place);
+/* Takes the guest's lock for a host that begins. DX_ERR_BUSY if a guest keeps it, which one that is
+ * only just finding its host dead does for a moment. */
+dx_status dx_region_lock_out_guest(int fd, uint32_t place, const char *path);
 
 /* The same for every place that there could be; only the lock of place 0 is kept. */
-bool dx_region_guests_are_gone(int fd);
+dx_status dx_region_lock_out_guests(int fd, const char *path);
 
 /* A place whose first page is all zero: nobody has begun there. */
 bool dx_region_is_blank(const void *base);
@@ -200,8 +206,8 @@ bool dx_region_write_zeros(int fd, uint64_t from, uint64_t to);
 /* Is every byte of the file zero? One that is not may be somebody's: such a file is not ours. */
 dx_status dx_region_check_blank(int fd, const char *path, bool *blank);
 
-/* Does the file begin with a magic of dx? */
-bool dx_region_is_dx(int fd);
+/* Does the file begin with a magic of dx? DX_ERR_SYSTEM: it cannot be read. */
+dx_status dx_region_check_dx(int fd, const char *path, bool *is_dx);
 
 /* What exists and whose host lock we have: may we use it, and is it large enough? Maps it. *fresh:
  * it was never used. */

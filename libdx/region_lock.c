@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "error.h"
 #include "kernel.h"
 #include "region.h"
 
@@ -26,30 +27,58 @@ static struct flock lock_of(uint32_t which, short type)
     return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1};
 }
 
-bool dx_region_lock_try(int fd, uint32_t which)
+/* Both are done again if they were interrupted, which happens over a network. */
+static int set_lock(int fd, struct flock *lock)
 {
-    struct flock lock = lock_of(which, F_WRLCK);
-    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+    int result;
+    do
+        result = fcntl(fd, F_OFD_SETLK, lock);
+    while (result != 0 && errno == EINTR);
+    return result;
 }
 
-void dx_region_unlock(int fd, uint32_t which)
+static int get_lock(int fd, struct flock *lock)
+{
+    int result;
+    do
+        result = fcntl(fd, F_OFD_GETLK, lock);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+dx_status dx_region_lock(int fd, uint32_t which, const char *path)
+{
+    struct flock lock = lock_of(which, F_WRLCK);
+    if (set_lock(fd, &lock) == 0)
+        return DX_OK;
+    return errno == EAGAIN || errno == EACCES ? DX_ERR_BUSY
+                                              : dx_fail_errno("%s: cannot be locked", path);
+}
+
+dx_status dx_region_unlock(int fd, uint32_t which, const char *path)
 {
     struct flock lock = lock_of(which, F_UNLCK);
-    (void)fcntl(fd, F_OFD_SETLK, &lock);
-}
-
-bool dx_region_lock_held(int fd, uint32_t which)
-{
-    struct flock lock = lock_of(which, F_WRLCK);
-    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    return set_lock(fd, &lock) == 0 ? DX_OK : dx_fail_errno("%s: cannot be unlocked", path);
 }
 
 static enum dx_lock_look look_at(int fd, uint32_t which)
 {
     struct flock lock = lock_of(which, F_WRLCK);
-    if (fcntl(fd, F_OFD_GETLK, &lock) != 0)
+    if (get_lock(fd, &lock) != 0)
         return DX_LOCK_UNSEEN;
     return lock.l_type != F_UNLCK ? DX_LOCK_HELD : DX_LOCK_FREE;
+}
+
+bool dx_region_lock_held(int fd, uint32_t which)
+{
+    return look_at(fd, which) == DX_LOCK_HELD;
+}
+
+dx_status dx_region_lock_see(int fd, uint32_t which, const char *path, bool *held)
+{
+    enum dx_lock_look look = look_at(fd, which);
+    *held = look == DX_LOCK_HELD;
+    return look != DX_LOCK_UNSEEN ? DX_OK : dx_fail_errno("%s: cannot see who holds it", path);
 }
 
 enum dx_lock_look dx_region_lock_look(const struct dx_region *region, uint32_t which)
@@ -70,24 +99,25 @@ void dx_region_lock_hint(int fd, uint32_t which)
     (void)fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-bool dx_region_guest_is_gone(int fd, uint32_t place)
+dx_status dx_region_lock_out_guest(int fd, uint32_t place, const char *path)
 {
     for (int looks = 0; looks < GUEST_LOOKS; looks++) {
-        if (dx_region_lock_try(fd, dx_lock_at(place, DX_LOCK_GUEST)))
-            return true;
+        dx_status status = dx_region_lock(fd, dx_lock_at(place, DX_LOCK_GUEST), path);
+        if (status != DX_ERR_BUSY)
+            return status;
         struct timespec look = dx_clock_timespec(GUEST_LOOK_NS);
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
     }
-    return false;
+    return DX_ERR_BUSY;
 }
 
-bool dx_region_guests_are_gone(int fd)
+dx_status dx_region_lock_out_guests(int fd, const char *path)
 {
-    for (uint32_t place = DX_GUESTS_MAX; place-- > 0;) {
-        if (!dx_region_guest_is_gone(fd, place))
-            return false;
-        if (place != 0)
-            dx_region_unlock(fd, dx_lock_at(place, DX_LOCK_GUEST));
+    dx_status status = DX_OK;
+    for (uint32_t place = DX_GUESTS_MAX; place-- > 0 && status == DX_OK;) {
+        status = dx_region_lock_out_guest(fd, place, path);
+        if (status == DX_OK && place != 0)
+            status = dx_region_unlock(fd, dx_lock_at(place, DX_LOCK_GUEST), path);
     }
-    return true;
+    return status;
 }

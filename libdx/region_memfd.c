@@ -61,6 +61,6 @@ dx_status dx_region_create_memfd(const char *name, struct dx_region_size size,
     (void)close(fd);
     if (status != DX_OK)
         return status;
-    (void)dx_region_lock_try(out->fd, DX_LOCK_HOST);
-    return dx_region_map(out, size.bytes);
+    status = dx_region_lock(out->fd, DX_LOCK_HOST, name);
+    return status == DX_OK ? dx_region_map(out, size.bytes) : status;
 }

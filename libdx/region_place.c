@@ -41,12 +41,13 @@ dx_status dx_region_create_place(const struct dx_region *first, struct dx_region
     out->place = place;
     out->offset = size.stride * place;
     dx_status status = dx_region_reopen_fd(first->fd, first->url.path, false, &out->fd);
-    if (status != DX_OK)
-        return status;
-    if (!dx_region_lock_try(out->fd, dx_lock_at(place, DX_LOCK_HOST)))
+    if (status == DX_OK)
+        status = dx_region_lock(out->fd, dx_lock_at(place, DX_LOCK_HOST), first->url.path);
+    if (status == DX_ERR_BUSY)
         return dx_fail(DX_ERR_HOST_EXISTS, "%s: a living host holds place %u", first->url.path,
                        place);
-    status = dx_region_map(out, size.bytes);
+    if (status == DX_OK)
+        status = dx_region_map(out, size.bytes);
     if (status != DX_OK)
         return status;
     *fresh = dx_region_is_blank(out->base);

@@ -52,13 +52,14 @@ dx_status dx_region_create_unix(struct dx_region_size size, struct dx_region *ou
     if (status == DX_ERR_NO_PEER) {
         *fresh = true;
         status = serve(out, size);
-    } else if (status == DX_OK && !dx_region_lock_try(out->fd, DX_LOCK_HOST)) {
-        status = dx_fail(DX_ERR_HOST_EXISTS,
-                         "%s: a living host holds it; take another name or end that host", path);
-    } else if (status == DX_OK) {
-        status = dx_region_take_over(out, size, fresh);
+        return status;
     }
-    return status;
+    if (status == DX_OK)
+        status = dx_region_lock(out->fd, DX_LOCK_HOST, path);
+    if (status == DX_ERR_BUSY)
+        return dx_fail(DX_ERR_HOST_EXISTS,
+                       "%s: a living host holds it; take another name or end that host", path);
+    return status == DX_OK ? dx_region_take_over(out, size, fresh) : status;
 }
 
 dx_status dx_region_open_unix(struct dx_region *out)

@@ -378,8 +378,10 @@ void dx_rendezvous_close(struct dx_rendezvous *r)
 {
     if (r == NULL)
         return;
-    if (!r->forked)
-        dx_socket_release(r->published ? r->path : r->temporary, r->device, r->inode);
+    if (!r->forked && r->published)
+        dx_socket_release(r->path, r->device, r->inode);
+    else if (!r->forked)
+        (void)unlink(r->temporary); /* a name that nobody else has */
     close_all(r);
     for (uint32_t i = 0; i < r->count; i++)
         dx_member_free(r->members[i], &r->budget);

@@ -71,7 +71,7 @@ static void begin(struct dx_channel *c)
     DX_FAULT(STATE_OPEN);
 }
 
-void dx_session_begin_host(struct dx_channel *c, bool rebuild)
+dx_status dx_session_begin_host(struct dx_channel *c, bool rebuild)
 {
     struct dx_peer_lines *self = &c->peers[DX_HOST];
     /* Relaxed: what an earlier host left; any value will do. */
@@ -95,10 +95,16 @@ void dx_session_begin_host(struct dx_channel *c, bool rebuild)
     /* R1 -> A1 (layout.c): the whole region before its magic. */
     dx_store_release(&c->header->magic, DX_MAGIC);
     DX_FAULT(HOST_MAGIC);
-    (void)dx_region_lock_try(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_OPEN));
+    dx_status status =
+        dx_region_lock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_OPEN), c->region.url.path);
+    if (status != DX_OK) {
+        dx_session_end(c);
+        return status;
+    }
     DX_FAULT(HOST_OPEN);
     if (!rebuild)
         dx_session_ring_all(c, DX_GUEST);
+    return DX_OK;
 }
 
 void dx_session_begin_guest(struct dx_channel *c)
@@ -111,6 +117,18 @@ void dx_session_begin_guest(struct dx_channel *c)
     DX_FAULT(GUEST_INITIALIZING);
     begin(c);
     dx_session_ring_all(c, DX_HOST);
+}
+
+void dx_session_withdraw(struct dx_channel *c)
+{
+    struct dx_peer_lines *self = &c->peers[DX_GUEST];
+    uint64_t ours = c->session;
+    /* Relaxed: ours, or that of a guest who was given our place. */
+    if (dx_load_relaxed(&self->session) != ours)
+        return;
+    /* R4 -> A4: what the guest before us left, as if we had not come. */
+    dx_store_release(&self->state, c->former_state);
+    (void)dx_cas_seqcst(&self->session, &ours, c->former_session);
 }
 
 void dx_session_end(struct dx_channel *c)

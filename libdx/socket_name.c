@@ -64,13 +64,18 @@ static dx_status restore_mode(const char *temporary, const char *path)
 {
     struct stat s;
     char self[64];
+    dx_status status = DX_OK;
     int fd = dx_fd_open(temporary, O_PATH | O_NOFOLLOW);
+    if (fd < 0 || fstat(fd, &s) != 0)
+        status = dx_fail_errno("%s: its socket cannot be examined", path);
+    else if (!S_ISSOCK(s.st_mode) || s.st_uid != geteuid())
+        status = dx_fail(DX_ERR_PERMISSION, "%s: another user took the place of its socket", path);
     (void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    bool done = fd >= 0 && fstat(fd, &s) == 0 && S_ISSOCK(s.st_mode) && s.st_uid == geteuid() &&
-                ((s.st_mode & 07777) == 0600 || chmod(self, 0600) == 0);
+    if (status == DX_OK && (s.st_mode & 07777) != 0600 && chmod(self, 0600) != 0)
+        status = dx_fail_errno("%s: its socket cannot be opened to us", path);
     if (fd >= 0)
         (void)close(fd);
-    return done ? DX_OK : dx_fail(DX_ERR_PERMISSION, "%s: its socket cannot be opened to us", path);
+    return status;
 }
 
 dx_status dx_socket_listen(const char *path, char *temporary, int *out)

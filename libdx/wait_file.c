@@ -185,15 +185,18 @@ static char *next_line(char *line, int room, void *file)
     return line;
 }
 
-/* What ini_parse returns: 0, the line of the first error, or -1 if there is no such file. */
+/* What ini_parse returns: 0, the line of the first error, or -1 with errno if it cannot be read. */
 static int parse_file(const char *path, ini_handler handler, void *user)
 {
     FILE *file = dx_fd_read_text(path);
     if (file == NULL)
         return -1;
     int line = ini_parse_stream(next_line, file, handler, user);
+    int saved = errno;
+    bool failed = ferror(file) != 0;
     (void)fclose(file);
-    return line;
+    errno = saved;
+    return failed ? -1 : line;
 }
 
 static dx_status read_once(const char *path, struct reading *r)
@@ -201,10 +204,12 @@ static dx_status read_once(const char *path, struct reading *r)
     int line = parse_file(path, take_line, r);
     if (line == 0)
         return DX_OK;
+    if (line < 0 && errno != ENOENT)
+        return dx_fail_errno("%s: the file of a wait strategy cannot be read", path);
     if (line < 0)
         return dx_fail(DX_ERR_INVALID,
                        "wait strategy \"%s\" is neither a preset (balanced, latency, throughput, "
-                       "low-power) nor a readable file",
+                       "low-power) nor a file",
                        path);
     return dx_fail(DX_ERR_INVALID, "%s: line %d: %s", path, line,
                    r->wrong[0] != '\0' ? r->wrong : "no key = value");

@@ -127,8 +127,8 @@ static void set_scene(struct scene *s, unsigned shape, const uint8_t *data, size
     s->host_fd = -1;
     if ((s->flags & FUZZ_NO_HOST) == 0) {
         require(dx_region_reopen_fd(s->fd, "fuzz", false, &s->host_fd) == DX_OK);
-        require(dx_region_lock_try(s->host_fd, DX_LOCK_HOST));
-        require(dx_region_lock_try(s->host_fd, DX_LOCK_OPEN));
+        require(dx_region_lock(s->host_fd, DX_LOCK_HOST, "it") == DX_OK);
+        require(dx_region_lock(s->host_fd, DX_LOCK_OPEN, "it") == DX_OK);
     }
     (void)snprintf(s->url, sizeof s->url, "memfd:%d", s->fd);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../dx_status.h"
+#include "../error.h"
 #include "../fd_wait.h"
 #include "../region.h"
 #include "tool.h"
@@ -145,7 +146,7 @@ static dx_status open_and_serve(struct options *o, int signals)
         dx_region_create_memfd(o->path, (struct dx_region_size){o->bytes, o->bytes, 1}, &memory);
     /* Nobody is the host of this memory yet. */
     if (status == DX_OK)
-        dx_region_unlock(memory.fd, DX_LOCK_HOST);
+        status = dx_region_unlock(memory.fd, DX_LOCK_HOST, o->path);
     const struct dx_rendezvous_config config = {.memory = memory.fd,
                                                 .vectors = o->vectors,
                                                 .self = -1,
@@ -178,7 +179,8 @@ int tool_rendezvous(int argc, char **argv)
     (void)sigaddset(&set, SIGTERM);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    dx_status status = signals >= 0 ? open_and_serve(&o, signals) : DX_ERR_SYSTEM;
+    dx_status status =
+        signals >= 0 ? open_and_serve(&o, signals) : dx_fail_errno("signals cannot be waited for");
     if (status == DX_OK)
         return TOOL_OK;
     (void)fprintf(stderr, "dx rendezvous: %s: %s\n", dx_status_string(status), dx_last_error());

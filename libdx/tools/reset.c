@@ -54,14 +54,12 @@ static dx_status open_any(const struct dx_url *url, struct dx_region *region, ui
 }
 
 /* Does the name still stand for what was opened? Memory without a name of its own always does. */
-static bool has_its_name(const struct dx_region *region)
+static dx_status check_name(const struct dx_region *region, bool *same)
 {
-    struct stat by_name;
-    struct stat by_fd;
+    *same = true;
     if (region->url.kind != DX_REGION_SHM && region->url.kind != DX_REGION_FILE)
-        return true;
-    return lstat(region->url.path, &by_name) == 0 && fstat(region->fd, &by_fd) == 0 &&
-           by_name.st_dev == by_fd.st_dev && by_name.st_ino == by_fd.st_ino;
+        return DX_OK;
+    return dx_region_check_name(region->url.path, region->fd, same);
 }
 
 /* Both locks of a place, or who has them. */
@@ -70,14 +68,17 @@ static dx_status lock_out_of(const struct dx_region *region, uint32_t place)
     char holder[TOOL_HOLDER_BYTES];
     const char *path = region->url.path;
     uint32_t host = dx_lock_at(place, DX_LOCK_HOST);
-    if (!dx_region_lock_try(region->fd, host))
+    dx_status status = dx_region_lock(region->fd, host, path);
+    if (status == DX_ERR_BUSY)
         return dx_fail(DX_ERR_HOST_EXISTS, "%s: %s is its host; end that one first", path,
                        tool_holder_text(region->fd, host, holder));
-    if (!dx_region_guest_is_gone(region->fd, place))
+    if (status == DX_OK)
+        status = dx_region_lock_out_guest(region->fd, place, path);
+    if (status == DX_ERR_BUSY)
         return dx_fail(DX_ERR_GUEST_EXISTS,
                        "%s: its host is dead, yet %s is still its guest; end that one first", path,
                        tool_holder_text(region->fd, dx_lock_at(place, DX_LOCK_GUEST), holder));
-    return DX_OK;
+    return status;
 }
 
 /* Is a guest from another kernel heard in any place that the header tells of? */
@@ -120,10 +121,13 @@ static dx_status lock_out(const struct dx_region *region)
 static dx_status open_locked(const struct dx_url *url, struct dx_region *region, uint64_t *bytes)
 {
     for (;;) {
+        bool same = false;
         dx_status status = open_any(url, region, bytes);
         if (status == DX_OK)
             status = lock_out(region);
-        if (status != DX_OK || has_its_name(region))
+        if (status == DX_OK)
+            status = check_name(region, &same);
+        if (status != DX_OK || same)
             return status;
         /* Its last host removed it between our open and our lock. */
         dx_region_close(region);
@@ -132,13 +136,15 @@ static dx_status open_locked(const struct dx_url *url, struct dx_region *region,
 
 enum content { IS_DX, IS_BLANK, IS_OTHER };
 
-static enum content content_of(const struct dx_region *region)
+static dx_status look_at_content(const struct dx_region *region, enum content *content)
 {
+    bool is_dx = false;
     bool blank = false;
-    if (dx_region_is_dx(region->fd))
-        return IS_DX;
-    dx_status status = dx_region_check_blank(region->fd, region->url.path, &blank);
-    return status == DX_OK && blank ? IS_BLANK : IS_OTHER;
+    dx_status status = dx_region_check_dx(region->fd, region->url.path, &is_dx);
+    if (status == DX_OK && !is_dx)
+        status = dx_region_check_blank(region->fd, region->url.path, &blank);
+    *content = is_dx ? IS_DX : blank ? IS_BLANK : IS_OTHER;
+    return status;
 }
 
 /* Holes stay what they are, so that a large sparse file costs nothing. */
@@ -170,7 +176,10 @@ static dx_status make_blank(const struct dx_region *region, uint64_t bytes)
 
 static dx_status clear(const struct dx_region *region, uint64_t bytes, const char *url, bool force)
 {
-    enum content content = content_of(region);
+    enum content content;
+    dx_status status = look_at_content(region, &content);
+    if (status != DX_OK)
+        return status;
     bool named = region->url.kind == DX_REGION_SHM;
     if (content == IS_BLANK && !named) {
         (void)printf("%s: is blank already, %" PRIu64 " bytes\n", url, bytes);
@@ -182,7 +191,7 @@ static dx_status clear(const struct dx_region *region, uint64_t bytes, const cha
                        "know that it was one",
                        region->url.path);
     if (!named) {
-        dx_status status = make_blank(region, bytes);
+        status = make_blank(region, bytes);
         if (status == DX_OK)
             (void)printf("%s: is blank again, %" PRIu64 " bytes\n", url, bytes);
         return status;
