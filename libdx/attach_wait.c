@@ -22,20 +22,23 @@
 
 struct dx_native_attach {
     struct dx_channel *channel;
-    struct dx_url url;
+    struct dx_url url; /* larger than what a small stack has room for */
 };
 
-static dx_status begin(const char *url, const struct dx_wait *wait, struct dx_native_attach *a)
+static dx_status begin(const char *url, const struct dx_wait *wait, struct dx_native_attach **out)
 {
+    *out = NULL;
+    struct dx_native_attach *a = calloc(1, sizeof *a);
+    if (a == NULL)
+        return dx_fail(DX_ERR_SYSTEM, "no memory to attach");
     dx_status status = dx_channel_make(DX_GUEST, wait, &a->channel);
-    return status == DX_OK ? dx_url_parse(url, &a->url) : status;
-}
-
-static void end(struct dx_native_attach *a)
-{
-    if (a->channel != NULL)
-        dx_channel_destroy(a->channel);
-    a->channel = NULL;
+    if (status == DX_OK)
+        status = dx_url_parse(url, &a->url);
+    if (status == DX_OK)
+        *out = a;
+    else
+        dx_native_attach_end(a);
+    return status;
 }
 
 /* The place is ours. What can fail comes first: once the other side has been told of us, an end of
@@ -116,12 +119,12 @@ dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout
                     struct dx_channel **out)
 {
     uint64_t mark = dx_error_mark();
-    struct dx_native_attach a = {.channel = NULL};
+    struct dx_native_attach *a;
     *out = NULL;
     dx_status status = begin(url, wait, &a);
     if (status == DX_OK)
-        status = attach(&a, timeout_ns, out);
-    end(&a);
+        status = attach(a, timeout_ns, out);
+    dx_native_attach_end(a);
     return dx_error_settle(mark, status);
 }
 
@@ -129,16 +132,7 @@ dx_status dx_native_attach_begin(const char *url, const struct dx_wait *wait,
                                  struct dx_native_attach **out)
 {
     uint64_t mark = dx_error_mark();
-    struct dx_native_attach *a = calloc(1, sizeof *a);
-    *out = NULL;
-    if (a == NULL)
-        return dx_fail(DX_ERR_SYSTEM, "no memory to attach");
-    dx_status status = begin(url, wait, a);
-    if (status == DX_OK)
-        *out = a;
-    else
-        dx_native_attach_end(a);
-    return dx_error_settle(mark, status);
+    return dx_error_settle(mark, begin(url, wait, out));
 }
 
 dx_status dx_native_attach_try(struct dx_native_attach *a, struct dx_channel **out, bool *again)
@@ -153,29 +147,29 @@ dx_status dx_native_attach_try(struct dx_native_attach *a, struct dx_channel **o
 
 void dx_native_attach_end(struct dx_native_attach *a)
 {
-    if (a != NULL)
-        end(a);
+    if (a != NULL && a->channel != NULL)
+        dx_channel_destroy(a->channel);
     free(a);
 }
 
 static dx_status observe(const char *url, uint32_t place, struct dx_channel **out)
 {
-    struct dx_native_attach a = {.channel = NULL};
+    struct dx_native_attach *a;
     dx_status status = begin(url, NULL, &a);
     if (status == DX_OK) {
-        a.channel->observer = true;
-        status = dx_attach_try(a.channel, &a.url, place);
+        a->channel->observer = true;
+        status = dx_attach_try(a->channel, &a->url, place);
     }
     if (status == DX_OK)
-        status = dx_channel_make_books(a.channel);
+        status = dx_channel_make_books(a->channel);
     if (status == DX_OK) {
         /* Whoever only reads is no peer: nobody is to ring it, or to tell it who leaves. */
-        dx_link_close(a.channel->region.link);
-        a.channel->region.link = NULL;
-        *out = a.channel;
-        a.channel = NULL;
+        dx_link_close(a->channel->region.link);
+        a->channel->region.link = NULL;
+        *out = a->channel;
+        a->channel = NULL;
     }
-    end(&a);
+    dx_native_attach_end(a);
     return status;
 }
 

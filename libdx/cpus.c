@@ -23,12 +23,18 @@ uint32_t dx_cpus_of_quota(const char *cpu_max)
     return cpus == 0 ? 1 : cpus > UINT32_MAX ? UINT32_MAX : (uint32_t)cpus;
 }
 
-static uint32_t quota_in(const char *folder)
+/* Too large for a small stack. */
+struct names {
+    char line[PATH_BYTES];
+    char folder[PATH_BYTES];
+    char file[2 * PATH_BYTES];
+};
+
+static uint32_t quota_in(struct names *n)
 {
-    char path[2 * PATH_BYTES];
     char text[64] = "";
-    (void)snprintf(path, sizeof path, CGROUPS "%s/cpu.max", folder);
-    FILE *file = dx_fd_read_text(path);
+    (void)snprintf(n->file, sizeof n->file, CGROUPS "%s/cpu.max", n->folder);
+    FILE *file = dx_fd_read_text(n->file);
     if (file == NULL)
         return 0;
     if (fgets(text, sizeof text, file) == NULL)
@@ -37,24 +43,31 @@ static uint32_t quota_in(const char *folder)
     return dx_cpus_of_quota(text);
 }
 
-/* The smallest quota from our cgroup (version 2) up to the root; 0: none. */
-static uint32_t quota(void)
+static uint32_t least_quota(struct names *n)
 {
-    char line[PATH_BYTES];
-    char folder[PATH_BYTES] = "";
     FILE *file = dx_fd_read_text("/proc/self/cgroup");
     if (file == NULL)
         return 0;
-    while (fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, "0::/", 4) == 0)
-            (void)snprintf(folder, sizeof folder, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
+    while (fgets(n->line, sizeof n->line, file) != NULL)
+        if (strncmp(n->line, "0::/", 4) == 0)
+            (void)snprintf(n->folder, sizeof n->folder, "%.*s", (int)strcspn(n->line + 3, "\n"),
+                           n->line + 3);
     (void)fclose(file);
     uint32_t least = 0;
-    for (char *end; (end = strrchr(folder, '/')) != NULL; *end = '\0') {
-        uint32_t here = quota_in(folder);
+    for (char *end; (end = strrchr(n->folder, '/')) != NULL; *end = '\0') {
+        uint32_t here = quota_in(n);
         if (here != 0 && (least == 0 || here < least))
             least = here;
     }
+    return least;
+}
+
+/* The smallest quota from our cgroup (version 2) up to the root; 0: none, or it cannot be read. */
+static uint32_t quota(void)
+{
+    struct names *n = calloc(1, sizeof *n);
+    uint32_t least = n != NULL ? least_quota(n) : 0;
+    free(n);
     return least;
 }
 

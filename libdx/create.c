@@ -4,7 +4,7 @@
  * memory has one region for each guest that there may be at once: a place. All locks of the host
  * are taken before anything is written, and place 0, at which guests begin to look, opens last.
  */
-#include <string.h>
+#include <stdlib.h>
 
 #include "atomic.h"
 #include "channel.h"
@@ -110,12 +110,13 @@ static dx_status check_layout(const struct dx_channel *first)
 /* Opens every place; nothing is changed yet. */
 static dx_status open_places(struct dx_channel **c, uint32_t places, const char *url, bool *fresh)
 {
-    struct dx_url parsed;
-    dx_status status = dx_url_parse(url, &parsed);
+    struct dx_url *parsed;
+    dx_status status = dx_url_new(url, &parsed);
     if (status != DX_OK)
         return status;
     struct dx_region_size size = {c[0]->geometry.region_bytes, c[0]->geometry.place_bytes, places};
-    status = dx_region_create(&parsed, size, &c[0]->region, &fresh[0]);
+    status = dx_region_create(parsed, size, &c[0]->region, &fresh[0]);
+    free(parsed);
     if (status == DX_OK) {
         DX_FAULT(HOST_LOCKED);
     }

@@ -48,6 +48,10 @@
  * A program that closes descriptors which it does not know (closefrom) may close the channel's:
  * both sides live on. Where a name leads to the region it is opened again to look whether the other
  * side lives. Elsewhere that side counts as alive, and dx_channel_notice says so.
+ *
+ * Every function of the library works on a thread whose stack has 16 KiB (PTHREAD_STACK_MIN),
+ * beside what a handler needs that it calls. Threads that the library starts have the program's
+ * default size, and 256 KiB where that is less. Sanitizers need more.
  */
 #ifndef DX_CHANNEL_H
 #define DX_CHANNEL_H

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,13 +98,14 @@ static dx_status bind(const struct dx_ivshmem_device *device)
 
 static dx_status find_and_bind(const char *url)
 {
-    struct dx_url parsed;
+    struct dx_url *parsed;
     struct dx_ivshmem_device device;
-    dx_status status = dx_url_parse(url, &parsed);
-    if (status == DX_OK && parsed.kind != DX_REGION_IVSHMEM)
-        return dx_fail(DX_ERR_URL, "%.60s: names no device: use ivshmem:doorbell", url);
+    dx_status status = dx_url_new(url, &parsed);
+    if (status == DX_OK && parsed->kind != DX_REGION_IVSHMEM)
+        status = dx_fail(DX_ERR_URL, "%.60s: names no device: use ivshmem:doorbell", url);
     if (status == DX_OK)
-        status = dx_ivshmem_find(parsed.path, &device);
+        status = dx_ivshmem_find(parsed->path, &device);
+    free(parsed);
     return status == DX_OK ? bind(&device) : status;
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "fd_wait.h"
 #include "link_private.h"
 #include "rendezvous.h"
+#include "thread.h"
 
 struct dx_link *dx_link_new(void)
 {
@@ -129,12 +129,7 @@ dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
     link->sole = dx_link_channels_sole(&link->channels);
     if (link->has_device)
         return DX_OK; /* nobody tells it anything */
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&link->thread, NULL, dx_link_run, link);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = dx_thread_start(&link->thread, dx_link_run, link);
     link->started = failed == 0;
     return failed == 0 ? DX_OK
                        : dx_fail(DX_ERR_SYSTEM,

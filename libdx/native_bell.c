@@ -5,7 +5,6 @@
  * poller waits without any thread.
  */
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "error.h"
 #include "fd.h"
 #include "link.h"
+#include "thread.h"
 
 #define RELEASE_AGAIN_NS 1000000
 
@@ -45,12 +45,7 @@ static void *run(void *user)
 
 static dx_status start(struct dx_native_bell *bell)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&bell->thread, NULL, run, bell);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = dx_thread_start(&bell->thread, run, bell);
     return failed == 0 ? DX_OK
                        : dx_fail(DX_ERR_SYSTEM, "cannot start a thread to wait (error %d)", failed);
 }

@@ -2,12 +2,12 @@
 /* dx_serve: one server on the calling thread, or a pool of them on threads of their own. */
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "atomic.h"
 #include "error.h"
 #include "serving.h"
+#include "thread.h"
 
 static void free_server(struct dx_server *s)
 {
@@ -82,21 +82,15 @@ static dx_status start_threads(struct dx_serving *serving)
 {
     uint32_t threads = serving->pool.threads;
     dx_status status = DX_OK;
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     while (serving->started + 1 < threads && status == DX_OK) {
         uint32_t next = serving->started + 1;
-        int failed =
-            pthread_create(&serving->threads[next], NULL, run_thread, serving->servers[next]);
+        int failed = dx_thread_start(&serving->threads[next], run_thread, serving->servers[next]);
         if (failed != 0)
             status = dx_fail(DX_ERR_SYSTEM, "cannot start serving thread %u of %u (error %d)",
                              next + 1, threads, failed);
         else
             serving->started = next;
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;
 }
 

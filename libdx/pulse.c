@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pulse.h"
 
-#include <signal.h>
 #include <time.h>
 
 #include "atomic.h"
@@ -9,6 +8,7 @@
 #include "clock.h"
 #include "error.h"
 #include "kernel.h"
+#include "thread.h"
 
 /* Between two looks while we listen: each pause is twice the one before, as most beats come late.
  */
@@ -215,12 +215,7 @@ dx_status dx_pulse_start(struct dx_channel *c)
     make_wake(p);
     /* Relaxed: as below. */
     dx_store_relaxed(&p->heard, dx_load_relaxed(&c->peers[dx_other(c->side)].heartbeat));
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&p->thread, NULL, run, c);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = dx_thread_start(&p->thread, run, c);
     p->started = failed == 0;
     return failed == 0 ? DX_OK
                        : dx_fail(DX_ERR_SYSTEM,

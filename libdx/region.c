@@ -105,13 +105,7 @@ static dx_status open_path(const char *path, int flags, int *fd)
 static dx_status create_unnamed(struct dx_region *region, struct dx_region_size size)
 {
     uint64_t bytes = dx_region_memory_bytes(size);
-    char directory[DX_PATH_MAX];
-    (void)snprintf(directory, sizeof directory, "%s", region->url.path);
-    char *slash = strrchr(directory, '/');
-    if (slash == NULL)
-        (void)snprintf(directory, sizeof directory, ".");
-    else
-        slash[slash == directory ? 1 : 0] = '\0';
+    const char *directory = dx_region_folder(region);
     region->fd = dx_fd_open(directory, O_TMPFILE | O_RDWR);
     if (region->fd < 0)
         return dx_fail_errno("%s: cannot create a file in %s (if its file system has no unnamed "

@@ -38,6 +38,7 @@ struct dx_region_name {
     ino_t inode;
     dev_t folder_device;
     ino_t folder_inode;
+    char folder[DX_PATH_MAX];      /* in which the name lies, see dx_region_folder */
     char removed[DX_NOTICE_BYTES]; /* for people, when it is gone */
 };
 
@@ -64,6 +65,10 @@ struct dx_region {
 
 /* DX_ERR_URL says what is wrong with it. */
 dx_status dx_url_parse(const char *url, struct dx_url *out);
+
+/* The same into memory of its own, which is too large for a small stack; to be freed. On failure
+ * *out is NULL. DX_ERR_SYSTEM: there is none. */
+dx_status dx_url_new(const char *url, struct dx_url **out);
 
 /* Opens, or creates with zero bytes, for a host; takes the host's lock of place 0 and maps that.
  * *fresh is true if the bytes are new and all zero. A new name appears only by dx_region_publish.
@@ -161,6 +166,10 @@ dx_status dx_region_seal(struct dx_region *region);
 bool dx_region_is_file(const struct dx_region *region, int fd);
 bool dx_region_fd_is_ours(const struct dx_region *region);
 int dx_region_open_name(const struct dx_region *region);
+
+/* The folder in which the name lies or will lie, kept in the region. Not while another thread may
+ * look at it, which is once the name is remembered. */
+const char *dx_region_folder(struct dx_region *region);
 
 /* Remembers what stands under the name of a sealed region, if it is the region and has a name;
  * once. Is it gone? `before`: what was said last, which holds where it cannot be told, as after a

@@ -11,15 +11,17 @@
 #include "atomic.h"
 #include "region.h"
 
-/* The folder in which the name lies; false: it cannot be looked at. */
-static bool look_at_folder(const char *path, struct stat *s)
+const char *dx_region_folder(struct dx_region *region)
 {
-    char folder[DX_PATH_MAX];
+    const char *path = region->url.path;
     const char *slash = strrchr(path, '/');
+    char *folder = region->name.folder;
     if (slash == NULL)
-        return false;
-    (void)snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    return stat(folder, s) == 0;
+        (void)snprintf(folder, sizeof region->name.folder, ".");
+    else
+        (void)snprintf(folder, sizeof region->name.folder, "%.*s",
+                       slash == path ? 1 : (int)(slash - path), path);
+    return folder;
 }
 
 void dx_region_remember_name(struct dx_region *region)
@@ -30,7 +32,7 @@ void dx_region_remember_name(struct dx_region *region)
     /* Relaxed: ours. */
     if (dx_load_relaxed(&region->name.known) != 0 ||
         (!is_unix && region->url.kind != DX_REGION_SHM && region->url.kind != DX_REGION_FILE) ||
-        lstat(region->url.path, &s) != 0 || !look_at_folder(region->url.path, &folder))
+        lstat(region->url.path, &s) != 0 || stat(dx_region_folder(region), &folder) != 0)
         return;
     /* A host that begins has no name yet, and another's may stand there. */
     if (is_unix ? !S_ISSOCK(s.st_mode) : s.st_dev != region->device || s.st_ino != region->inode)
@@ -66,7 +68,7 @@ bool dx_region_name_is_gone(const struct dx_region *region, bool before)
     if (region->url.kind != DX_REGION_UNIX && dx_region_is_file(region, region->fd) &&
         fstat(region->fd, &s) == 0 && s.st_nlink == 0)
         return true;
-    return look_at_folder(region->url.path, &s)
+    return stat(name->folder, &s) == 0
                ? s.st_dev == name->folder_device && s.st_ino == name->folder_inode
                : before;
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,11 +19,25 @@
 
 #define BACKLOG 64
 #define CLAIMS 100
+#define ASIDE "-old"
+
+/* The folder that the first bytes of a path name. */
+static dx_status open_folder(const char *path, size_t bytes, int *folder)
+{
+    char *name = malloc(bytes + 1);
+    if (name == NULL)
+        return dx_fail(DX_ERR_SYSTEM, "unix:%.40s...: no memory for the name of its folder", path);
+    memcpy(name, path, bytes);
+    name[bytes] = '\0';
+    *folder = dx_fd_open(name, O_PATH | O_DIRECTORY);
+    dx_status status = *folder >= 0 ? DX_OK : dx_fail_errno("%s: cannot be opened", name);
+    free(name);
+    return status;
+}
 
 /* A socket's address has 107 bytes for a path. A longer one is reached through its folder. */
 static dx_status address_of(const char *path, struct sockaddr_un *address, int *folder)
 {
-    char directory[DX_PATH_MAX];
     *folder = -1;
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
@@ -33,10 +48,9 @@ static dx_status address_of(const char *path, struct sockaddr_un *address, int *
     const char *slash = strrchr(path, '/');
     if (slash == NULL || strlen(slash) > 64)
         return dx_fail(DX_ERR_URL, "unix:%.40s...: the last part of the path is too long", path);
-    (void)snprintf(directory, sizeof directory, "%.*s", (int)(slash - path), path);
-    *folder = dx_fd_open(directory, O_PATH | O_DIRECTORY);
-    if (*folder < 0)
-        return dx_fail_errno("%s: cannot be opened", directory);
+    dx_status status = open_folder(path, (size_t)(slash - path), folder);
+    if (status != DX_OK)
+        return status;
     (void)snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d%.64s", *folder,
                    slash);
     return DX_OK;
@@ -174,12 +188,25 @@ dx_status dx_socket_connect(const char *path, int *out)
     return status;
 }
 
-/* Takes away the name of a socket at which nobody listens. The name is moved aside first, since
- * somebody alive may have taken it since we looked: then it is put back. */
+/* The name is moved aside first, since somebody alive may have taken it since we looked: then it is
+ * put back. */
+static dx_status remove_moved(const char *path, const struct stat *before, const char *aside)
+{
+    struct stat moved;
+    if (rename(path, aside) != 0)
+        return errno == ENOENT ? DX_OK : dx_fail_errno("%s: cannot be moved away", path);
+    if (lstat(aside, &moved) == 0 &&
+        (moved.st_ino != before->st_ino || moved.st_dev != before->st_dev) &&
+        link(aside, path) != 0 && errno != EEXIST)
+        return dx_fail_errno("%s: somebody else's, now at %s, cannot be moved back", path, aside);
+    (void)unlink(aside);
+    return DX_OK;
+}
+
+/* Takes away the name of a socket at which nobody listens. */
 static dx_status remove_stale(const char *path, const char *temporary)
 {
     struct stat before;
-    struct stat moved;
     dx_status status = check_name(path, &before);
     if (status != DX_OK)
         return status == DX_ERR_NO_PEER ? DX_OK : status;
@@ -194,16 +221,14 @@ static dx_status remove_stale(const char *path, const char *temporary)
     }
     if (status != DX_ERR_NO_PEER)
         return status;
-    char aside[DX_PATH_MAX + 8];
-    (void)snprintf(aside, sizeof aside, "%s-old", temporary);
-    if (rename(path, aside) != 0)
-        return errno == ENOENT ? DX_OK : dx_fail_errno("%s: cannot be moved away", path);
-    if (lstat(aside, &moved) == 0 &&
-        (moved.st_ino != before.st_ino || moved.st_dev != before.st_dev) &&
-        link(aside, path) != 0 && errno != EEXIST)
-        return dx_fail_errno("%s: somebody else's, now at %s, cannot be moved back", path, aside);
-    (void)unlink(aside);
-    return DX_OK;
+    size_t bytes = strlen(temporary) + sizeof ASIDE;
+    char *aside = malloc(bytes);
+    if (aside == NULL)
+        return dx_fail(DX_ERR_SYSTEM, "%s: no memory for the name to which it is moved", path);
+    (void)snprintf(aside, bytes, "%s" ASIDE, temporary);
+    status = remove_moved(path, &before, aside);
+    free(aside);
+    return status;
 }
 
 dx_status dx_socket_claim(const char *path, const char *temporary)

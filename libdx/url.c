@@ -124,3 +124,17 @@ dx_status dx_url_parse(const char *url, struct dx_url *out)
     }
     return dx_fail(DX_ERR_URL, "%.60s: unknown transport: use " SCHEMES, url);
 }
+
+dx_status dx_url_new(const char *url, struct dx_url **out)
+{
+    *out = NULL;
+    struct dx_url *parsed = malloc(sizeof *parsed);
+    if (parsed == NULL)
+        return dx_fail(DX_ERR_SYSTEM, "%.60s: no memory for this URL", url != NULL ? url : "");
+    dx_status status = dx_url_parse(url, parsed);
+    if (status == DX_OK)
+        *out = parsed;
+    else
+        free(parsed);
+    return status;
+}

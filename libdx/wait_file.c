@@ -240,15 +240,17 @@ static dx_status check(const char *path, const struct dx_wait *wait)
 
 static dx_status load(const char *path, struct dx_wait *wait)
 {
-    struct reading first = {.preset = "balanced"};
-    dx_status status = read_once(path, &first);
+    /* One for both, for the sake of small stacks. */
+    struct reading r = {.preset = "balanced"};
+    dx_status status = read_once(path, &r);
     if (status != DX_OK)
         return status;
-    struct reading second = {.wait = wait};
-    status = dx_wait_preset(first.preset, wait);
+    status = dx_wait_preset(r.preset, wait);
     if (status != DX_OK)
         return dx_fail_at(status, path);
-    status = read_once(path, &second);
+    memset(r.seen, 0, sizeof r.seen);
+    r.wait = wait;
+    status = read_once(path, &r);
     return status == DX_OK ? check(path, wait) : status;
 }
 #else

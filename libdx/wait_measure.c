@@ -3,13 +3,13 @@
  * the price of a sleep, spinning on has already cost more (Karlin et al. 1991, "Empirical studies
  * of competitive spinning for a shared-memory multiprocessor": within twice the best). */
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "atomic.h"
 #include "cell.h"
 #include "clock.h"
 #include "error.h"
+#include "thread.h"
 #include "wait.h"
 
 #define ROUNDS 101
@@ -63,12 +63,7 @@ static int by_value(const void *a, const void *b)
 
 static dx_status start_answering(struct pair *p, pthread_t *thread)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(thread, NULL, answer, p);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = dx_thread_start(thread, answer, p);
     return failed ? dx_fail(DX_ERR_SYSTEM, "cannot start a thread to measure parking (error %d)",
                             failed)
                   : DX_OK;

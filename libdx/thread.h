@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How the library starts threads of its own. */
+#ifndef DX_THREAD_H
+#define DX_THREAD_H
+
+#include <pthread.h>
+
+/* No signal interrupts the thread. Its stack has the program's default size, or what the library
+ * needs where that is less. Returns 0 or an error as pthread_create. */
+int dx_thread_start(pthread_t *thread, void *(*run)(void *user), void *user);
+
+#endif
