@@ -101,9 +101,8 @@ static bool make_room(struct dx_rendezvous *r, const struct dx_member *but)
     int64_t now = dx_clock_ns();
     for (uint32_t i = 0; i < r->count; i++) {
         struct dx_member *m = r->members[i];
-        bool may_go = dx_member_is_behind(m, &r->budget) &&
-                      (!m->joined || now - m->silent_ns >= DX_RENDEZVOUS_SILENCE_NS);
-        if (m == but || !may_go)
+        if (m == but || !dx_member_is_behind(m, &r->budget) ||
+            (m->joined && now - m->silent_ns < DX_RENDEZVOUS_SILENCE_NS))
             continue;
         if (silent == NULL || m->joined < silent->joined ||
             (m->joined == silent->joined && m->silent_ns < silent->silent_ns))

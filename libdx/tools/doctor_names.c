@@ -40,7 +40,7 @@ static void read_parts(const struct doctor *d, const char *folder, bool *removes
     struct dirent **entries;
     int count = scandir(doctor_path(d, "%s", folder).text, &entries, NULL, alphasort);
     for (int i = 0; i < count; i++) {
-        if (strstr(entries[i]->d_name, ".conf") != NULL && i < FILES)
+        if (i < FILES && strstr(entries[i]->d_name, ".conf") != NULL)
             read_settings(doctor_path(d, "%s/%s", folder, entries[i]->d_name), removes);
         free(entries[i]);
     }
