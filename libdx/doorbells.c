@@ -64,7 +64,8 @@ static bool grow(struct dx_doorbells *d)
     if (d->count < d->room)
         return true;
     uint32_t room = d->room != 0 ? 2 * d->room : 8;
-    struct dx_doorbell **bells = realloc(d->bells, room * sizeof *bells);
+    struct dx_doorbell **bells =
+        realloc(d->bells, room * sizeof(*bells)); /* NOLINT(bugprone-sizeof-expression): pointers */
     if (bells == NULL)
         return false;
     d->bells = bells;

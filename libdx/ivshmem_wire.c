@@ -136,7 +136,7 @@ static enum dx_ivshmem_read receive_piece(int socket, unsigned char *bytes, size
 static enum dx_ivshmem_read receive_more(int socket, struct dx_ivshmem_reader *reader)
 {
     unsigned char *at = reader->bytes + reader->have;
-    struct piece look;
+    struct piece look = {.fd = -1};
     struct piece piece = {.fd = -1};
     enum dx_ivshmem_read read =
         receive_piece(socket, at, sizeof reader->bytes - reader->have, MSG_PEEK, &look);

@@ -172,7 +172,7 @@ static dx_status check_guests(struct dx_region *region, uint64_t size, uint64_t 
  * asks for no memory. */
 static dx_status check_content(const struct dx_region *region, bool *fresh)
 {
-    bool is_dx;
+    bool is_dx = false;
     *fresh = false;
     dx_status status = dx_region_check_dx(region->fd, region->url.path, &is_dx);
     if (status != DX_OK || is_dx)

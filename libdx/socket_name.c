@@ -76,7 +76,7 @@ static dx_status do_with_address(socket_verb *verb, int fd, const char *path, in
  * some folders another could have put something else there. */
 static dx_status restore_mode(const char *temporary, const char *path)
 {
-    struct stat s;
+    struct stat s = {0};
     char self[64];
     dx_status status = DX_OK;
     int fd = dx_fd_open(temporary, O_PATH | O_NOFOLLOW);

@@ -98,7 +98,7 @@ static inline void visitor_wait(struct visitor *v)
         {.fd = v->place != NULL ? dx_rendezvous_fd(v->place->server) : -1, .events = POLLIN}};
     while (waits[0].revents == 0) {
         (void)poll(waits, 2, -1);
-        if (waits[1].revents != 0)
+        if (v->place != NULL && waits[1].revents != 0)
             dx_rendezvous_step(v->place->server);
     }
 }

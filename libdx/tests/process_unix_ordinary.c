@@ -154,7 +154,7 @@ static int attach_poorly(void *user)
 {
     const struct poor *p = user;
     struct dx_channel *channel;
-    rlim_t limit = (rlim_t)(lowest_free() + p->more);
+    rlim_t limit = (rlim_t)lowest_free() + (rlim_t)p->more;
     const struct rlimit few = {limit, limit};
     if (setrlimit(RLIMIT_NOFILE, &few) != 0)
         return 3;

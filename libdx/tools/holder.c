@@ -55,8 +55,9 @@ static bool process_maps(const char *pid, const struct stat *region)
     if (file == NULL)
         return false;
     while (!found && fgets(line, sizeof line, file) != NULL) {
-        unsigned long long inode = 0;
-        found = sscanf(line, "%*s %*s %*s %*s %llu", &inode) == 1 && inode == region->st_ino;
+        char inode[32];
+        found = sscanf(line, "%*s %*s %*s %*s %31s", inode) == 1 &&
+                strtoull(inode, NULL, 10) == region->st_ino;
     }
     (void)fclose(file);
     return found;

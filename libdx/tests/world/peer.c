@@ -152,7 +152,7 @@ static dx_status obey(struct desk *d, const struct order *order, int fd)
 static _Noreturn void run(int socket)
 {
     struct desk desk = {0};
-    struct order order;
+    struct order order = {0};
     int fd;
     while (receive_packet(socket, &order, sizeof order, &fd)) {
         dx_status status = obey(&desk, &order, fd);
@@ -197,7 +197,7 @@ void peer_send(struct peer *p, enum peer_order order, const char *url, int fd)
 
 dx_status peer_answer(struct peer *p, int *fd)
 {
-    dx_status status;
+    dx_status status = DX_OK;
     int given;
     if (!receive_packet(p->socket, &status, sizeof status, &given))
         return DX_ERR_PEER_DEAD;

@@ -65,7 +65,7 @@ dx_status peer_calls(struct dx_channel *channel, int64_t timeout_ns)
 static dx_status exchange(struct dx_stream *stream, int64_t timeout_ns)
 {
     unsigned char sent[PEER_STREAM_BYTES];
-    unsigned char got[PEER_STREAM_BYTES];
+    unsigned char got[PEER_STREAM_BYTES] = {0};
     size_t written = 0;
     size_t read = 0;
     dx_status status = DX_OK;
