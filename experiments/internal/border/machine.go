@@ -141,10 +141,27 @@ func (m *Machine) makeRegion(bytes int64) (err error) {
 	} else if err == nil {
 		err = m.createRegion()
 	}
+	if err == nil && bytes > 0 {
+		err = m.beginRegion()
+	}
 	if err != nil {
 		return errors.Join(err, m.Close())
 	}
 	return nil
+}
+
+// beginRegion makes dx's region of the memory: what the bare loop writes into its area would else be
+// somebody's data, of which no host makes a region.
+func (m *Machine) beginRegion() error {
+	wait, err := libdx.Preset("balanced")
+	if err != nil {
+		return err
+	}
+	host, err := libdx.Create(m.URL(), 1, 0, 0, 0, &wait)
+	if err != nil {
+		return err
+	}
+	return host.Close()
 }
 
 func (m *Machine) createRegion() (err error) {
