@@ -35,7 +35,7 @@ type hostilePeer struct {
 	memory     []byte
 	everything bool // not just what a guest may write
 	dice       *rand.Rand
-	writes     uint64
+	writes     atomic.Uint64
 	progress   *atomic.Uint64 // of those attacked
 	awaited    [2 * hostileSlots]atomic.Uint64
 
@@ -125,7 +125,7 @@ func (p *hostilePeer) burst() {
 		mask := []uint64{1<<64 - 1, 1<<32 - 1, (1<<32 - 1) << 32}[p.dice.IntN(3)]
 		atomic.StoreUint64(p.word(offset), before&^mask|p.value(before)&mask)
 		changes = append(changes, change{offset, before})
-		p.writes++
+		p.writes.Add(1)
 	}
 	if p.dice.Uint64N(8) == 0 {
 		return

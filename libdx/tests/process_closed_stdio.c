@@ -162,7 +162,7 @@ static void what_is_printed_to_closed_descriptors_arrives_nowhere(void **state)
 
 int main(void)
 {
-    test_begin(60);
+    test_begin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_printed_to_closed_descriptors_arrives_nowhere),
     };

@@ -27,7 +27,7 @@ static void be_guest(const struct heritage *h, int fd)
     char url[32];
     struct dx_channel *c;
     struct dx_caller *caller;
-    test_alarm(20);
+    watchdog_show_stacks();
     (void)snprintf(url, sizeof url, "memfd:%d", fd);
     if (dx_attach(url, NULL, PATIENCE, &c) != DX_OK || dx_caller_open(c, 0, &caller) != DX_OK)
         _exit(1);
@@ -61,7 +61,7 @@ static void check_heritage(struct heritage h)
     assert_int_equal(pipe2(h.reports, O_CLOEXEC), 0);
     pid_t host = fork();
     if (host == 0) {
-        test_alarm(20);
+        watchdog_show_stacks();
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         _exit(be_host(&h));
     }
@@ -190,6 +190,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_cannot_be_seen_is_no_death_and_is_said),
     };
     child_main(argc, argv);
-    test_begin(60);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, nothing_is_left);
 }

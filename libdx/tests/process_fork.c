@@ -146,7 +146,7 @@ static int32_t fork_in_handler(void *user, const struct dx_request *request,
     (void)response;
     *child = fork();
     if (*child == 0)
-        test_alarm(20);
+        watchdog_show_stacks();
     return 0;
 }
 
@@ -174,7 +174,7 @@ static void serving_ends_in_the_child_of_a_handler(void **state)
     assert_status(dx_caller_open(l->ours, 0, &l->caller), DX_OK);
     pid_t guest = fork();
     if (guest == 0) {
-        test_alarm(20);
+        watchdog_show_stacks();
         _exit(serve_with_forks(l));
     }
     assert_true(guest > 0);
@@ -230,7 +230,7 @@ static pid_t start_parent(struct parent *p)
     assert_int_equal(pipe2(p->hold, O_CLOEXEC), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        test_alarm(20);
+        watchdog_show_stacks();
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         _exit(be_parent(p));
     }
@@ -304,7 +304,7 @@ static int create_and_leave(void *user)
     pid_t daemon = fork();
     if (daemon != 0)
         _exit(0);
-    test_alarm(20);
+    watchdog_show_stacks();
     char report = dx_caller_open(l->ours, 0, &caller) == DX_ERR_FORKED ? 'f' : 'x';
     char byte;
     (void)close(l->orders[1]); /* so that it ends with the test */
@@ -347,7 +347,7 @@ int main(int argc, char **argv)
     };
     (void)argc;
     (void)argv;
-    test_begin(60);
+    test_begin();
     return run_transport_tests(tests, sizeof tests / sizeof *tests, life_open, life_end,
                                nothing_is_left);
 }

@@ -217,7 +217,7 @@ static void a_region_that_lost_its_counters_is_refused_by_an_observer(void **sta
 
 int main(void)
 {
-    test_begin(20);
+    test_begin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sparse_file_without_room_is_an_error_and_stays_as_it_was),
         cmocka_unit_test(a_new_file_without_room_is_an_error_and_no_file),

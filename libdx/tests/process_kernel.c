@@ -170,6 +170,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(the_death_of_one_who_was_seen_is_noticed, set_scene,
                                         clear_scene),
     };
-    test_begin(60);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, nothing_is_left);
 }

@@ -128,7 +128,7 @@ int main(int argc, char **argv)
         TRANSPORT_TEST_OF("unix", a_relative_path_is_meant_from_the_folder_of_its_time),
     };
     child_main(argc, argv);
-    test_begin(60);
+    test_begin();
     return run_transport_tests(tests, sizeof tests / sizeof *tests, life_open, life_end,
                                nothing_is_left);
 }

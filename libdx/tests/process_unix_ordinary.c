@@ -220,11 +220,13 @@ static int64_t cpu_ns(void)
     return dx_clock_from_timespec(t);
 }
 
+/* Both sides sleep until they are rung: neither looks by itself. */
 static void begin_pair(struct scene *s)
 {
     struct dx_wait wait = park_only(DX_PARK_DOORBELL);
     begin_host(s, &wait);
     assert_status(dx_attach(s->url, &wait, PATIENCE, &s->guest), DX_OK);
+    s->callers[0]->waiter.liveness_ns = s->guest->liveness_ns = 60 * SECOND;
     serving_start(&s->serving, s->guest, child_handler, &s->service, (struct dx_serve_options){0});
 }
 
@@ -233,7 +235,6 @@ static void without_descriptors_doorbells_are_rung_and_waits_sleep(void **state)
     struct scene *s = *state;
     uint64_t number;
     begin_pair(s);
-    s->hosts[0]->liveness_ns = s->guest->liveness_ns = 60 * SECOND;
     call_well(s, 0, 100);
     allow(0);
     call_well(s, 0, 500);

@@ -63,8 +63,8 @@ static inline dx_status job_create(struct job *job)
 static inline dx_status job_create_places(struct job *job)
 {
     dx_status status = dx_create_places(job->url, &job->config, PLACES, job->places);
-    for (uint32_t i = PLACES; status == DX_OK && i-- > 0;)
-        status = dx_close(job->places[i]);
+    for (uint32_t i = 1; status == DX_OK && i <= PLACES; i++)
+        status = dx_close(job->places[PLACES - i]); /* place 0 is the last */
     return status;
 }
 

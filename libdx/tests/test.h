@@ -73,11 +73,8 @@ static inline void test_end_by_signal(int signal_number)
     _exit(124);
 }
 
-#define test_begin(...) test_begin_watched()
-#define test_alarm(seconds) watchdog_show_stacks()
-
 /* First thing in main: the watchdog ends a test that hangs, see watchdog.h. */
-static inline void test_begin_watched(void)
+static inline void test_begin(void)
 {
     watchdog_begin();
     /* What was said before a hang is not to be lost. */

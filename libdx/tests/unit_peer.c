@@ -159,6 +159,6 @@ int main(void)
         PAIR_TEST(a_peer_is_waited_for_and_its_coming_wakes),
         PAIR_TEST(several_wait_for_one_peer_and_a_stop_ends_them_all),
     };
-    test_begin(25);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

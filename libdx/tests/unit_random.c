@@ -111,7 +111,7 @@ static void numbers_without_random_bytes_differ_in_all_processes(void **state)
 
 int main(void)
 {
-    test_begin(20);
+    test_begin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(channels_live_where_getrandom_is_refused),
         cmocka_unit_test(numbers_without_random_bytes_differ_in_all_processes),

@@ -308,7 +308,7 @@ static void a_part_of_a_large_page_is_mapped_and_unmapped_with_all_of_it(void **
 
 int main(void)
 {
-    test_begin(30);
+    test_begin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_with_any_byte_is_refused_and_left_as_it_was),
         cmocka_unit_test(written_zeros_before_the_data_change_nothing),

@@ -197,6 +197,6 @@ int main(void)
         PAIR_TEST(only_the_thread_that_jumped_or_its_end_frees_the_channel),
         PAIR_TEST(a_handler_that_serves_or_closes_its_own_channel_is_told_that_it_is_busy),
     };
-    test_begin(20);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,6 @@ int main(void)
         PAIR_TEST(an_exception_passes_through_dx_serve_and_the_channel_is_served_again),
         cmocka_unit_test(an_exception_in_a_thread_of_a_pool_ends_the_process_by_terminate),
     };
-    test_begin(20);
+    test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
