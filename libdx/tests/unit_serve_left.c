@@ -79,9 +79,10 @@ static dx_status serve_here(struct pair *p, struct left *left, uint32_t threads)
     return dx_serve(p->guest, left_handler, left, &options);
 }
 
-/* The same from further down the stack than where a handler was left. */
-__attribute__((noinline)) static dx_status serve_deeper(struct pair *p, struct left *left,
-                                                        uint32_t threads)
+/* The same from further down the stack than where a handler was left; AddressSanitizer would put
+ * the frame elsewhere. */
+__attribute__((noinline, no_sanitize("address"))) static dx_status
+serve_deeper(struct pair *p, struct left *left, uint32_t threads)
 {
     volatile unsigned char frame[4096];
     for (size_t i = 0; i < sizeof frame; i++)

@@ -12,6 +12,7 @@
 #include "transports.h"
 
 #define POOL_THREADS 3u
+#define CALLERS 4
 #define POOL_STACK_BYTES ((size_t)256 * 1024)
 
 /* Calls and streams from the host to the guest, which serves. */
@@ -173,7 +174,7 @@ static void threads_of_the_library_have_enough(void **state)
     pthread_attr_t before;
     pthread_attr_t tiny;
     pthread_t serving;
-    struct dx_caller *callers[4];
+    struct dx_caller *callers[CALLERS];
     char url[TEST_URL_BYTES];
     const struct transport *transport = *state;
     assert_int_equal(pthread_getattr_default_np(&before), 0);
@@ -188,12 +189,12 @@ static void threads_of_the_library_have_enough(void **state)
     job_expect(&guest, job_attach, DX_OK);
     guest.run = job_serve;
     assert_int_equal(pthread_create(&serving, &before, job_thread, &guest), 0);
-    for (size_t i = 0; i < sizeof callers / sizeof *callers; i++) {
+    for (size_t i = 0; i < CALLERS; i++) {
         host.answer = 0;
         job_expect(&host, job_call, DX_OK);
         callers[i] = host.caller;
     }
-    for (size_t i = 0; i < sizeof callers / sizeof *callers; i++)
+    for (size_t i = 0; i < CALLERS; i++)
         dx_caller_close(callers[i]);
     dx_stop(guest.channel);
     assert_int_equal(pthread_join(serving, NULL), 0);
