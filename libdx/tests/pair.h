@@ -146,7 +146,8 @@ struct pair {
     struct calling calls[PAIR_CALLS];
     struct dx_caller *callers[PAIR_CALLERS];
     int callers_count;
-    bool shared; /* both channels use the host's mapping */
+    void *own_base; /* of the guest, where both channels use the host's; it carries the guest's lock
+                     */
 };
 
 static inline void pair_attach(struct pair *p, const struct dx_wait *wait)
@@ -179,10 +180,9 @@ static inline struct pair *pair_new(void **state, const struct dx_config *config
  * side reaches the other. So the guest is put on the host's mapping. */
 static inline void pair_share(struct pair *p)
 {
-    (void)munmap(p->guest->region.base, p->guest->region.bytes);
+    p->own_base = p->guest->region.base;
     p->guest->region.base = p->host->region.base;
     dx_channel_point(p->guest);
-    p->shared = true;
 }
 
 /* The guest serves with test_handler. */
@@ -227,8 +227,8 @@ static inline void pair_open_desk(struct pair *p)
 
 static inline dx_status pair_close_guest(struct pair *p)
 {
-    if (p->guest != NULL && p->shared)
-        p->guest->region.base = NULL; /* unmapped with the host's */
+    if (p->guest != NULL && p->own_base != NULL)
+        p->guest->region.base = p->own_base;
     dx_status status = dx_close(p->guest);
     p->guest = NULL;
     return status;
