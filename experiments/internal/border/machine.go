@@ -80,7 +80,11 @@ func Boot(ctx context.Context, o Options) (*Machine, error) {
 	if err := m.makeRegion(o.Bytes); err != nil {
 		return nil, err
 	}
-	if err := m.start(ctx, o); err != nil {
+	err := m.beginRegion()
+	if err == nil {
+		err = m.start(ctx, o)
+	}
+	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
@@ -141,9 +145,6 @@ func (m *Machine) makeRegion(bytes int64) (err error) {
 	} else if err == nil {
 		err = m.createRegion()
 	}
-	if err == nil && bytes > 0 {
-		err = m.beginRegion()
-	}
 	if err != nil {
 		return errors.Join(err, m.Close())
 	}
@@ -153,6 +154,9 @@ func (m *Machine) makeRegion(bytes int64) (err error) {
 // beginRegion makes dx's region of the memory: what the bare loop writes into its area would else be
 // somebody's data, of which no host makes a region.
 func (m *Machine) beginRegion() error {
+	if m.options.Bytes == 0 {
+		return nil // no host is to come
+	}
 	wait, err := libdx.Preset("balanced")
 	if err != nil {
 		return err
