@@ -110,15 +110,17 @@ func sampleOf(pid int, region string) (sample, error) {
 	return now, nil
 }
 
-// growth is by how much the least of the later half exceeds the most of the earlier half: what
-// grows with every fault does so, what comes and goes does not, nor does what is opened once.
+// growth is by how much the least of the later half exceeds the most of the earlier half, and the
+// most of the later half its least: what grows with every fault does so, what comes and goes does
+// not, nor does what is opened once, such as the eventfd of a goroutine that sleeps for the first
+// time.
 func growth(samples []sample) (grown sample, ok bool) {
 	if len(samples) < samplesNeeded {
 		return grown, false
 	}
 	half := len(samples) / 2
 	for i, field := range grown.fields() {
-		var most, least int64
+		var most, least, latest int64
 		for k := range samples {
 			value := *samples[k].fields()[i].value
 			switch {
@@ -127,8 +129,11 @@ func growth(samples []sample) (grown sample, ok bool) {
 			case k >= half && (k == half || value < least):
 				least = value
 			}
+			if k == half || k > half && value > latest {
+				latest = value
+			}
 		}
-		*field.value = max(0, least-most)
+		*field.value = max(0, min(least-most, latest-least))
 	}
 	return grown, true
 }

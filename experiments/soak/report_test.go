@@ -17,6 +17,7 @@ func TestGrowthIsWhatGrowsWithEveryFault(t *testing.T) {
 		{"a leak at every fault", []int64{7, 8, 9, 10, 11, 12}, 1, true},
 		{"two at every fault", []int64{7, 9, 11, 13, 15, 17, 19}, 2, true},
 		{"what is opened once", []int64{7, 9, 9, 9, 9, 9}, 0, true},
+		{"what is opened once, later", []int64{7, 7, 7, 9, 9, 9}, 0, true},
 		{"what comes and goes", []int64{7, 9, 7, 9, 7, 9, 7, 9}, 0, true},
 		{"less and less", []int64{9, 8, 7, 6, 5, 4}, 0, true},
 		{"too few to tell", []int64{7, 8, 9, 10, 11}, 0, false},
