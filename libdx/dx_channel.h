@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
  * Channels: one side's handle on a region. Either side may start first and either may be
  * restarted: a host that finds the region of a dead host takes it over under a new epoch, and a
@@ -15,10 +16,10 @@
  *                 by ivshmem:plain?addr=0000:00:03.0. Needs the device's resource files in sysfs,
  *                 which are root's
  *   ivshmem:doorbell  the same, of a device that QEMU connected to a host's unix:PATH: either side
- *                 wakes the other by interrupt. Needs vfio-pci (dx_device_bind); without it, it
- * rings by sysfs and polls, or only polls, and dx_channel_notice says so unix:PATH     memory
- * handed over at a Unix socket, where the end of a process is known at once; the host serves it,
- * unless a daemon (dx rendezvous PATH) does
+ *                 wakes the other by interrupt. Needs vfio-pci (dx_device_bind). Without it, it
+ *                 rings by sysfs and polls, or only polls, and dx_channel_notice says so
+ *   unix:PATH     memory handed over at a Unix socket, where the end of a process is known at
+ *                 once. The host serves it, unless a daemon (dx rendezvous PATH) does
  *
  * Names are created with mode 0600; a link, a file of another user or one open to others is
  * refused. Nothing that exists is ever truncated. One host and one guest hold a region at a time;
@@ -53,6 +54,7 @@
  * beside what a handler needs that it calls. Threads that the library starts have the program's
  * default size, and 256 KiB where that is less. Sanitizers need more.
  */
+/* clang-format on */
 #ifndef DX_CHANNEL_H
 #define DX_CHANNEL_H
 
@@ -113,7 +115,7 @@ DX_API dx_status dx_create_places(const char *url, const struct dx_config *confi
  * Attaches as the guest. Waits up to timeout_ns (0: do not wait; negative: for ever) for the
  * region to appear, its host to live and a previous guest to be gone. Memory that is all zero, as
  * that of a new ivshmem device, waits for its host. It looks every millisecond at first, later less
- * often, up to 80 ms apart, so that waiting costs less than 0.1 % of a CPU.
+ * often, up to 80 ms apart, so that waiting costs some 0.1 % of a CPU.
  * Where the host has several places, the first one that is free is taken; DX_ERR_GUEST_EXISTS says
  * how many there are. wait may be NULL (dx_wait_default); it is copied. Where the host or a former
  * guest is under another kernel, each attempt listens for their hearts: up to 0.25 s for a living
