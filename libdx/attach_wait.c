@@ -16,7 +16,7 @@
 #include "fault.h"
 #include "link.h"
 
-#define PAUSE_PART 8
+#define PAUSE_PART 4
 #define PAUSE_MIN_NS 1000000ll
 #define PAUSE_MAX_NS 80000000ll /* dx_channel.h names it */
 

@@ -14,7 +14,7 @@ const (
 	// begins soon is found soon, and waiting long costs little.
 	attachPauseMin  = time.Millisecond
 	attachPauseMax  = 80 * time.Millisecond
-	attachPausePart = 8
+	attachPausePart = 4
 	// attachThreads is how many attempts may be under way at once, in all of the process.
 	// One holds an OS thread: for microseconds as a rule, for longer where the other side
 	// is under another kernel or a rendezvous does not answer.

@@ -156,27 +156,24 @@ func newCaller(ch *Channel, raw libdx.Caller) *Caller {
 func (c *Caller) Call(ctx context.Context, kind uint32, request, response []byte) (Reply, error) {
 	reply, err := Reply{}, error(ErrStopped)
 	if c.begin() {
-		reply, err = c.call(ctx, kind, request, response)
+		if err = c.admit(ctx, kind, len(request)); err == nil {
+			copy(c.request, request)
+			reply, err = c.exchange(ctx, kind, len(request))
+		}
+		switch {
+		case len(reply.Data) > len(response):
+			reply, err = Reply{}, tooSmall(len(response), len(reply.Data))
+		case err == nil:
+			reply.Data = response[:copy(response, reply.Data)]
+		}
 	}
 	c.end()
 	return reply, err
 }
 
-func (c *Caller) call(ctx context.Context, kind uint32, request, response []byte) (Reply, error) {
-	if err := c.admit(ctx, kind, len(request)); err != nil {
-		return Reply{}, err
-	}
-	copy(c.request, request)
-	reply, err := c.exchange(ctx, kind, len(request))
-	if err != nil {
-		return Reply{}, err
-	}
-	if len(reply.Data) > len(response) {
-		return Reply{}, &Error{Status: libdx.ErrBufferTooSmall, Detail: fmt.Sprintf(
-			"the response has %d bytes, the buffer %d", len(reply.Data), len(response))}
-	}
-	reply.Data = response[:copy(response, reply.Data)]
-	return reply, nil
+func tooSmall(buffer, response int) error {
+	return &Error{Status: libdx.ErrBufferTooSmall, Detail: fmt.Sprintf(
+		"the response has %d bytes, the buffer %d", response, buffer)}
 }
 
 // Request returns where the next request is to be built for CallInPlace: all of

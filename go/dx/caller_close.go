@@ -25,11 +25,9 @@ func (c *Caller) begin() bool {
 func (c *Caller) end() {
 	spin.Mark(&c.using, 0)
 	if c.closing.Load() {
-		c.left()
+		c.finish() // Close has returned: there is nobody to tell an error
 	}
 }
-
-func (c *Caller) left() { _ = c.finish() } // Close has returned: there is nobody to tell
 
 // Close gives the slot back. Another goroutine that is in a method of the Caller or of its
 // stream is told to end, with ErrStopped (a call of PathCgo ends as if there were no Close),
