@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Runs checks: two lanes beside each other, then the last ones alone. Sourced by run.
+# Runs checks: the lanes beside each other, then the last ones alone. Sourced by run.
 #
 # Each check is a process group of its own. It may take its time, but it has to get on: .ci/watch.sh
 # ends one that does not. It carries DX_CHECK_STEP=FOLDER:NAME
@@ -32,26 +32,26 @@ check() { # step...
     trap 'stop_steps 130' INT
     trap 'stop_steps 143' TERM
     shared_memory >"$check_temp/shared-memory"
-    run_lanes "$lane_tests $lane_quick" "$lane_sources" " $* "
+    run_lanes " $* " "${lanes[@]}" "$lane_quick"
     for name in $lane_last; do
-        run_lanes "$name" '' " $* "
+        run_lanes " $* " "$name"
     done
     summary "$@"
 }
 
-# Runs those steps of two lanes that are wanted, at most one of each lane at a time.
-run_lanes() { # lane lane wanted
-    local -a queue=("$1" "$2")
-    local lane pid code
-    for lane in 0 1; do
-        start_next "$lane" "$3"
+# Runs those steps of the lanes that are wanted, at most one of each lane at a time.
+run_lanes() { # wanted lane...
+    local wanted=$1 lane pid code
+    local -a queue=("${@:2}")
+    for lane in "${!queue[@]}"; do
+        start_next "$lane" "$wanted"
     done
     while [ ${#step_of[@]} -gt 0 ]; do
         code=0
         wait -n -p pid "${!step_of[@]}" || code=$?
         lane=${lane_of[$pid]}
         finish "$pid" "$code"
-        start_next "$lane" "$3"
+        start_next "$lane" "$wanted"
     done
 }
 

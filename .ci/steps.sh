@@ -4,13 +4,17 @@
 # The checks, one function each. Sourced by run, which starts each in a process of its own with
 # TMPDIR set to a folder that is removed afterwards.
 
-# In the order of their start, in two lanes beside each other. Tests keep to one lane; what reads the
-# sources and what measures a little to check it keep to another, and no check is of how fast
-# anything is. The last one looks at what the others left.
-lane_tests='gcc clang asan world tsan gotest install builds'
-lane_sources='tidy shellcheck gofmt clang-format cppcheck govet model clang-tidy pingpong frames browser vm soak'
+# In the order of their start, in lanes beside each other: one check of each lane runs at a time.
+# Tests wait much, so that there are more lanes than CPUs of a small machine. What measures a little,
+# to check it, may run beside others: no check is of how fast anything is. The last one looks at what
+# the others left.
+lanes=(
+    'gcc clang asan world tsan install'
+    'gotest vm soak'
+    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser'
+)
 lane_last='leftovers'
-read -ra step_order <<<"$lane_tests $lane_sources $lane_last"
+read -ra step_order <<<"${lanes[*]} $lane_last"
 # What a person runs before each commit. goquick is part of gotest, and so of no full run.
 lane_quick='goquick'
 step_quick=(gcc goquick tidy shellcheck gofmt clang-format cppcheck govet leftovers)
@@ -161,10 +165,13 @@ step_tsan() {
 }
 
 # Its own limit of time is off: .ci/watch.sh ends what hangs, by a signal that makes each program say
-# where its goroutines are.
-# The storm and the closes once more with the C library under AddressSanitizer.
+# where its goroutines are. A program under the race detector would rest for a second at its end.
+# tidy is a check by itself. The storm and the closes once more with the C library under
+# AddressSanitizer.
 step_gotest() {
-    go test -race -count=1 -timeout 0 ./...
+    local packages
+    mapfile -t packages < <(go list ./... | grep -v /libdx/tests/tidy)
+    GORACE=atexit_sleep_ms=0 go test -race -count=1 -timeout 0 "${packages[@]}"
     go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx
 }
 

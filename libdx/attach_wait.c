@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Attaching, at once or with patience. Nobody is there yet who could wake whoever waits for a host,
- * so that it looks: soon again at first, later less often. The pause between two looks is a part of
- * the time that was waited so far: a host that begins soon is found soon, and waiting for hours
- * costs next to nothing.
+ * so that it looks: soon again at first, later less often. The pause between two looks is as long
+ * as was waited so far: a host that begins soon is found soon, and waiting for hours costs next to
+ * nothing.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -16,9 +16,8 @@
 #include "fault.h"
 #include "link.h"
 
-#define PAUSE_PART 4
 #define PAUSE_MIN_NS 1000000ll
-#define PAUSE_MAX_NS 80000000ll /* dx_channel.h names it */
+#define PAUSE_MAX_NS 95000000ll /* dx_channel.h names it */
 
 struct dx_native_attach {
     struct dx_channel *channel;
@@ -89,10 +88,9 @@ static bool sleep_or_hear(struct dx_channel *c, int64_t pause_ns)
 
 static int64_t pause_after(int64_t waited_ns)
 {
-    int64_t pause_ns = waited_ns / PAUSE_PART;
-    if (pause_ns < PAUSE_MIN_NS)
+    if (waited_ns < PAUSE_MIN_NS)
         return PAUSE_MIN_NS;
-    return pause_ns < PAUSE_MAX_NS ? pause_ns : PAUSE_MAX_NS;
+    return waited_ns < PAUSE_MAX_NS ? waited_ns : PAUSE_MAX_NS;
 }
 
 static dx_status attach(struct dx_native_attach *a, int64_t timeout_ns, struct dx_channel **out)

@@ -115,7 +115,7 @@ DX_API dx_status dx_create_places(const char *url, const struct dx_config *confi
  * Attaches as the guest. Waits up to timeout_ns (0: do not wait; negative: for ever) for the
  * region to appear, its host to live and a previous guest to be gone. Memory that is all zero, as
  * that of a new ivshmem device, waits for its host. It looks every millisecond at first, later less
- * often, up to 80 ms apart, so that waiting costs some 0.1 % of a CPU.
+ * often, up to 95 ms apart, so that waiting costs less than 0.1 % of a CPU in the long run.
  * Where the host has several places, the first one that is free is taken; DX_ERR_GUEST_EXISTS says
  * how many there are. wait may be NULL (dx_wait_default); it is copied. Where the host or a former
  * guest is under another kernel, each attempt listens for their hearts: up to 0.25 s for a living

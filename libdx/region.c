@@ -92,7 +92,11 @@ void dx_region_close(struct dx_region *region)
 
 static dx_status open_path(const char *path, int flags, int *fd)
 {
-    *fd = dx_fd_open(path, flags | O_NOFOLLOW | O_NONBLOCK);
+    /* An open that fails costs more than this: whoever waits for a host looks again and again. */
+    struct stat s;
+    *fd = -1;
+    if (lstat(path, &s) == 0 || errno != ENOENT)
+        *fd = dx_fd_open(path, flags | O_NOFOLLOW | O_NONBLOCK);
     if (*fd >= 0)
         return dx_region_check_owner(*fd, path);
     if (errno == ENOENT)

@@ -12,9 +12,8 @@ import (
 const (
 	// The time between two attempts to attach is a part of the time waited so far: a host that
 	// begins soon is found soon, and waiting long costs little.
-	attachPauseMin  = time.Millisecond
-	attachPauseMax  = 80 * time.Millisecond
-	attachPausePart = 4
+	attachPauseMin = time.Millisecond
+	attachPauseMax = 95 * time.Millisecond
 	// attachThreads is how many attempts may be under way at once, in all of the process.
 	// One holds an OS thread: for microseconds as a rule, for longer where the other side
 	// is under another kernel or a rendezvous does not answer.
@@ -25,7 +24,7 @@ var attempts = make(chan struct{}, attachThreads)
 
 // Attach attaches as the guest. It waits for the region to appear, for its host
 // to live and for a former guest to be gone, until ctx ends, and holds no OS thread
-// between its attempts. They are at most 80 ms apart. An attempt is not interrupted: where
+// between its attempts. They are at most 95 ms apart. An attempt is not interrupted: where
 // the other side is under another kernel or a rendezvous does not answer, the end of ctx
 // is noticed up to a second or the strategy's SilenceNs later. Then the error is ctx.Err(),
 // and what was missing (ErrNoPeer, ErrStale, ErrGuestExists, ErrTimeout), by errors.Is. A
@@ -51,7 +50,7 @@ func Attach(ctx context.Context, url string, options Options) (*Channel, error) 
 		if missing == nil {
 			return ch.ready(nil), nil
 		}
-		pause := time.Since(began) / attachPausePart
+		pause := time.Since(began)
 		if err := sleep(ctx, min(max(pause, attachPauseMin), attachPauseMax)); err != nil {
 			return nil, &endedError{err, missing}
 		}

@@ -30,7 +30,7 @@ func (ch *Channel) WaitPeer(ctx context.Context) error {
 		if status := ch.raw.Check(); status != libdx.OK && !isEnd(status) {
 			return errorOf(status)
 		}
-		pause := time.Since(began) / attachPausePart
+		pause := time.Since(began)
 		if err := sleep(ctx, min(max(pause, attachPauseMin), peerPauseMax)); err != nil {
 			return &endedError{err, ErrNoPeer}
 		}

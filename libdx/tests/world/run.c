@@ -181,8 +181,8 @@ static _Noreturn void be_subject(const struct scene *scene, enum scene_transport
     s.stage.wait.park = (uint32_t)scene->park;
     s.stage.wait.adapt = DX_ADAPT_OFF;
     s.start = holds_now(folder, tag);
-    if (!peer_start(&s.stage.peer) || !peer_start(&s.stage.corpse))
-        say(&s, "[the peers cannot be started: %s] ", strerror(errno));
+    if (!peer_start(&s.stage.peer))
+        say(&s, "[the peer cannot be started: %s] ", strerror(errno));
     else
         act(&s, plan);
     _exit(0);

@@ -65,6 +65,8 @@ static dx_status peer_comes_and_is_called(struct stage *s)
 /* A host that died has left a region. */
 dx_status scene_leave_corpse(struct stage *s)
 {
+    if (!peer_start(&s->corpse))
+        return DX_ERR_SYSTEM;
     dx_status status = peer_do(&s->corpse, PEER_CREATE, s->url, -1);
     peer_send(&s->corpse, PEER_DIE, NULL, -1);
     (void)peer_answer(&s->corpse, NULL);
