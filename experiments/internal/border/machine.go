@@ -288,6 +288,6 @@ func (m *Machine) Measure(bytes int, pause bool, d time.Duration) (r floor.Resul
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	r, err = floor.MeasureBorder(m.area, bytes, pause, d)
+	r, err = floor.MeasureBorder(m.area, bytes, pause, d, m.guest.Ended())
 	return r, errors.Join(err, m.bare.Signal(syscall.SIGSTOP))
 }

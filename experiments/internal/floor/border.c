@@ -63,8 +63,22 @@ static inline void use(const void *p)
     __asm__ volatile("" ::"r"(p) : "memory");
 }
 
-/* Spins until the word is `wanted` or STOP; false once give_up_ns has passed. */
-static inline bool wait_for(_Atomic uint64_t *word, uint64_t wanted, bool pause, int64_t give_up_ns)
+/* Why a wait makes no sense any more: *gone is not 0, or another measurement has begun. */
+struct wait_end {
+    const int *gone;
+    const _Atomic uint64_t *start;
+    uint64_t number;
+};
+
+static bool is_over(const struct wait_end *end)
+{
+    return __atomic_load_n(end->gone, __ATOMIC_RELAXED) != 0 ||
+           atomic_load_explicit(end->start, memory_order_relaxed) != end->number;
+}
+
+/* Spins until the word is `wanted` or STOP; false if waiting makes no sense any more. */
+static inline bool wait_for(_Atomic uint64_t *word, uint64_t wanted, bool pause,
+                            const struct wait_end *end)
 {
     do {
         for (int looks = 0; looks < LOOKS_PER_CLOCK; looks++) {
@@ -75,12 +89,12 @@ static inline bool wait_for(_Atomic uint64_t *word, uint64_t wanted, bool pause,
                 return false;
             relax(pause);
         }
-    } while (floor_now_ns() < give_up_ns);
+    } while (!is_over(end));
     return false;
 }
 
 static bool drive(struct area *a, char *private, size_t bytes, uint64_t *trip, int64_t duration_ns,
-                  struct floor_exchange *out)
+                  const struct wait_end *end, struct floor_exchange *out)
 {
     char *response = response_of(a, bytes);
     uint64_t first = *trip;
@@ -90,7 +104,7 @@ static bool drive(struct area *a, char *private, size_t bytes, uint64_t *trip, i
             uint64_t n = ++*trip;
             memcpy(a->payload, private, bytes);
             atomic_store_explicit(&a->host, n, memory_order_release); /* R5 -> A5 */
-            if (!wait_for(&a->guest, n, true, end_ns + FLOOR_GRACE_NS))
+            if (!wait_for(&a->guest, n, true, end))
                 return false;
             memcpy(private, response, bytes);
             use(private);
@@ -103,16 +117,16 @@ static bool drive(struct area *a, char *private, size_t bytes, uint64_t *trip, i
 }
 
 /* Gives the guest its work and waits until it has taken it up. */
-static bool begin(struct area *a, size_t bytes, bool pause)
+static bool begin(struct area *a, size_t bytes, bool pause, struct wait_end *end)
 {
-    int64_t give_up_ns = floor_now_ns() + FLOOR_BORDER_START_NS;
     uint64_t number = atomic_load_explicit(&a->start, memory_order_relaxed) + 1; /* ours alone */
+    end->number = number;
     a->bytes = bytes;
     a->pause = pause;
     atomic_store_explicit(&a->host, 0, memory_order_relaxed);                 /* before R3 */
     atomic_store_explicit(&a->start, number, memory_order_release);           /* R3 -> A3 */
     while (atomic_load_explicit(&a->taken, memory_order_acquire) != number) { /* A4 */
-        if (floor_now_ns() >= give_up_ns)
+        if (is_over(end))
             return false;
         nanosleep(&(struct timespec){.tv_nsec = IDLE_NS / 10}, NULL);
     }
@@ -120,18 +134,19 @@ static bool begin(struct area *a, size_t bytes, bool pause)
 }
 
 enum floor_border floor_border_measure(void *area, size_t bytes, bool pause, int64_t duration_ns,
-                                       struct floor_exchange *out)
+                                       const int *gone, struct floor_exchange *out)
 {
     struct area *a = area;
+    struct wait_end end = {.gone = gone, .start = &a->start};
     uint64_t trip = 0;
     char *private = aligned_alloc(APART, (bytes + APART) / APART * APART);
     if (!private)
         return FLOOR_BORDER_MEMORY;
     memset(private, 0x5a, bytes);
     enum floor_border result = FLOOR_BORDER_NOBODY;
-    if (begin(a, bytes, pause)) {
-        bool all = drive(a, private, bytes, &trip, WARM_UP_NS, out) &&
-                   drive(a, private, bytes, &trip, duration_ns, out);
+    if (begin(a, bytes, pause, &end)) {
+        bool all = drive(a, private, bytes, &trip, WARM_UP_NS, &end, out) &&
+                   drive(a, private, bytes, &trip, duration_ns, &end, out);
         result = all ? FLOOR_BORDER_OK : FLOOR_BORDER_SILENT;
     }
     atomic_store_explicit(&a->host, STOP, memory_order_release);
@@ -139,16 +154,15 @@ enum floor_border floor_border_measure(void *area, size_t bytes, bool pause, int
     return result;
 }
 
-/* Answers until the host stops, or is silent for so long that it must be dead. */
-static void answer(struct area *a, char *private)
+/* Answers until the host stops, or another one has begun. */
+static void answer(struct area *a, char *private, const struct wait_end *end)
 {
     uint64_t bytes = a->bytes;
     bool pause = a->pause;
     if (bytes > FLOOR_BORDER_PAYLOAD_MAX)
         return;
     char *response = response_of(a, bytes);
-    int64_t give_up_ns = floor_now_ns() + 4 * FLOOR_GRACE_NS;
-    for (uint64_t n = 1; wait_for(&a->host, n, pause, give_up_ns); n++) {
+    for (uint64_t n = 1; wait_for(&a->host, n, pause, end); n++) {
         memcpy(private, a->payload, bytes);
         use(private);
         memcpy(response, private, bytes);
@@ -173,7 +187,8 @@ int floor_border_serve(void *area, const int *stop)
         done = number;
         atomic_store_explicit(&a->guest, 0, memory_order_relaxed);      /* before R4 */
         atomic_store_explicit(&a->taken, number, memory_order_release); /* R4 -> A4 */
-        answer(a, private);
+        const struct wait_end end = {.gone = stop, .start = &a->start, .number = number};
+        answer(a, private, &end);
     }
     free(private);
     return 0;

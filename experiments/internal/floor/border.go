@@ -23,17 +23,29 @@ var ErrNoBorderGuest = errors.New("floor: nobody in the guest takes part in the 
 
 // MeasureBorder returns the round trip between the calling thread and ServeBorder in the guest, as
 // Measure does between two threads. The guest spins with PAUSE between its looks or without: where
-// the guest's code is translated, PAUSE leaves the translated code. It blocks for about d.
-func MeasureBorder(area []byte, bytes int, pause bool, d time.Duration) (Result, error) {
+// the guest's code is translated, PAUSE leaves the translated code. It blocks for about d, or until
+// ended is closed if the guest does not answer.
+func MeasureBorder(area []byte, bytes int, pause bool, d time.Duration, ended <-chan struct{}) (Result, error) {
 	if len(area) < BorderBytes || bytes < 0 || bytes > MaxExchangeBytes || d <= 0 {
 		return Result{}, fmt.Errorf("floor: %d bytes for %v in an area of %d: they cannot be", bytes, d, len(area))
 	}
+	gone := new(atomic.Int32)
+	measured := make(chan struct{})
+	defer close(measured)
+	go func() {
+		select {
+		case <-ended:
+			gone.Store(1)
+		case <-measured:
+		}
+	}()
 	var out C.struct_floor_exchange
-	switch C.floor_border_measure(unsafe.Pointer(&area[0]), C.size_t(bytes), C.bool(pause), C.int64_t(d), &out) {
+	switch C.floor_border_measure(unsafe.Pointer(&area[0]), C.size_t(bytes), C.bool(pause), C.int64_t(d),
+		(*C.int)(unsafe.Pointer(gone)), &out) {
 	case C.FLOOR_BORDER_NOBODY:
 		return Result{}, ErrNoBorderGuest
 	case C.FLOOR_BORDER_SILENT:
-		return Result{}, errors.New("floor: the guest stopped answering")
+		return Result{}, errors.New("floor: the guest ended before it had answered")
 	case C.FLOOR_BORDER_MEMORY:
 		return Result{}, fmt.Errorf("floor: cannot allocate the buffers: %w", syscall.ENOMEM)
 	}

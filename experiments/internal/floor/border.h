@@ -5,7 +5,7 @@
  * there is none, so that it costs next to nothing beside what is measured.
  *
  * Both sides lay the same struct over the same bytes. A guest that writes nonsense spoils the
- * figure and nothing else: the host gives up after a while.
+ * figure and nothing else: the host gives up when the guest is gone.
  */
 #ifndef BORDER_H
 #define BORDER_H
@@ -22,17 +22,16 @@
 
 enum floor_border {
     FLOOR_BORDER_OK = 0,
-    FLOOR_BORDER_NOBODY = 1, /* no guest took the work up within FLOOR_BORDER_START_NS */
-    FLOOR_BORDER_SILENT = 2, /* it did, but then gave no answer for FLOOR_GRACE_NS */
+    FLOOR_BORDER_NOBODY = 1, /* the guest was gone before it took the work up */
+    FLOOR_BORDER_SILENT = 2, /* it was gone before the end */
     FLOOR_BORDER_MEMORY = 3,
 };
 
-#define FLOOR_BORDER_START_NS 2000000000ll
-
-/* The host's side: one measurement, blocking for about duration_ns. pause says whether the guest
- * is to execute PAUSE between two looks; the host always does. area has FLOOR_BORDER_BYTES. */
+/* The host's side: one measurement, blocking for about duration_ns, and until *gone is not 0 if the
+ * guest does not answer. pause says whether the guest is to execute PAUSE between two looks; the
+ * host always does. area has FLOOR_BORDER_BYTES. */
 enum floor_border floor_border_measure(void *area, size_t bytes, bool pause, int64_t duration_ns,
-                                       struct floor_exchange *out);
+                                       const int *gone, struct floor_exchange *out);
 
 /* The guest's side, until *stop is not 0: 0, or ENOMEM. */
 int floor_border_serve(void *area, const int *stop);

@@ -28,7 +28,7 @@ func TestGuestThatComesLateStillTakesPart(t *testing.T) {
 	area := borderArea(t)
 	measured := make(chan error, 1)
 	go func() {
-		r, err := MeasureBorder(area, 64, false, time.Millisecond)
+		r, err := MeasureBorder(area, 64, false, time.Millisecond, nil)
 		if err == nil && (r.Loops == 0 || r.RTTNs <= 0) {
 			err = errors.New("nothing was measured")
 		}
@@ -36,11 +36,8 @@ func TestGuestThatComesLateStillTakesPart(t *testing.T) {
 	}()
 	// The first word is the number of the measurement.
 	started := (*atomic.Uint64)(unsafe.Pointer(&area[0]))
-	for end := time.Now().Add(10 * time.Second); started.Load() == 0 && time.Now().Before(end); {
+	for started.Load() == 0 {
 		runtime.Gosched()
-	}
-	if started.Load() == 0 {
-		t.Fatal("no measurement was started")
 	}
 	var stop atomic.Int32
 	ended := make(chan error, 1)
@@ -55,7 +52,9 @@ func TestGuestThatComesLateStillTakesPart(t *testing.T) {
 }
 
 func TestWithoutAGuestNothingIsMeasured(t *testing.T) {
-	if _, err := MeasureBorder(borderArea(t), 0, false, time.Millisecond); !errors.Is(err, ErrNoBorderGuest) {
+	ended := make(chan struct{})
+	close(ended)
+	if _, err := MeasureBorder(borderArea(t), 0, false, time.Millisecond, ended); !errors.Is(err, ErrNoBorderGuest) {
 		t.Error(err)
 	}
 }
