@@ -4,14 +4,12 @@
 # The checks, one function each. Sourced by run, which starts each in a process of its own with
 # TMPDIR set to a folder that is removed afterwards.
 
-# In the order of their start, in lanes beside each other: one check of each lane runs at a time.
-# Tests wait much, so that there are more lanes than CPUs of a small machine. What measures a little,
-# to check it, may run beside others: no check is of how fast anything is. The last one looks at what
-# the others left.
+# In the order of their start, in two lanes beside each other: a third one would cost more than it
+# saves, as tests that spin spin longer where CPUs are short. What measures a little, to check it, may
+# run beside others: no check is of how fast anything is. The last one looks at what the others left.
 lanes=(
-    'gcc clang asan world tsan install'
-    'gotest vm soak'
-    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser'
+    'gcc clang asan world tsan gotest install'
+    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak'
 )
 lane_last='leftovers'
 read -ra step_order <<<"${lanes[*]} $lane_last"
