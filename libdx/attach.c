@@ -24,7 +24,8 @@ static dx_status check_host(const struct dx_channel *c)
     bool lives;
     dx_status status = DX_OK;
     if (dx_channel_elsewhere(c))
-        lives = dx_pulse_heard(host, DX_PULSE_LISTEN_NS);
+        /* One process is the host of all places, and whoever could lie could do so in each. */
+        lives = c->region.place != 0 || dx_pulse_heard(host, DX_PULSE_LISTEN_NS);
     else
         status = see_lock(c, DX_LOCK_OPEN, &lives);
     if (status != DX_OK)
@@ -108,17 +109,18 @@ static dx_status lock_as_guest(struct dx_channel *c)
 /*
  * Makes the guest's place ours. Its lock keeps out those under our kernel; for all others it is the
  * session that is taken, from that of a guest who is gone. A host that begins meanwhile either sees
- * us there, or we see that it begins. Whoever is not patient does not listen for a former guest.
+ * us there, or we see that it begins. silent: what was noted of a guest that was not heard since;
+ * NULL: nobody has listened.
  */
-static dx_status take_place(struct dx_channel *c, bool patient)
+static dx_status take_place(struct dx_channel *c, const struct dx_ear *silent)
 {
     struct dx_peer_lines *self = &c->peers[DX_GUEST];
     const char *path = c->region.url.path;
     /* Relaxed: the exchange decides. */
     uint64_t before = dx_load_relaxed(&self->session);
     c->former_state = dx_load_relaxed(&self->state); /* relaxed: written back if we withdraw */
-    if (c->region.url.kind != DX_REGION_MEMFD &&
-        !(patient ? dx_pulse_absent(self, c->silence_ns) : dx_pulse_vacant(self)))
+    if (c->region.url.kind != DX_REGION_MEMFD && !dx_pulse_vacant(self) &&
+        (silent == NULL || dx_pulse_beaten(silent, self)))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a guest under another kernel is attached", path);
     c->session = dx_session_new();
     /* S5 <-> S6 (create.c): our place, then the look at the host. */
@@ -172,7 +174,7 @@ static dx_status reserve(const struct dx_channel *c)
 }
 
 /* The place that is mapped; nothing of it is held if that fails. */
-static dx_status try_place(struct dx_channel *c, bool patient)
+static dx_status try_place(struct dx_channel *c, const struct dx_ear *silent)
 {
     dx_status status = lock_as_guest(c);
     if (status == DX_OK)
@@ -182,7 +184,7 @@ static dx_status try_place(struct dx_channel *c, bool patient)
     if (status == DX_OK)
         status = reserve(c);
     if (status == DX_OK)
-        status = take_place(c, patient);
+        status = take_place(c, silent);
     if (status == DX_OK)
         return DX_OK;
     dx_status unlocked = dx_region_unlock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST),
@@ -208,32 +210,74 @@ static dx_status view_place(struct dx_channel *c, const struct dx_geometry *firs
     return status;
 }
 
+/* Listens to the guests of all places at once. One under our own kernel is known by its lock. */
+static dx_status listen_in_all(struct dx_channel *c, const struct dx_geometry *first,
+                               struct dx_ear *ears)
+{
+    dx_status status = dx_region_view(&c->region, 0, 0, 0);
+    if (status != DX_OK)
+        return status;
+    for (uint32_t i = 0; i < first->places; i++) {
+        uint64_t offset = i * first->place_bytes;
+        ears[i] = (struct dx_ear){.heard = true}; /* it is not there */
+        if (offset + DX_HEADER_BYTES > c->region.bytes ||
+            dx_region_touch(&c->region, offset, DX_HEADER_BYTES) != DX_OK)
+            continue;
+        const char *peers = (const char *)c->region.base + offset + sizeof(struct dx_header);
+        dx_pulse_note(&ears[i], (const struct dx_peer_lines *)(const void *)peers + DX_GUEST);
+        ears[i].heard = dx_region_lock_held(c->region.fd, dx_lock_at(i, DX_LOCK_GUEST));
+    }
+    dx_pulse_listen(ears, first->places, c->silence_ns);
+    return check_header(c);
+}
+
+static dx_status all_taken(const struct dx_channel *c, const struct dx_geometry *first,
+                           dx_status status, uint32_t taken)
+{
+    if (first->places == 1)
+        return status;
+    return dx_fail(DX_ERR_GUEST_EXISTS, "%s: living guests are attached to %u of its %u places%s",
+                   c->region.url.path, taken, first->places,
+                   taken < first->places ? ", the others are closed" : "");
+}
+
+/* One look at each place. Of a place other than the first the host may have closed its end. */
+static dx_status try_each(struct dx_channel *c, const struct dx_geometry *first, uint32_t from,
+                          const struct dx_ear *ears, uint32_t *taken)
+{
+    dx_status status = DX_ERR_GUEST_EXISTS;
+    *taken = 0;
+    for (uint32_t i = from; i < first->places; i++) {
+        bool heard = ears != NULL && ears[i].heard;
+        status = heard ? DX_ERR_GUEST_EXISTS : view_place(c, first, i);
+        if (status == DX_OK)
+            status = try_place(c, ears != NULL ? &ears[i] : NULL);
+        if (status == DX_OK || (i == 0 && status != DX_ERR_GUEST_EXISTS))
+            return status;
+        *taken += status == DX_ERR_GUEST_EXISTS;
+    }
+    return status == DX_OK ? DX_OK : DX_ERR_GUEST_EXISTS;
+}
+
 /* The first place that is free: at first of those where that is known at once, then of those that
  * a dead guest from another kernel may have left. */
 static dx_status try_places(struct dx_channel *c)
 {
-    dx_status status = try_place(c, false);
+    uint32_t taken = 0;
+    struct dx_ear ears[DX_GUESTS_MAX];
+    dx_status status = try_place(c, NULL);
     if (status != DX_ERR_GUEST_EXISTS)
         return status;
     status = check_header(c);
     const struct dx_geometry first = c->geometry;
-    if (status != DX_OK)
+    if (status == DX_OK)
+        status = try_each(c, &first, 1, NULL, &taken);
+    if (status != DX_ERR_GUEST_EXISTS)
         return status;
-    uint32_t taken = 0;
-    for (uint32_t i = 1; i < 2 * first.places; i++) {
-        status = view_place(c, &first, i % first.places);
-        if (status == DX_OK)
-            status = try_place(c, i >= first.places);
-        /* Of a place other than the first the host may have closed its end. */
-        if (status == DX_OK || (c->region.place == 0 && status != DX_ERR_GUEST_EXISTS))
-            return status;
-        taken += i >= first.places && status == DX_ERR_GUEST_EXISTS;
-    }
-    return first.places == 1 ? status
-                             : dx_fail(DX_ERR_GUEST_EXISTS,
-                                       "%s: living guests are attached to %u of its %u places%s",
-                                       c->region.url.path, taken, first.places,
-                                       taken < first.places ? ", the others are closed" : "");
+    status = listen_in_all(c, &first, ears);
+    if (status == DX_OK)
+        status = try_each(c, &first, 0, ears, &taken);
+    return status == DX_ERR_GUEST_EXISTS ? all_taken(c, &first, status, taken) : status;
 }
 
 /* Of several places a guest maps its own only. */

@@ -66,6 +66,7 @@ static dx_status wait_on(struct dx_caller *c, uint32_t looks, int64_t timeout_ns
                                      .parked = parked,
                                      .park = dx_channel_park,
                                      .sleep = dx_channel_sleep,
+                                     .found = &c->channel->found,
                                      .channel = c->channel,
                                      .user = c,
                                      .cell = &c->channel->cells[c->slot]};
@@ -338,6 +339,7 @@ dx_status dx_caller_wait(struct dx_caller *c, bool (*stream_look)(void *user), u
                                      .parked = stream_parked,
                                      .park = dx_channel_park,
                                      .sleep = dx_channel_sleep,
+                                     .found = &c->channel->found,
                                      .channel = c->channel,
                                      .user = &c->stream,
                                      .cell = &c->channel->cells[c->slot]};

@@ -246,13 +246,12 @@ bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed)
     return true;
 }
 
-bool dx_cell_dispatch(struct dx_cell *cell)
+void dx_cell_dispatch(struct dx_cell *cell)
 {
     /* Relaxed: of a sleeper of this process that armed it before it was rung. */
     uint32_t armed = dx_load_relaxed(&cell->armed);
     if ((armed & DX_CELL_ARMED) == 0 || DX_CELL_KIND(armed) != DX_PARK_DOORBELL ||
         !dx_cell_rung(cell, armed))
-        return false;
+        return;
     (void)futex(&cell->rings, FUTEX_WAKE, 1, NULL);
-    return true;
 }

@@ -72,8 +72,8 @@ bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed);
 /* The system call of a ring alone, for a cell that was rung. */
 void dx_cell_wake(struct dx_cell *cell, uint32_t armed);
 
-/* Wakes the sleeper of a cell of ours that was rung by doorbell; false if it was not. */
-bool dx_cell_dispatch(struct dx_cell *cell);
+/* Wakes the sleeper of a cell of ours if it was rung by doorbell. */
+void dx_cell_dispatch(struct dx_cell *cell);
 
 /* Rings if somebody sleeps; the news must have been published before. Any thread, any process. */
 static inline bool dx_cell_ring(struct dx_cell *cell)

@@ -59,6 +59,7 @@ dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct 
     c->region.fd = -1;
     c->wait = chosen;
     c->liveness_ns = DX_LIVENESS_NS;
+    c->brake = (struct dx_brake)DX_BRAKE_INIT;
     c->silence_ns = chosen.silence_ns != 0 ? chosen.silence_ns : DX_SILENCE_NS;
     (void)pthread_mutex_init(&c->lock, NULL);
     (void)dx_kernel_find(); /* what failed once may not fail now */

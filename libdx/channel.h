@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "atomic.h"
+#include "brake.h"
 #include "cell.h"
 #include "dx_channel.h"
 #include "fork.h"
@@ -29,7 +30,8 @@ struct dx_channel {
     struct dx_pulse pulse;
     _Atomic uint32_t *beds;   /* one a cell: see channel_sleep.c */
     _Atomic uint32_t hearing; /* one of our sleepers waits for the device's bell, for all */
-    int64_t vain_ns;          /* how long that one pauses after rings for nobody */
+    struct dx_brake brake;    /* of that one */
+    _Atomic uint64_t found;   /* sleeps that ended with news */
     bool awaiting_peer;       /* one who waits for a peer has the shared cell; guarded by lock */
     bool doorbell_taken;      /* a binding waits for our eventfd and arms cells for it */
 
@@ -162,9 +164,8 @@ void dx_channel_wake(struct dx_channel *channel, uint32_t cell);
 enum dx_slept dx_channel_sleep(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
                                const struct dx_wait *wait, int64_t timeout_ns);
 
-/* channel_ring.c: our eventfd was rung: wakes those of our sleepers whose cells were. True if there
- * was one. */
-bool dx_channel_dispatch(struct dx_channel *channel);
+/* channel_ring.c: our eventfd was rung: wakes those of our sleepers whose cells were. */
+void dx_channel_dispatch(struct dx_channel *channel);
 
 /* session.c: begins this side's life in the region, and ends it; a number for it, never 0. A guest
  * has its number since it took its place. */

@@ -42,14 +42,12 @@ void dx_channel_wake(struct dx_channel *c, uint32_t cell)
     ring_door(c, cell, armed);
 }
 
-bool dx_channel_dispatch(struct dx_channel *c)
+void dx_channel_dispatch(struct dx_channel *c)
 {
     uint32_t slots = c->geometry.slots;
     uint32_t first = dx_first_slot(&c->geometry, c->side);
-    bool any = false;
     for (uint32_t i = 0; i < dx_slot_count(&c->geometry, c->side); i++)
-        any |= dx_cell_dispatch(&c->cells[first + i]);
+        dx_cell_dispatch(&c->cells[first + i]);
     for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++)
-        any |= dx_cell_dispatch(&c->cells[dx_cell_of_worker(slots, c->side, w)]);
-    return any;
+        dx_cell_dispatch(&c->cells[dx_cell_of_worker(slots, c->side, w)]);
 }

@@ -14,10 +14,8 @@
 #include "channel.h"
 #include "clock.h"
 #include "fault.h"
+#include "fd_wait.h"
 #include "link.h"
-
-#define VAIN_NS 100000ll
-#define VAIN_MAX_NS 1000000ll
 
 /* True if the time ran out. */
 static bool wait_in_bed(_Atomic uint32_t *bed, uint32_t before, int64_t timeout_ns)
@@ -36,42 +34,42 @@ static void wake_in_bed(_Atomic uint32_t *bed)
 }
 
 /* Wakes the sleeper of a cell if it was rung; or, if *heir is wanted and not found yet, one that
- * was not. True if it was rung. */
-static bool look_at_bed(struct dx_channel *c, uint32_t cell, bool *heir)
+ * was not. */
+static void look_at_bed(struct dx_channel *c, uint32_t cell, bool *heir)
 {
     /* S7 <-> S8: behind the end of our hearing. */
     uint32_t armed = dx_load_seqcst(&c->cells[cell].armed);
     if ((armed & DX_CELL_ARMED) == 0 || DX_CELL_KIND(armed) != DX_PARK_DOORBELL)
-        return false;
+        return;
     bool rung = dx_cell_rung(&c->cells[cell], armed);
     if (rung || *heir)
         wake_in_bed(&c->beds[cell]);
     *heir = *heir && rung;
-    return rung;
 }
 
-/* Returns whether anybody but us was rung. heir: wake one more, to hear the bell in our place. */
-static bool wake_others(struct dx_channel *c, uint32_t own, bool heir)
+/* Wakes those who were rung, but for us. heir: one more, to hear the bell in our place. */
+static void wake_others(struct dx_channel *c, uint32_t own, bool heir)
 {
     uint32_t first = dx_first_slot(&c->geometry, c->side);
-    bool any = false;
     for (uint32_t i = first; i < first + dx_slot_count(&c->geometry, c->side); i++)
-        any |= i != own && look_at_bed(c, i, &heir);
+        if (i != own)
+            look_at_bed(c, i, &heir);
     for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++) {
         uint32_t cell = dx_cell_of_worker(c->geometry.slots, c->side, w);
-        any |= cell != own && look_at_bed(c, cell, &heir);
+        if (cell != own)
+            look_at_bed(c, cell, &heir);
     }
-    return any;
 }
 
-/* Somebody who does nothing but ring gets a slow listener and not a busy CPU. */
-static void pause_after_vain(struct dx_channel *c)
+/* The other sleepers do not wait for the end of our pause. */
+static void slow_down(struct dx_channel *c)
 {
-    struct timespec pause = dx_clock_timespec(c->vain_ns);
-    if (c->vain_ns != 0)
-        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-    int64_t next_ns = c->vain_ns == 0 ? VAIN_NS : 2 * c->vain_ns;
-    c->vain_ns = next_ns < VAIN_MAX_NS ? next_ns : VAIN_MAX_NS;
+    /* Relaxed: a number. */
+    int64_t pause_ns = dx_brake_pause_ns(&c->brake, dx_load_relaxed(&c->found));
+    if (pause_ns == 0)
+        return;
+    wake_others(c, UINT32_MAX, false);
+    dx_fd_nap(pause_ns);
 }
 
 /* What rang before is forgotten here and not behind the wait, so that an answer does not wait for
@@ -80,23 +78,18 @@ static bool hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int
 {
     dx_link_forget_rings(c->region.link);
     /* A10 <- R10 in dx_cell_rung: a ring that we forget is seen in the cells. */
-    bool heard = false;
     bool timed_out = false;
-    bool any = wake_others(c, own, false);
+    wake_others(c, own, false);
     if (!dx_cell_rung(&c->cells[own], armed)) {
         DX_FAULT(CELL_SLEEPS);
-        heard = dx_link_hear(c->region.link, timeout_ns);
-        timed_out = !heard;
-        any |= heard && wake_others(c, own, false);
+        timed_out = !dx_link_hear(c->region.link, timeout_ns);
+        if (!timed_out)
+            slow_down(c);
     }
-    if (any || dx_cell_rung(&c->cells[own], armed))
-        c->vain_ns = 0;
-    else if (heard)
-        pause_after_vain(c);
     /* S7 <-> S8: our turn ends before the look at the beds. */
     (void)dx_exchange_acqrel(&c->hearing, 0u);
     dx_fence_store_load();
-    (void)wake_others(c, own, true);
+    wake_others(c, own, true);
     return timed_out;
 }
 

@@ -1,29 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "doorbells.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
+
+#include "atomic.h"
+#include "doorbell.h"
+#include "doorbells_guard.h"
 
 /* Far more than any server lets in; each costs a descriptor. */
 #define PEERS_MAX 1024u
 
-/* Of Linux, which a C library may not know. */
-#define NOWAIT 8
-
 void dx_doorbells_init(struct dx_doorbells *d)
 {
     memset(d, 0, sizeof *d);
+    d->own.fd = d->timer = -1;
     (void)pthread_mutex_init(&d->lock, NULL);
 }
 
-/* The lock is held. */
-static void release(struct dx_doorbell *bell)
+void dx_doorbell_release(struct dx_doorbell *bell)
 {
     if (--bell->users != 0)
         return;
@@ -32,10 +28,19 @@ static void release(struct dx_doorbell *bell)
     free(bell);
 }
 
+void dx_doorbells_own(struct dx_doorbells *d, uint32_t id, int fd)
+{
+    dx_doorbell_unblock(fd);
+    (void)pthread_mutex_lock(&d->lock);
+    d->own = (struct dx_doorbell){.id = id, .fd = fd, .users = 1}; /* never the last */
+    (void)pthread_mutex_unlock(&d->lock);
+}
+
 void dx_doorbells_close(struct dx_doorbells *d)
 {
+    dx_doorbells_unguard(d);
     for (uint32_t i = 0; i < d->count; i++)
-        release(d->bells[i]);
+        dx_doorbell_release(d->bells[i]);
     free(d->bells);
     (void)pthread_mutex_destroy(&d->lock);
 }
@@ -45,8 +50,14 @@ void dx_doorbells_forked(struct dx_doorbells *d)
     for (uint32_t i = 0; i < d->count; i++) {
         (void)close(d->bells[i]->fd);
         d->bells[i]->fd = -1;
+        d->bells[i]->rings = 0;
         d->bells[i]->users = 1; /* who rang it is not in the child */
     }
+    d->own.fd = -1;
+    d->guarded = false;
+    if (d->timer >= 0)
+        (void)close(d->timer);
+    d->timer = -1;
     (void)pthread_mutex_init(&d->lock, NULL);
 }
 
@@ -57,6 +68,14 @@ static uint32_t find(const struct dx_doorbells *d, uint32_t id)
     while (i < d->count && d->bells[i]->id != id)
         i++;
     return i;
+}
+
+static struct dx_doorbell *bell_of(struct dx_doorbells *d, uint32_t id)
+{
+    if (d->own.fd >= 0 && d->own.id == id)
+        return &d->own;
+    uint32_t at = find(d, id);
+    return at < d->count ? d->bells[at] : NULL;
 }
 
 static bool grow(struct dx_doorbells *d)
@@ -79,6 +98,7 @@ static bool add(struct dx_doorbells *d, uint32_t id, int fd)
     if (bell == NULL)
         return false;
     *bell = (struct dx_doorbell){.id = id, .fd = fd, .users = 1};
+    dx_doorbell_unblock(fd);
     d->bells[d->count++] = bell;
     d->left[id / 64] &= ~(1ull << id % 64);
     return true;
@@ -109,7 +129,7 @@ void dx_doorbells_leave(struct dx_doorbells *d, int64_t id)
     d->left[number / 64] |= 1ull << number % 64;
     uint32_t at = find(d, number);
     if (at < d->count) {
-        release(d->bells[at]);
+        dx_doorbell_release(d->bells[at]);
         d->bells[at] = d->bells[--d->count];
     }
     (void)pthread_mutex_unlock(&d->lock);
@@ -125,49 +145,39 @@ bool dx_doorbells_left(struct dx_doorbells *d, uint32_t id)
     return left;
 }
 
-bool dx_doorbell_is_one(int fd)
+/* The lock is held. The timer's first ring, and its last, cost a system call each. */
+static void begin_ring(struct dx_doorbells *d, struct dx_doorbell *bell)
 {
-    /* What has no type in its mode has no file behind it; of such descriptors an eventfd is the one
-     * that can be written to. */
-    struct stat s;
-    return fstat(fd, &s) == 0 && (s.st_mode & S_IFMT) == 0;
+    bell->users++;
+    bell->rings++;
+    if (d->ringing++ == 0)
+        dx_ring_timer_run(d->timer, true);
 }
 
-void dx_doorbell_write(int fd)
+static void end_ring(struct dx_doorbells *d, struct dx_doorbell *bell)
 {
-    /* Whoever shares the eventfd can fill it, and make it blocking for all who share it. */
-    uint64_t one = 1;
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && write(fd, &one, sizeof one) != (ssize_t)sizeof one)
-        return; /* full: rung enough */
-}
-
-void dx_doorbell_take(int fd)
-{
-    uint64_t count;
-    struct iovec part = {.iov_base = &count, .iov_len = sizeof count};
-    /* -1 is the place in the file: where it is. */
-    if (syscall(SYS_preadv2, fd, &part, 1, -1l, -1l, NOWAIT) >= 0 ||
-        (errno != EOPNOTSUPP && errno != ENOSYS))
-        return;
-    /* Linux before 5.8 cannot be asked not to wait for this one read. */
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && read(fd, &count, sizeof count) < 0)
-        return; /* none were there */
+    bell->rings--;
+    if (--d->ringing == 0)
+        dx_ring_timer_run(d->timer, false);
+    dx_doorbell_release(bell);
 }
 
 bool dx_doorbells_ring(struct dx_doorbells *d, uint32_t id)
 {
     (void)pthread_mutex_lock(&d->lock);
-    uint32_t at = find(d, id);
-    struct dx_doorbell *bell = at < d->count ? d->bells[at] : NULL;
+    struct dx_doorbell *bell = bell_of(d, id);
     if (bell != NULL)
-        bell->users++;
+        begin_ring(d, bell);
     (void)pthread_mutex_unlock(&d->lock);
     if (bell == NULL)
         return false;
-    /* Without the lock: a peer that stretches this call holds up nobody who rings another. */
+    /* Without the lock: a peer that stretches this holds up nobody who rings another. */
+    /* Relaxed: a hint. */
+    if (dx_load_relaxed(&bell->tampered) != 0)
+        dx_doorbell_unblock(bell->fd);
     dx_doorbell_write(bell->fd);
     (void)pthread_mutex_lock(&d->lock);
-    release(bell);
+    end_ring(d, bell);
     (void)pthread_mutex_unlock(&d->lock);
     return true;
 }

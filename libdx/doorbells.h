@@ -7,17 +7,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dx_status.h"
 #include "ivshmem_wire.h"
 
 struct dx_doorbell {
     uint32_t id;
     int fd;
-    uint32_t users; /* the table, and those who ring it just now */
+    uint32_t users;            /* the table, those who ring it just now, and who frees them */
+    uint32_t rings;            /* under way */
+    _Atomic uint32_t tampered; /* it was full once */
 };
 
-/* Any thread; never waits for a peer. */
+/*
+ * Any thread. A peer can fill an eventfd and make it blocking while it is being rung, and so hold
+ * up the thread that rings, which no flag of ours prevents. So each ring starts a timer that ends
+ * with it, and a thread that waits for that timer and does nothing else takes the peer's count away
+ * until the ring is through: some milliseconds, for one who rings that peer, and for nobody else.
+ */
 struct dx_doorbells {
     pthread_mutex_t lock;
+    struct dx_doorbell own; /* by which we ring ourselves; its descriptor is another's */
+    uint32_t ringing;       /* rings under way */
+    int timer;              /* runs while there are any; -1: nobody waits for it */
+    bool guarded;
+    pthread_t guard;
+    _Atomic uint32_t closing;
     struct dx_doorbell **bells;
     uint32_t count;
     uint32_t room;
@@ -26,7 +40,13 @@ struct dx_doorbells {
 
 void dx_doorbells_init(struct dx_doorbells *d);
 
-/* Closes all descriptors. */
+/* Our own eventfd is rung as that of peer `id`. */
+void dx_doorbells_own(struct dx_doorbells *d, uint32_t id, int fd);
+
+/* Starts the thread that frees those who ring. */
+dx_status dx_doorbells_guard(struct dx_doorbells *d);
+
+/* Ends the thread, and closes all descriptors. */
 void dx_doorbells_close(struct dx_doorbells *d);
 
 /* In the child of a fork, where nobody else is: unlocked, and nobody is known. */
@@ -43,20 +63,5 @@ bool dx_doorbells_left(struct dx_doorbells *d, uint32_t id);
 
 /* Rings a peer; one whose eventfd is full has rings enough. False: nobody of that id. */
 bool dx_doorbells_ring(struct dx_doorbells *d, uint32_t id);
-
-/*
- * Single eventfds, which others share with us: of what they share, they can change the flags and
- * the count at any time, and they may have sent something else.
- */
-
-/* Can this be an eventfd? Anything but one must not be written to or waited for: a pipe, for
- * example, can end our process by SIGPIPE. */
-bool dx_doorbell_is_one(int fd);
-
-/* Rings one, unless it is full. */
-void dx_doorbell_write(int fd);
-
-/* Takes all rings of one. Never waits for one, whatever its flags are. */
-void dx_doorbell_take(int fd);
 
 #endif

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "atomic.h"
+#include "doorbell.h"
 #include "error.h"
 #include "fd.h"
 #include "fd_wait.h"
@@ -127,8 +128,12 @@ dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
     if (link->started)
         return DX_OK;
     link->sole = dx_link_channels_sole(&link->channels);
+    dx_doorbells_own(&link->peers, link->id, link->bell);
     if (link->has_device)
-        return DX_OK; /* nobody tells it anything */
+        return DX_OK; /* nobody tells it anything, and its eventfd is nobody else's */
+    dx_status status = dx_doorbells_guard(&link->peers);
+    if (status != DX_OK)
+        return status;
     int failed = dx_thread_start(&link->thread, dx_link_run, link);
     link->started = failed == 0;
     return failed == 0 ? DX_OK
@@ -153,15 +158,14 @@ void dx_link_ring(struct dx_link *link, uint32_t door)
     /* A write can end the thread (pthread_cancel), here with a lock in its hands. */
     int before;
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-    if (door == dx_link_door(link))
-        dx_doorbell_write(link->bell);
-    else if (door != 0 && link->has_device)
+    if (door != 0 && link->has_device && door != dx_link_door(link))
         dx_ivshmem_bells_ring(&link->device, door - 1);
     else if (door != 0)
         (void)dx_doorbells_ring(&link->peers, door - 1);
     (void)pthread_setcancelstate(before, NULL);
 }
 
+/* Nobody else has this eventfd. */
 static void wake_thread(struct dx_link *link)
 {
     dx_doorbell_write(link->control);

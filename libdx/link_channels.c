@@ -8,6 +8,7 @@ void dx_link_channels_init(struct dx_link_channels *l)
 {
     l->count = 0;
     l->users = 1;
+    l->left_found = 0;
     (void)pthread_mutex_init(&l->lock, NULL);
 }
 
@@ -57,8 +58,10 @@ void dx_link_channels_remove(struct dx_link_channels *l, const struct dx_channel
 {
     (void)pthread_mutex_lock(&l->lock);
     for (uint32_t i = 0; i < l->count; i++)
-        if (l->list[i] == channel)
+        if (l->list[i] == channel) {
+            l->left_found += dx_load_relaxed(&channel->found); /* relaxed: a number */
             l->list[i] = l->list[--l->count];
+        }
     (void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -75,12 +78,20 @@ void dx_link_channels_left(struct dx_link_channels *l, int64_t id)
     (void)pthread_mutex_unlock(&l->lock);
 }
 
-bool dx_link_channels_dispatch(struct dx_link_channels *l)
+void dx_link_channels_dispatch(struct dx_link_channels *l)
 {
-    bool any = false;
     (void)pthread_mutex_lock(&l->lock);
     for (uint32_t i = 0; i < l->count; i++)
-        any |= dx_channel_dispatch(l->list[i]);
+        dx_channel_dispatch(l->list[i]);
     (void)pthread_mutex_unlock(&l->lock);
-    return any;
+}
+
+uint64_t dx_link_channels_found(struct dx_link_channels *l)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    uint64_t found = l->left_found;
+    for (uint32_t i = 0; i < l->count; i++)
+        found += dx_load_relaxed(&l->list[i]->found); /* relaxed: a number */
+    (void)pthread_mutex_unlock(&l->lock);
+    return found;
 }

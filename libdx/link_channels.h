@@ -14,7 +14,8 @@ struct dx_link_channels {
     pthread_mutex_t lock; /* held while a channel is looked at, so that none ends meanwhile */
     struct dx_channel *list[DX_GUESTS_MAX];
     uint32_t count;
-    uint32_t users; /* regions that hold the link */
+    uint32_t users;      /* regions that hold the link */
+    uint64_t left_found; /* by sleepers of channels that are gone */
 };
 
 void dx_link_channels_init(struct dx_link_channels *l);
@@ -38,7 +39,10 @@ void dx_link_channels_remove(struct dx_link_channels *l, const struct dx_channel
 /* The peer of this id has left: rings those of our sleepers who wait for it. */
 void dx_link_channels_left(struct dx_link_channels *l, int64_t id);
 
-/* Our eventfd was rung: wakes those whose cells were. True if there was one. */
-bool dx_link_channels_dispatch(struct dx_link_channels *l);
+/* Our eventfd was rung: wakes those whose cells were. */
+void dx_link_channels_dispatch(struct dx_link_channels *l);
+
+/* How often sleepers of these channels have found news. */
+uint64_t dx_link_channels_found(struct dx_link_channels *l);
 
 #endif

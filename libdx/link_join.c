@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "doorbell.h"
 #include "error.h"
 #include "fd_wait.h"
 #include "link_private.h"

@@ -7,13 +7,12 @@
 #include <unistd.h>
 
 #include "atomic.h"
+#include "brake.h"
 #include "clock.h"
+#include "doorbell.h"
 #include "fd_wait.h"
 #include "link_private.h"
 #include "rendezvous.h"
-
-#define STORM_PAUSE_NS 100000ll
-#define STORM_PAUSE_MAX_NS 1000000ll
 
 /* Messages that are heard before the thread looks again whether the link closes. */
 #define MESSAGES_A_TURN 64
@@ -64,7 +63,7 @@ struct listener {
     int news;
     int bell;
     int64_t news_from_ns; /* news are not looked at before */
-    int64_t pause_ns;     /* after the next ring that wakes nobody */
+    struct dx_brake brake;
 };
 
 static void hear_news(struct listener *l)
@@ -93,21 +92,14 @@ static void hear_news(struct listener *l)
     }
 }
 
-/* Rings that wake nobody cost more each time: a peer that does nothing but ring gets a slow
- * listener and not a busy CPU. */
 static void pass_on(struct listener *l)
 {
+    struct dx_link_channels *channels = &l->link->channels;
     dx_doorbell_take(l->link->bell);
-    if (dx_link_channels_dispatch(&l->link->channels)) {
-        l->pause_ns = 0;
-        return;
-    }
-    /* The first ring for nobody was for one who has seen the news before he slept. */
-    if (l->pause_ns != 0)
-        dx_fd_nap(l->pause_ns);
-    l->pause_ns = l->pause_ns == 0                       ? STORM_PAUSE_NS
-                  : l->pause_ns * 2 < STORM_PAUSE_MAX_NS ? l->pause_ns * 2
-                                                         : STORM_PAUSE_MAX_NS;
+    dx_link_channels_dispatch(channels);
+    int64_t pause_ns = dx_brake_pause_ns(&l->brake, dx_link_channels_found(channels));
+    if (pause_ns != 0)
+        dx_fd_nap(pause_ns);
 }
 
 /* It only wakes the thread. What is not our eventfd any more, because its number was closed and
@@ -156,6 +148,7 @@ void *dx_link_run(void *user)
         .control = link->control,
         .news = link->server != NULL ? dx_rendezvous_fd(link->server) : link->socket,
         .bell = link->bell,
+        .brake = DX_BRAKE_INIT,
     };
     /* Relaxed: as above. */
     while (dx_load_relaxed(&link->closing) == 0)

@@ -85,6 +85,7 @@ static dx_status wait_on(struct awaited *a, int64_t timeout_ns)
     if (rung) {
         source.park = park_rung;
         source.sleep = dx_channel_sleep;
+        source.found = &c->found;
         source.cell = &c->cells[dx_cell_shared(c->geometry.slots, c->side)];
     }
     dx_status status = dx_wait_on(&waiter, &source, 0, timeout_ns);

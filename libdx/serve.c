@@ -241,6 +241,7 @@ static dx_status await_news(struct dx_server *s)
                                      .parked = NULL,
                                      .park = dx_channel_park,
                                      .sleep = dx_channel_sleep,
+                                     .found = &s->channel->found,
                                      .cancels = true,
                                      .channel = s->channel,
                                      .user = s,

@@ -54,6 +54,7 @@ dx_status dx_stream_server_wait(struct dx_stream *s, uint32_t looks, int64_t tim
                                      .parked = NULL, /* callers ring the serving thread's cell */
                                      .park = dx_channel_park,
                                      .sleep = dx_channel_sleep,
+                                     .found = &server->channel->found,
                                      .cancels = true,
                                      .channel = server->channel,
                                      .user = s,

@@ -173,6 +173,8 @@ static bool sleep_armed(struct dx_waiter *waiter, const struct dx_source *source
     p->slept_ns += slept_ns;
     dx_count(&c->park_ns, (uint64_t)slept_ns);
     bool news = source->look(source->user);
+    if (news && source->found != NULL)
+        (void)dx_add_relaxed(source->found, 1u); /* relaxed: a number */
     if (slept != DX_SLEPT_UNRUNG && !news)
         dx_count(&c->spurious, 1u);
     if (slept != DX_SLEPT_RUNG && news && slept_ns >= limit_ns &&

@@ -77,7 +77,8 @@ struct dx_source {
     /* As dx_cell_wait, which NULL means. */
     enum dx_slept (*sleep)(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
                            const struct dx_wait *wait, int64_t timeout_ns);
-    bool cancels; /* between two sleeps the thread may be cancelled (pthread_cancel) */
+    _Atomic uint64_t *found; /* counts the sleeps that ended with news; NULL: nobody asks */
+    bool cancels;            /* between two sleeps the thread may be cancelled (pthread_cancel) */
     struct dx_channel *channel;
     void *user;
     struct dx_cell *cell;

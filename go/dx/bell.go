@@ -109,6 +109,14 @@ func (b *bell) waitForFile(limit time.Duration) bool {
 	}
 }
 
+// foundNews is said by who was rung and found news, so that a peer that only rings is
+// told from one that does not.
+func (b *bell) foundNews() {
+	if d := b.ch.doorbell; d != nil {
+		d.found.Add(1)
+	}
+}
+
 // call wakes who waits for the bell, in place of a ring that the poller has not heard
 // yet; the sleepers' mutex is held.
 func (b *bell) call() {

@@ -6,15 +6,8 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
-)
-
-const (
-	// stormRings in stormTime are more than sleepers can cause: somebody rings for
-	// the sake of it, and is listened to once in a stormPause.
-	stormRings = 2000
-	stormTime  = 10 * time.Millisecond
-	stormPause = time.Millisecond
 )
 
 // doorbell is this side's eventfd at a rendezvous, for which the runtime's poller
@@ -25,6 +18,7 @@ type doorbell struct {
 	users int // channels
 	bells map[*bell]struct{}
 	ended sync.WaitGroup
+	found atomic.Uint64 // waits that were rung and found news
 }
 
 // openDoorbell owns fd; nil if there is none. Channels that are places of one host have one eventfd,
@@ -66,22 +60,19 @@ func (d *doorbell) run() {
 	if err != nil {
 		return // closed
 	}
-	rings, since := 0, time.Now()
+	slow := brake{rings: brakeRingsMax}
 	for {
 		if err := conn.Read(takeRings); errors.Is(err, os.ErrClosed) {
 			return
 		} else if err != nil { // the runtime cannot wait for it: look now and then
-			time.Sleep(stormPause)
+			time.Sleep(brakePauseMax)
 			if conn.Control(func(fd uintptr) { takeRings(fd) }) != nil {
 				return
 			}
 		}
 		d.ring()
-		if rings++; rings == stormRings {
-			if time.Since(since) < stormTime {
-				time.Sleep(stormPause)
-			}
-			rings, since = 0, time.Now()
+		if pause := slow.afterRing(d.found.Load()); pause > 0 {
+			time.Sleep(pause)
 		}
 	}
 }

@@ -171,6 +171,9 @@ func (p *parker) run() {
 		cell := p.bell.cell
 		armed := p.ch.raw.Arm(cell)
 		woken, left := p.wakeReady(late)
+		if woken != 0 {
+			p.bell.foundNews()
+		}
 		if left == 0 {
 			p.running = false
 			p.ch.raw.Disarm(cell, armed)

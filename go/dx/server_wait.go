@@ -100,7 +100,10 @@ func (s *server) park() error {
 			slept += asleep
 			s.counters.ParkNs += uint64(asleep)
 			news = s.look()
-			if rung && !news {
+			switch {
+			case rung && news:
+				s.bell.foundNews()
+			case rung:
 				s.counters.Spurious++
 			}
 			if !rung && news && asleep >= longest && libdx.ArmedPark(armed) != libdx.ParkPoll {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dx info and dx itself: what they say, their exit codes, and that they change nothing. */
+#include "channel.h"
 #include "tool_run.h"
 
 static void usage_is_taught_and_misuse_is_refused(void **state)
@@ -127,6 +128,67 @@ static void closed_sides_are_shown(void **state)
     assert_states(s, "closed", "closed");
 }
 
+/* Does a file of /proc about this process contain the text? */
+static bool proc_says(pid_t pid, const char *file, const char *text)
+{
+    char name[64];
+    char line[4096];
+    bool found = false;
+    (void)snprintf(name, sizeof name, "/proc/%d/%s", (int)pid, file);
+    FILE *f = fopen(name, "re");
+    while (f != NULL && !found && fgets(line, sizeof line, f) != NULL)
+        found = strstr(line, text) != NULL;
+    if (f != NULL)
+        (void)fclose(f);
+    return found;
+}
+
+/* Leaves a region in which a guest seems to be in a VM: it is listened for. */
+static int leave_with_guest(void *user)
+{
+    const struct scene *s = user;
+    struct dx_channel *host;
+    if (dx_create(s->url, &small, &host) != DX_OK)
+        return 2;
+    struct dx_peer_lines *guest = &host->peers[DX_GUEST];
+    dx_store_relaxed(&guest->kernel, 12345u);
+    dx_store_release(&guest->state, (uint32_t)DX_PEER_STATE_OPEN);
+    return 0;
+}
+
+/* Runs dx info, and cuts the file short while it listens. */
+static void look_and_cut_short(struct scene *s, struct result *r)
+{
+    struct command command = {{"info", s->url, NULL, NULL},
+                              memfd_create("out", MFD_CLOEXEC),
+                              memfd_create("err", MFD_CLOEXEC)};
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(execute(&command));
+    while (!(proc_says(pid, "maps", s->path) && proc_says(pid, "status", "(sleeping)")) &&
+           !proc_says(pid, "status", "(zombie)"))
+        (void)sched_yield();
+    assert_int_equal(truncate(s->path, 0), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    r->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    read_back(command.out, r->out);
+    read_back(command.err, r->err);
+}
+
+static void a_file_that_is_cut_short_meanwhile_is_an_error(void **state)
+{
+    struct scene *s = *state;
+    struct result r;
+    do { /* where we had no CPU for as long as it listens, it was not cut short meanwhile */
+        (void)unlink(s->path);
+        assert_exited(test_in_child(leave_with_guest, s));
+        look_and_cut_short(s, &r);
+        watchdog_step();
+    } while (r.code == 0);
+    assert_refuses(&r, "cut short");
+}
+
 static void what_cannot_be_shown_is_explained(void **state)
 {
     struct scene *s = *state;
@@ -227,6 +289,7 @@ int main(int argc, char **argv)
         TRANSPORT_TEST_OF_FILES(info_changes_nothing),
         TRANSPORT_TEST_OF_FILES(dead_sides_are_shown),
         TRANSPORT_TEST_OF("file", closed_sides_are_shown),
+        TRANSPORT_TEST_OF("file", a_file_that_is_cut_short_meanwhile_is_an_error),
         TRANSPORT_TEST_OF_FILES(what_cannot_be_shown_is_explained),
         TRANSPORT_TEST_OF("shm", a_full_disk_is_a_failure),
         TRANSPORT_TEST_OF("file", json_holds_any_path),

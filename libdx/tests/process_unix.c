@@ -2,7 +2,7 @@
 /* Peers that meet at a socket: killed, replaced, waiting for each other, rung without end. */
 #include "channel.h"
 #include "child.h"
-#include "doorbells.h"
+#include "doorbell.h"
 #include "files.h"
 #include "news.h"
 #include "peers.h"
@@ -26,6 +26,7 @@ struct scene {
     _Atomic uint64_t storm_rings;
     pthread_t storm;
     bool storming;
+    bool fills; /* and makes bells blocking */
 };
 
 static struct scene *set_scene(void **state, const char *tag)
@@ -262,6 +263,15 @@ static void doorbells_need_a_rendezvous(void **state)
 }
 
 /* Rings everybody that it is told of, as fast as it can. */
+/* So that whoever rings next waits for ever, if nobody helps. */
+static void fill(int fd)
+{
+    uint64_t full = UINT64_MAX - 1;
+    dx_doorbell_unblock(fd);
+    (void)!write(fd, &full, sizeof full);
+    (void)fcntl(fd, F_SETFL, 0);
+}
+
 static void *ring_without_end(void *user)
 {
     struct scene *s = user;
@@ -278,7 +288,7 @@ static void *ring_without_end(void *user)
             else if (m.fd >= 0)
                 (void)close(m.fd);
         for (nfds_t i = 0; i < count; i++)
-            dx_doorbell_write(bells[i].fd);
+            (s->fills ? fill : dx_doorbell_write)(bells[i].fd);
         atomic_fetch_add(&s->storm_rings, count);
         (void)sched_yield();
     }
@@ -305,6 +315,22 @@ static void a_storm_of_doorbells_does_no_harm(void **state)
     (void)close(deaf);
 }
 
+/* By a member who is neither side. */
+static void bells_that_are_filled_and_made_blocking_hold_nobody_up(void **state)
+{
+    struct dx_wait wait = park_only(DX_PARK_DOORBELL);
+    struct scene *s = set_pair_scene(state, "fills", &wait);
+    s->fills = true;
+    assert_int_equal(pthread_create(&s->storm, NULL, ring_without_end, s), 0);
+    s->storming = true;
+    while (atomic_load(&s->storm_rings) < 1000)
+        (void)sched_yield();
+    for (int i = 0; i < 50; i++) {
+        call_well(s, 1);
+        watchdog_step();
+    }
+}
+
 #define scened(test) cmocka_unit_test_teardown(test, clear_scene)
 
 int main(int argc, char **argv)
@@ -323,6 +349,7 @@ int main(int argc, char **argv)
         scened(sides_that_park_at_the_doorbell_wake_each_other),
         scened(doorbells_need_a_rendezvous),
         scened(a_storm_of_doorbells_does_no_harm),
+        scened(bells_that_are_filled_and_made_blocking_hold_nobody_up),
     };
     test_begin();
     return cmocka_run_group_tests(tests, NULL, nothing_is_left);

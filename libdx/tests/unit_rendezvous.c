@@ -2,7 +2,7 @@
 /* The server of a rendezvous: what it says to whom, and whom it does without. */
 #include <sys/stat.h>
 
-#include "doorbells.h"
+#include "doorbell.h"
 #include "files.h"
 #include "peers.h"
 
@@ -180,28 +180,6 @@ static void what_is_no_socket_of_ours_is_left_alone(void **state)
     assert_true(exists(p->path));
 }
 
-static void a_full_or_blocking_eventfd_holds_nobody_up(void **state)
-{
-    (void)state;
-    struct dx_doorbells bells;
-    dx_doorbells_init(&bells);
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    uint64_t most = UINT64_MAX - 1;
-    assert_int_equal(write(fd, &most, sizeof most), sizeof most);
-    assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
-    assert_true(dx_doorbells_join(&bells, 5, fd));
-    assert_true(dx_doorbells_ring(&bells, 5)); /* the test's time limit is the assert */
-    assert_false(dx_doorbells_ring(&bells, 6));
-    assert_false(dx_doorbells_left(&bells, 5));
-    dx_doorbells_leave(&bells, 5);
-    assert_true(dx_doorbells_left(&bells, 5));
-    assert_false(dx_doorbells_ring(&bells, 5));
-    dx_doorbells_leave(&bells, -1);
-    dx_doorbells_leave(&bells, INT64_MAX);
-    assert_false(dx_doorbells_join(&bells, DX_IVSHMEM_IDS, dup(0)));
-    dx_doorbells_close(&bells);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,7 +191,6 @@ int main(void)
         cmocka_unit_test_teardown(a_living_servers_name_is_its_own, place_free),
         cmocka_unit_test_teardown(a_dead_servers_name_is_taken_over, place_free),
         cmocka_unit_test_teardown(what_is_no_socket_of_ours_is_left_alone, place_free),
-        cmocka_unit_test(a_full_or_blocking_eventfd_holds_nobody_up),
     };
     test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dx: looks at regions and machines, clears what dead processes left, serves rendezvous. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../fd.h"
 #include "tool.h"
@@ -44,6 +46,17 @@ static void print_usage(FILE *out)
         out);
 }
 
+/* Whoever owns a file may cut it short while we look at it. What follows is safe in a handler. */
+static void end_because_cut_short(int signal)
+{
+    static const char text[] =
+        "dx: the file was cut short by somebody else while it was looked at\n";
+    (void)signal;
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(TOOL_FAILED);
+    _exit(TOOL_FAILED);
+}
+
 int tool_parse_url(const struct tool_url_verb *verb, int argc, char **argv, bool *flag,
                    const char **url)
 {
@@ -71,6 +84,7 @@ int tool_parse_url(const struct tool_url_verb *verb, int argc, char **argv, bool
         return TOOL_USAGE;
     }
     *url = argv[optind];
+    (void)sigaction(SIGBUS, &(struct sigaction){.sa_handler = end_because_cut_short}, NULL);
     return -1;
 }
 

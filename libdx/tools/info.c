@@ -15,7 +15,8 @@ static const char usage[] =
     "mapped for reading only. It says the version and the sizes; of each side whether it is there\n"
     "(none, initialising, open, closed in good order, dead), its process, its session and its\n"
     "epoch, which kernel it runs under, how it parks, and how often its heart has beaten; which\n"
-    "locks are held, or their owners heard under another kernel, for whom it listens up to 0.5 s\n"
+    "locks are held, or their owners heard under another kernel, for whom it listens up to 0.5 s,\n"
+    "for all of them at once\n"
     "(host, guest: by a living one; open: what is said of the host is\n"
     "true); and the counters of dx_stats.h, added up over the callers and over the serving "
     "threads\n"
@@ -68,16 +69,19 @@ static struct peer_report report_peer(const struct dx_channel *c, enum dx_side s
     return r;
 }
 
-static bool is_heard(const struct dx_channel *c, enum dx_side side)
+/* Of a side under another kernel the heartbeat is the proof. */
+static void note(struct dx_ear *ear, const struct dx_channel *c, enum dx_side side)
 {
     const struct dx_peer_lines *p = &c->peers[side];
+    *ear = (struct dx_ear){.peer = NULL};
     /* A4 <- R4. */
-    uint32_t state = dx_load_acquire(&p->state);
-    bool elsewhere = c->region.url.kind == DX_REGION_IVSHMEM || dx_pulse_elsewhere(p);
-    return elsewhere && state == DX_PEER_STATE_OPEN && dx_pulse_heard(p, DX_PULSE_LISTEN_NS);
+    if (dx_load_acquire(&p->state) == DX_PEER_STATE_OPEN &&
+        (c->region.url.kind == DX_REGION_IVSHMEM || dx_pulse_elsewhere(p)))
+        dx_pulse_note(ear, p);
 }
 
-static struct report make_report(const struct dx_channel *c, const char *url)
+static struct report make_report(const struct dx_channel *c, const char *url,
+                                 const struct dx_ear ears[2])
 {
     int fd = c->region.fd;
     struct report r = {.url = url, .version = c->header->version, .geometry = c->geometry};
@@ -85,10 +89,9 @@ static struct report make_report(const struct dx_channel *c, const char *url)
     r.open_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_OPEN));
     r.host_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_HOST));
     r.guest_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_GUEST));
-    /* Of a side under another kernel the heartbeat is the proof. */
-    if (is_heard(c, DX_HOST))
+    if (ears[DX_HOST].heard)
         r.host_locked = r.open_locked = true;
-    r.guest_locked |= is_heard(c, DX_GUEST);
+    r.guest_locked |= ears[DX_GUEST].heard;
     r.peers[DX_HOST] = report_peer(c, DX_HOST, r.host_locked, r.open_locked);
     r.peers[DX_GUEST] = report_peer(c, DX_GUEST, r.guest_locked, true);
     for (int of = 0; of < REPORT_STATS; of++)
@@ -159,6 +162,42 @@ static void show(const struct report *r, bool json)
         (void)fputs("]\n", stdout);
 }
 
+/* Opens all places. Whoever serves a rendezvous is asked once: the others are in the same memory.
+ */
+static dx_status observe_all(const char *url, struct dx_channel **observers, uint32_t *places)
+{
+    char memory[32];
+    dx_status status = dx_observe(url, &observers[0]);
+    if (status != DX_OK)
+        return status;
+    uint32_t all = observers[0]->geometry.places;
+    if (observers[0]->region.url.kind == DX_REGION_UNIX) {
+        (void)snprintf(memory, sizeof memory, "memfd:%d", observers[0]->region.fd);
+        url = memory;
+    }
+    for (*places = 1; *places < all; ++*places) {
+        status = dx_observe_place(url, *places, &observers[*places]);
+        if (status != DX_OK)
+            return status;
+    }
+    return DX_OK;
+}
+
+static void show_all(const char *url, struct dx_channel *const *observers, uint32_t places,
+                     bool json)
+{
+    struct dx_ear ears[2 * DX_GUESTS_MAX];
+    for (uint32_t i = 0; i < places; i++) {
+        note(&ears[2 * i + DX_HOST], observers[i], DX_HOST);
+        note(&ears[2 * i + DX_GUEST], observers[i], DX_GUEST);
+    }
+    dx_pulse_listen(ears, 2 * places, DX_PULSE_LISTEN_NS);
+    for (uint32_t i = 0; i < places; i++) {
+        struct report r = make_report(observers[i], url, &ears[2 * i]);
+        show(&r, json);
+    }
+}
+
 int tool_info(int argc, char **argv)
 {
     static const struct tool_url_verb verb = {"info", usage, "json"};
@@ -167,19 +206,16 @@ int tool_info(int argc, char **argv)
     int code = tool_parse_url(&verb, argc, argv, &json, &url);
     if (code >= 0)
         return code;
-    uint32_t places = 1;
-    for (uint32_t place = 0; place < places; place++) {
-        struct dx_channel *observer;
-        dx_status status = dx_observe_place(url, place, &observer);
-        if (status != DX_OK) {
-            code = tool_fail("info", status);
-            explain(url, status);
-            return code;
-        }
-        places = observer->geometry.places;
-        struct report r = make_report(observer, url);
-        (void)dx_close(observer);
-        show(&r, json);
+    struct dx_channel *observers[DX_GUESTS_MAX];
+    uint32_t places = 0;
+    dx_status status = observe_all(url, observers, &places);
+    if (status == DX_OK) {
+        show_all(url, observers, places, json);
+    } else {
+        code = tool_fail("info", status);
+        explain(url, status);
     }
-    return tool_end_output("info");
+    while (places > 0)
+        (void)dx_close(observers[--places]);
+    return status == DX_OK ? tool_end_output("info") : code;
 }

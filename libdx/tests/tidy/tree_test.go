@@ -64,6 +64,7 @@ func TestTree(t *testing.T) {
 		{"words", checkWords},
 		{"calls", checkCalls},
 		{"descriptors", checkDescriptors},
+		{"shared", checkShared},
 		{"binaries", checkBinaries},
 		{"licences", checkLicences},
 	}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A peer that does nothing but ring gets a slow listener and not a busy CPU. What it writes into
+ * shared memory says nothing about whether its rings are of use, as it can write what it likes;
+ * that a wait of this process found its news does, and is counted in memory of our own.
+ */
+#ifndef DX_BRAKE_H
+#define DX_BRAKE_H
+
+#include <stdint.h>
+
+/* Rings that are heard at once: so many for each piece of news, and no more than so many at once.
+ */
+#define DX_BRAKE_RINGS_EACH 4u
+#define DX_BRAKE_RINGS_MAX 64u
+
+struct dx_brake {
+    uint64_t found; /* news, at the last look */
+    uint32_t rings; /* that are still heard at once */
+    int64_t pause_ns;
+};
+
+#define DX_BRAKE_INIT                                                                              \
+    {                                                                                              \
+        .rings = DX_BRAKE_RINGS_MAX                                                                \
+    }
+
+/* After a ring: how long to sleep before the next one is listened for, mostly 0. found is how often
+ * waits of this process have found news. One thread at a time. */
+int64_t dx_brake_pause_ns(struct dx_brake *brake, uint64_t found);
+
+#endif
