@@ -24,6 +24,7 @@ type config struct {
 	payload   int
 	pin       string
 	out       string
+	silence   time.Duration // of a peer that counts as dead; 0: as the strategy says
 }
 
 // least is how long a closed loop goes on at least: a way that spins has its samples in no time, and

@@ -39,6 +39,9 @@ func (c config) ways() (all []way) {
 	base := exchange.Default()
 	base.Payload, base.Verify, base.Pin, base.Duration, base.RatePerS = c.payload, true, c.pin, c.longest, c.rate
 	add := func(name, side string, wait dx.Wait) {
+		if c.silence != 0 {
+			wait.SilenceNs = int64(c.silence)
+		}
 		e := base
 		e.Transport, e.Host, e.Guest, e.Wait = border.TransportDoorbell, side, side, wait
 		all = append(all, way{name: name, config: e, again: name == pollingAgain})

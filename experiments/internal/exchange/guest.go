@@ -90,13 +90,16 @@ func guestRun() error {
 	return serveGo(g)
 }
 
+// attachPatience is for a machine that is busy: a host that ends takes its guests along.
+const attachPatience = 5 * time.Minute
+
 // attachGo opens the channel in Go.
 func attachGo(g guestConfig) (*dx.Channel, error) {
 	path := dx.PathNative
 	if g.Path == "cgo" {
 		path = dx.PathCgo
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), attachPatience)
 	defer cancel()
 	ch, err := dx.Attach(ctx, g.URL, dx.Options{Wait: &g.Wait, Path: path})
 	if err != nil {

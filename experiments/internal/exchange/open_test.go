@@ -71,9 +71,12 @@ func TestOpenLoopKeepsItsRateInEveryLanguage(t *testing.T) {
 				if pace := cell.PaceCPUSPerMop; pace == nil || *pace <= 0 {
 					t.Errorf("waiting for starts costs %v", pace)
 				}
-				if cell.IntendedP50Ns == nil || *cell.IntendedP50Ns < *cell.RTTP50Ns || cell.IntendedP99Ns != nil {
-					t.Errorf("from intended %v, from the start %v; %v of 400 samples",
-						cell.IntendedP50Ns, *cell.RTTP50Ns, cell.IntendedP99Ns)
+				// A machine that is busy leaves so many calls out that there is no median.
+				median := cell.IntendedP50Ns != nil && cell.RTTP50Ns != nil
+				if median != (cell.Ops >= 200) || median && *cell.IntendedP50Ns < *cell.RTTP50Ns ||
+					cell.IntendedP99Ns != nil {
+					t.Errorf("from intended %v, from the start %v; %v of %d samples",
+						cell.IntendedP50Ns, cell.RTTP50Ns, cell.IntendedP99Ns, cell.Ops)
 				}
 				l, err := stat.DecodeLatency(cell.IntendedHistogram)
 				if err != nil || l.Count() != cell.Ops {
