@@ -40,6 +40,11 @@ bool dx_doorbell_is_one(int fd)
     return is_one;
 }
 
+bool dx_doorbell_is_unblocked(int fd)
+{
+    return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
+}
+
 void dx_doorbell_unblock(int fd)
 {
     (void)fcntl(fd, F_SETFL, O_NONBLOCK);

@@ -12,6 +12,9 @@
  * end our process by SIGPIPE. errno is 0 if it is not, or says why that cannot be found out. */
 bool dx_doorbell_is_one(int fd);
 
+/* Has nobody made it blocking? */
+bool dx_doorbell_is_unblocked(int fd);
+
 /* Makes it non-blocking, for all who share it. */
 void dx_doorbell_unblock(int fd);
 

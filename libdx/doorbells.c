@@ -8,6 +8,7 @@
 #include "atomic.h"
 #include "doorbell.h"
 #include "doorbells_guard.h"
+#include "thread.h"
 
 /* Far more than any server lets in; each costs a descriptor. */
 #define PEERS_MAX 1024u
@@ -15,8 +16,9 @@
 void dx_doorbells_init(struct dx_doorbells *d)
 {
     memset(d, 0, sizeof *d);
-    d->own.fd = d->timer = -1;
+    d->own.fd = -1;
     (void)pthread_mutex_init(&d->lock, NULL);
+    dx_thread_cond_init(&d->wake);
 }
 
 void dx_doorbell_release(struct dx_doorbell *bell)
@@ -42,6 +44,7 @@ void dx_doorbells_close(struct dx_doorbells *d)
     for (uint32_t i = 0; i < d->count; i++)
         dx_doorbell_release(d->bells[i]);
     free(d->bells);
+    (void)pthread_cond_destroy(&d->wake);
     (void)pthread_mutex_destroy(&d->lock);
 }
 
@@ -55,9 +58,7 @@ void dx_doorbells_forked(struct dx_doorbells *d)
     }
     d->own.fd = -1;
     d->guarded = false;
-    if (d->timer >= 0)
-        (void)close(d->timer);
-    d->timer = -1;
+    dx_thread_cond_init(&d->wake); /* the guard waited for it */
     (void)pthread_mutex_init(&d->lock, NULL);
 }
 
@@ -145,39 +146,35 @@ bool dx_doorbells_left(struct dx_doorbells *d, uint32_t id)
     return left;
 }
 
-/* The lock is held. The timer's first ring, and its last, cost a system call each. */
-static void begin_ring(struct dx_doorbells *d, struct dx_doorbell *bell)
+/* Somebody else has made it blocking, and may have filled it. */
+static void note_tampering(struct dx_doorbells *d, int fd)
 {
-    bell->users++;
-    bell->rings++;
-    if (d->ringing++ == 0)
-        dx_ring_timer_run(d->timer, true);
-}
-
-static void end_ring(struct dx_doorbells *d, struct dx_doorbell *bell)
-{
-    bell->rings--;
-    if (--d->ringing == 0)
-        dx_ring_timer_run(d->timer, false);
-    dx_doorbell_release(bell);
+    dx_doorbell_unblock(fd);
+    (void)pthread_mutex_lock(&d->lock);
+    d->alarm = true;
+    (void)pthread_cond_signal(&d->wake);
+    (void)pthread_mutex_unlock(&d->lock);
 }
 
 bool dx_doorbells_ring(struct dx_doorbells *d, uint32_t id)
 {
     (void)pthread_mutex_lock(&d->lock);
     struct dx_doorbell *bell = bell_of(d, id);
-    if (bell != NULL)
-        begin_ring(d, bell);
+    if (bell != NULL) {
+        bell->users++;
+        bell->rings++;
+        d->rung++;
+    }
     (void)pthread_mutex_unlock(&d->lock);
     if (bell == NULL)
         return false;
     /* Without the lock: a peer that stretches this holds up nobody who rings another. */
-    /* Relaxed: a hint. */
-    if (dx_load_relaxed(&bell->tampered) != 0)
-        dx_doorbell_unblock(bell->fd);
+    if (dx_unlikely(!dx_doorbell_is_unblocked(bell->fd)))
+        note_tampering(d, bell->fd);
     dx_doorbell_write(bell->fd);
     (void)pthread_mutex_lock(&d->lock);
-    end_ring(d, bell);
+    bell->rings--;
+    dx_doorbell_release(bell);
     (void)pthread_mutex_unlock(&d->lock);
     return true;
 }

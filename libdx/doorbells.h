@@ -13,25 +13,26 @@
 struct dx_doorbell {
     uint32_t id;
     int fd;
-    uint32_t users;            /* the table, those who ring it just now, and who frees them */
-    uint32_t rings;            /* under way */
-    _Atomic uint32_t tampered; /* it was full once */
+    uint32_t users; /* the table, those who ring it just now, and who frees them */
+    uint32_t rings; /* under way */
 };
 
 /*
  * Any thread. A peer can fill an eventfd and make it blocking while it is being rung, and so hold
- * up the thread that rings, which no flag of ours prevents. So each ring starts a timer that ends
- * with it, and a thread that waits for that timer and does nothing else takes the peer's count away
- * until the ring is through: some milliseconds, for one who rings that peer, and for nobody else.
+ * up the thread that rings, which no flag of ours prevents. So a thread that does nothing else
+ * looks for rings that are stuck, and takes the peer's count away until they are through. It looks
+ * seldom, as a timer for each ring would cost more than the ring, until somebody has tampered with
+ * an eventfd: from then on every 5 ms. Only who rings that peer is held up meanwhile.
  */
 struct dx_doorbells {
     pthread_mutex_t lock;
     struct dx_doorbell own; /* by which we ring ourselves; its descriptor is another's */
-    uint32_t ringing;       /* rings under way */
-    int timer;              /* runs while there are any; -1: nobody waits for it */
+    uint64_t rung;          /* rings so far */
     bool guarded;
+    bool alarm; /* somebody has tampered with an eventfd */
+    bool closing;
     pthread_t guard;
-    _Atomic uint32_t closing;
+    pthread_cond_t wake; /* for what the guard waits */
     struct dx_doorbell **bells;
     uint32_t count;
     uint32_t room;

@@ -6,33 +6,22 @@
  */
 #include "doorbells_guard.h"
 
-#include <sys/timerfd.h>
-#include <unistd.h>
-
-#include "atomic.h"
+#include "clock.h"
 #include "doorbell.h"
 #include "doorbells.h"
 #include "error.h"
-#include "fd.h"
 #include "fd_wait.h"
 #include "thread.h"
 
-/* A ring that takes so long is stuck, or its thread has no CPU. */
-#define STUCK_NS 5000000l
+/* From one look to the next: after somebody has tampered with an eventfd, and for how long; while
+ * there are rings; and else. */
+#define ALERT_LOOK_NS 5000000ll
+#define ALERT_NS 10000000000ll
+#define LOOK_NS 250000000ll
+#define IDLE_LOOK_NS 1000000000ll
 
 /* Reads of one eventfd before the next one is looked at. */
 #define TAKES 5000
-
-/* A closed timer does not end a wait: after this time the thread looks by itself. */
-#define LOOK_NS 1000000000ll
-
-void dx_ring_timer_run(int timer, bool on)
-{
-    const struct itimerspec spec = {.it_value.tv_nsec = on ? STUCK_NS : 0,
-                                    .it_interval.tv_nsec = on ? STUCK_NS : 0};
-    if (timer >= 0)
-        (void)timerfd_settime(timer, 0, &spec, NULL);
-}
 
 /* The one at this place, held, if it is being rung; the place behind the last is our own. */
 static struct dx_doorbell *hold(struct dx_doorbells *d, uint32_t at)
@@ -52,20 +41,23 @@ static bool is_being_rung(struct dx_doorbells *d, const struct dx_doorbell *bell
     return rung;
 }
 
-/* The rings that we take away are as good as the one that follows them. */
-static void empty(struct dx_doorbells *d, struct dx_doorbell *bell)
+/* The rings that we take away are as good as the one that follows them. True if it was full. */
+static bool empty(struct dx_doorbells *d, struct dx_doorbell *bell)
 {
+    bool full = false;
     for (int i = 0; i < TAKES && is_being_rung(d, bell); i++) {
         if (!dx_doorbell_is_full(bell->fd))
             continue;
-        /* Relaxed: it only says that a look at the flags pays. */
-        dx_store_relaxed(&bell->tampered, 1u);
+        full = true;
         dx_doorbell_take(bell->fd);
     }
+    return full;
 }
 
-static void free_those_who_ring(struct dx_doorbells *d)
+/* True if somebody was stuck. */
+static bool free_those_who_ring(struct dx_doorbells *d)
 {
+    bool stuck = false;
     bool more = true;
     for (uint32_t at = 0; more; at++) {
         (void)pthread_mutex_lock(&d->lock);
@@ -74,25 +66,54 @@ static void free_those_who_ring(struct dx_doorbells *d)
         (void)pthread_mutex_unlock(&d->lock);
         if (bell == NULL)
             continue;
-        empty(d, bell);
+        stuck |= empty(d, bell);
         (void)pthread_mutex_lock(&d->lock);
         dx_doorbell_release(bell);
         (void)pthread_mutex_unlock(&d->lock);
     }
+    return stuck;
+}
+
+/* Sleeps until the next look is due. False: the table closes. */
+static bool sleep_for(struct dx_doorbells *d, int64_t look_ns, bool *alarm)
+{
+    struct timespec until = dx_clock_timespec(dx_clock_ns() + look_ns);
+    int ended = 0;
+    (void)pthread_mutex_lock(&d->lock);
+    while (!d->closing && !d->alarm && ended == 0)
+        ended = pthread_cond_timedwait(&d->wake, &d->lock, &until);
+    *alarm = d->alarm;
+    d->alarm = false;
+    bool goes_on = !d->closing;
+    (void)pthread_mutex_unlock(&d->lock);
+    return goes_on;
+}
+
+static uint64_t rung_so_far(struct dx_doorbells *d)
+{
+    (void)pthread_mutex_lock(&d->lock);
+    uint64_t rung = d->rung;
+    (void)pthread_mutex_unlock(&d->lock);
+    return rung;
 }
 
 static void *run(void *user)
 {
     struct dx_doorbells *d = user;
-    /* Relaxed: the timer is started after the store. */
-    while (dx_load_relaxed(&d->closing) == 0) {
-        if (!dx_fd_readable(d->timer, LOOK_NS))
-            continue;
-        free_those_who_ring(d);
-        /* Also what makes it not readable: it begins anew, or it was of a ring that has ended. */
-        (void)pthread_mutex_lock(&d->lock);
-        dx_ring_timer_run(d->timer, d->ringing != 0);
-        (void)pthread_mutex_unlock(&d->lock);
+    int64_t alert_until_ns = 0;
+    int64_t look_ns = IDLE_LOOK_NS;
+    uint64_t before = 0;
+    bool alarm;
+    while (sleep_for(d, look_ns, &alarm)) {
+        bool stuck = free_those_who_ring(d);
+        uint64_t rung = rung_so_far(d);
+        int64_t now = dx_clock_ns();
+        if (alarm || stuck)
+            alert_until_ns = now + ALERT_NS;
+        look_ns = now < alert_until_ns ? ALERT_LOOK_NS : rung != before ? LOOK_NS : IDLE_LOOK_NS;
+        before = rung;
+        if (alarm) /* the one who gave it may be stuck only now, and others give it again */
+            dx_fd_nap(ALERT_LOOK_NS);
     }
     return NULL;
 }
@@ -101,12 +122,6 @@ dx_status dx_doorbells_guard(struct dx_doorbells *d)
 {
     if (d->guarded)
         return DX_OK;
-    int timer = dx_fd_timer();
-    if (timer < 0)
-        return dx_fail_errno("no timer for doorbells");
-    (void)pthread_mutex_lock(&d->lock);
-    d->timer = timer;
-    (void)pthread_mutex_unlock(&d->lock);
     int failed = dx_thread_start(&d->guard, run, d);
     d->guarded = failed == 0;
     return failed == 0
@@ -116,14 +131,12 @@ dx_status dx_doorbells_guard(struct dx_doorbells *d)
 
 void dx_doorbells_unguard(struct dx_doorbells *d)
 {
-    /* Relaxed: the timer carries the news. */
-    dx_store_relaxed(&d->closing, 1u);
-    if (d->guarded) {
-        dx_ring_timer_run(d->timer, true);
-        (void)pthread_join(d->guard, NULL);
-    }
+    if (!d->guarded)
+        return;
+    (void)pthread_mutex_lock(&d->lock);
+    d->closing = true;
+    (void)pthread_cond_signal(&d->wake);
+    (void)pthread_mutex_unlock(&d->lock);
+    (void)pthread_join(d->guard, NULL);
     d->guarded = false;
-    if (d->timer >= 0)
-        (void)close(d->timer);
-    d->timer = -1;
 }

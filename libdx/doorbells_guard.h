@@ -3,16 +3,11 @@
 #ifndef DX_DOORBELLS_GUARD_H
 #define DX_DOORBELLS_GUARD_H
 
-#include <stdbool.h>
-
 struct dx_doorbell;
 struct dx_doorbells;
 
 /* Gives up one that was held; the lock of its table is held. */
 void dx_doorbell_release(struct dx_doorbell *bell);
-
-/* Starts the timer of a ring, or ends it. Nothing happens without a timer (-1). */
-void dx_ring_timer_run(int timer, bool on);
 
 /* Ends the thread, if there is one. */
 void dx_doorbells_unguard(struct dx_doorbells *d);

@@ -230,22 +230,13 @@ static void *run(void *user)
     return NULL;
 }
 
-static void make_wake(struct dx_pulse *p)
-{
-    pthread_condattr_t monotonic;
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_mutex_init(&p->lock, NULL);
-    (void)pthread_cond_init(&p->wake, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
-}
-
 dx_status dx_pulse_start(struct dx_channel *c)
 {
     struct dx_pulse *p = &c->pulse;
     if (c->region.url.kind == DX_REGION_MEMFD)
         return DX_OK;
-    make_wake(p);
+    (void)pthread_mutex_init(&p->lock, NULL);
+    dx_thread_cond_init(&p->wake);
     /* Relaxed: as below. */
     dx_store_relaxed(&p->heard, dx_load_relaxed(&c->peers[dx_other(c->side)].heartbeat));
     int failed = dx_thread_start(&p->thread, run, c);

@@ -33,3 +33,12 @@ int dx_thread_start(pthread_t *thread, void *(*run)(void *user), void *user)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;
 }
+
+void dx_thread_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(cond, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+}

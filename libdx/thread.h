@@ -9,4 +9,7 @@
  * needs where that is less. Returns 0 or an error as pthread_create. */
 int dx_thread_start(pthread_t *thread, void *(*run)(void *user), void *user);
 
+/* A condition whose waits end by the monotonic clock. */
+void dx_thread_cond_init(pthread_cond_t *cond);
+
 #endif

@@ -102,6 +102,15 @@ static void *fill_again_and_again(void *user)
     return NULL;
 }
 
+/* Two of them hold each other up. */
+static void end_filler(const struct filler *f)
+{
+    while (pthread_tryjoin_np(f->thread, NULL) != 0) {
+        dx_doorbell_take(f->fd);
+        (void)sched_yield();
+    }
+}
+
 static void a_bell_that_is_filled_again_and_again_holds_nobody_up(void **state)
 {
     (void)state;
@@ -120,7 +129,7 @@ static void a_bell_that_is_filled_again_and_again_holds_nobody_up(void **state)
         assert_true(dx_doorbells_ring(&d, PEER));
     atomic_store(&ended, true);
     for (int i = 0; i < 2; i++)
-        (void)pthread_join(fillers[i].thread, NULL);
+        end_filler(&fillers[i]);
     dx_doorbells_close(&d);
     (void)close(peer);
 }
@@ -141,7 +150,7 @@ static void a_peer_that_leaves_while_it_is_rung_holds_nobody_up(void **state)
         dx_doorbells_leave(&d, PEER);
         assert_false(dx_doorbells_ring(&d, PEER));
         atomic_store(&ended, true);
-        (void)pthread_join(filler.thread, NULL);
+        end_filler(&filler);
         (void)close(peer);
     }
     dx_doorbells_close(&d);
