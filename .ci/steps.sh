@@ -8,7 +8,7 @@
 # saves, as tests that spin spin longer where CPUs are short. What measures a little, to check it, may
 # run beside others: no check is of how fast anything is. The last one looks at what the others left.
 lanes=(
-    'gotest gcc clang asan world tsan install'
+    'gcc clang asan world tsan gotest install'
     'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak'
 )
 lane_last='leftovers'

@@ -119,12 +119,12 @@ DX_API dx_status dx_create_places(const char *url, const struct dx_config *confi
  * Where the host has several places, the first one that is free is taken; DX_ERR_GUEST_EXISTS says
  * how many there are. wait may be NULL (dx_wait_default); it is copied. Where the host or a former
  * guest is under another kernel, each attempt listens for their hearts: up to 0.25 s for a living
- * host, 0.5 s for one that is gone, silence_ns for former guests that were not closed, in all places
- * at once, whatever timeout_ns says. On failure *out is NULL. DX_ERR_NO_PEER (nothing there),
- * _STALE (a dead host's), _GUEST_EXISTS, _NOT_DX, _VERSION, _GEOMETRY, _SHORT, _PERMISSION, _URL,
- * _INVALID, _SYSTEM (among others: no descriptor is left, which dx_last_error says); at a rendezvous
- * also _TIMEOUT (whoever serves it does not greet us in time, for which it is given at least a
- * second) and _CORRUPT (it speaks something else).
+ * host, 0.5 s for one that is gone, silence_ns for former guests that were not closed, in all
+ * places at once, whatever timeout_ns says. On failure *out is NULL. DX_ERR_NO_PEER (nothing
+ * there), _STALE (a dead host's), _GUEST_EXISTS, _NOT_DX, _VERSION, _GEOMETRY, _SHORT, _PERMISSION,
+ * _URL, _INVALID, _SYSTEM (among others: no descriptor is left, which dx_last_error says); at a
+ * rendezvous also _TIMEOUT (whoever serves it does not greet us in time, for which it is given at
+ * least a second) and _CORRUPT (it speaks something else).
  */
 DX_API dx_status dx_attach(const char *url, const struct dx_wait *wait, int64_t timeout_ns,
                            struct dx_channel **out);

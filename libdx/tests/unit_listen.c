@@ -91,7 +91,7 @@ static void a_full_house_is_refused_after_one_look_at_all(void **state)
     (void)pthread_join(hearts, NULL);
     assert_status(status, DX_ERR_GUEST_EXISTS);
     assert_detail("30 of its 30 places");
-    assert_in_range(looks, 1, LOOKS_MAX);
+    assert_true(looks <= LOOKS_MAX); /* none, if all have beaten before the first look */
     clear_house(&h);
 }
 
