@@ -112,7 +112,7 @@ static dx_status lock_as_guest(struct dx_channel *c)
  * us there, or we see that it begins. silent: what was noted of a guest that was not heard since;
  * NULL: nobody has listened.
  */
-static dx_status take_place(struct dx_channel *c, const struct dx_ear *silent)
+static dx_status take_place(struct dx_channel *c, const struct dx_pulse_sample *silent)
 {
     struct dx_peer_lines *self = &c->peers[DX_GUEST];
     const char *path = c->region.url.path;
@@ -174,7 +174,7 @@ static dx_status reserve(const struct dx_channel *c)
 }
 
 /* The place that is mapped; nothing of it is held if that fails. */
-static dx_status try_place(struct dx_channel *c, const struct dx_ear *silent)
+static dx_status try_place(struct dx_channel *c, const struct dx_pulse_sample *silent)
 {
     dx_status status = lock_as_guest(c);
     if (status == DX_OK)
@@ -212,22 +212,22 @@ static dx_status view_place(struct dx_channel *c, const struct dx_geometry *firs
 
 /* Listens to the guests of all places at once. One under our own kernel is known by its lock. */
 static dx_status listen_in_all(struct dx_channel *c, const struct dx_geometry *first,
-                               struct dx_ear *ears)
+                               struct dx_pulse_sample *samples)
 {
     dx_status status = dx_region_view(&c->region, 0, 0, 0);
     if (status != DX_OK)
         return status;
     for (uint32_t i = 0; i < first->places; i++) {
         uint64_t offset = i * first->place_bytes;
-        ears[i] = (struct dx_ear){.heard = true}; /* it is not there */
+        samples[i] = (struct dx_pulse_sample){.heard = true}; /* it is not there */
         if (offset + DX_HEADER_BYTES > c->region.bytes ||
             dx_region_touch(&c->region, offset, DX_HEADER_BYTES) != DX_OK)
             continue;
         const char *peers = (const char *)c->region.base + offset + sizeof(struct dx_header);
-        dx_pulse_note(&ears[i], (const struct dx_peer_lines *)(const void *)peers + DX_GUEST);
-        ears[i].heard = dx_region_lock_held(c->region.fd, dx_lock_at(i, DX_LOCK_GUEST));
+        dx_pulse_note(&samples[i], (const struct dx_peer_lines *)(const void *)peers + DX_GUEST);
+        samples[i].heard = dx_region_lock_held(c->region.fd, dx_lock_at(i, DX_LOCK_GUEST));
     }
-    dx_pulse_listen(ears, first->places, c->silence_ns);
+    dx_pulse_listen(samples, first->places, c->silence_ns);
     return check_header(c);
 }
 
@@ -241,22 +241,22 @@ static dx_status all_taken(const struct dx_channel *c, const struct dx_geometry 
                    taken < first->places ? ", the others are closed" : "");
 }
 
-/* One look at each place. Of a place other than the first the host may have closed its end. */
+/* One look at each place. Of a place other than the first the host may have closed its end, so that
+ * the next one is tried; what the system refuses is no matter of places. */
 static dx_status try_each(struct dx_channel *c, const struct dx_geometry *first, uint32_t from,
-                          const struct dx_ear *ears, uint32_t *taken)
+                          const struct dx_pulse_sample *samples, uint32_t *taken)
 {
-    dx_status status = DX_ERR_GUEST_EXISTS;
     *taken = 0;
     for (uint32_t i = from; i < first->places; i++) {
-        bool heard = ears != NULL && ears[i].heard;
-        status = heard ? DX_ERR_GUEST_EXISTS : view_place(c, first, i);
+        bool heard = samples != NULL && samples[i].heard;
+        dx_status status = heard ? DX_ERR_GUEST_EXISTS : view_place(c, first, i);
         if (status == DX_OK)
-            status = try_place(c, ears != NULL ? &ears[i] : NULL);
-        if (status == DX_OK || (i == 0 && status != DX_ERR_GUEST_EXISTS))
+            status = try_place(c, samples != NULL ? &samples[i] : NULL);
+        if (status == DX_OK || status == DX_ERR_SYSTEM || (i == 0 && status != DX_ERR_GUEST_EXISTS))
             return status;
         *taken += status == DX_ERR_GUEST_EXISTS;
     }
-    return status == DX_OK ? DX_OK : DX_ERR_GUEST_EXISTS;
+    return DX_ERR_GUEST_EXISTS;
 }
 
 /* The first place that is free: at first of those where that is known at once, then of those that
@@ -264,7 +264,7 @@ static dx_status try_each(struct dx_channel *c, const struct dx_geometry *first,
 static dx_status try_places(struct dx_channel *c)
 {
     uint32_t taken = 0;
-    struct dx_ear ears[DX_GUESTS_MAX];
+    struct dx_pulse_sample samples[DX_GUESTS_MAX];
     dx_status status = try_place(c, NULL);
     if (status != DX_ERR_GUEST_EXISTS)
         return status;
@@ -274,9 +274,9 @@ static dx_status try_places(struct dx_channel *c)
         status = try_each(c, &first, 1, NULL, &taken);
     if (status != DX_ERR_GUEST_EXISTS)
         return status;
-    status = listen_in_all(c, &first, ears);
+    status = listen_in_all(c, &first, samples);
     if (status == DX_OK)
-        status = try_each(c, &first, 0, ears, &taken);
+        status = try_each(c, &first, 0, samples, &taken);
     return status == DX_ERR_GUEST_EXISTS ? all_taken(c, &first, status, taken) : status;
 }
 

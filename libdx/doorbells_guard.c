@@ -112,7 +112,7 @@ static void *run(void *user)
             alert_until_ns = now + ALERT_NS;
         look_ns = now < alert_until_ns ? ALERT_LOOK_NS : rung != before ? LOOK_NS : IDLE_LOOK_NS;
         before = rung;
-        if (alarm) /* the one who gave it may be stuck only now, and others give it again */
+        if (alarm) /* who raised it writes only now; each ring may raise it again */
             dx_fd_nap(ALERT_LOOK_NS);
     }
     return NULL;

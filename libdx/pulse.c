@@ -45,32 +45,32 @@ static bool is_there(const struct dx_peer_lines *peer)
     return state == DX_PEER_STATE_OPEN || state == DX_PEER_STATE_INITIALIZING;
 }
 
-void dx_pulse_note(struct dx_ear *ear, const struct dx_peer_lines *peer)
+void dx_pulse_note(struct dx_pulse_sample *sample, const struct dx_peer_lines *peer)
 {
     /* Relaxed, all: numbers of which only that they change counts. */
-    *ear = (struct dx_ear){.peer = peer,
-                           .session = dx_load_relaxed(&peer->session),
-                           .first = dx_load_relaxed(&peer->heartbeat)};
+    *sample = (struct dx_pulse_sample){.peer = peer,
+                                       .session = dx_load_relaxed(&peer->session),
+                                       .first = dx_load_relaxed(&peer->heartbeat)};
 }
 
 /* True if there is no more to hear of it. */
-static bool listen_once(struct dx_ear *ear)
+static bool listen_once(struct dx_pulse_sample *sample)
 {
-    if (ear->peer == NULL || ear->heard || ear->closed)
+    if (sample->peer == NULL || sample->heard || sample->closed)
         return true;
-    ear->heard = dx_pulse_beaten(ear, ear->peer);
-    ear->closed = !ear->heard && !is_there(ear->peer);
-    return ear->heard || ear->closed;
+    sample->heard = dx_pulse_beaten(sample, sample->peer);
+    sample->closed = !sample->heard && !is_there(sample->peer);
+    return sample->heard || sample->closed;
 }
 
-void dx_pulse_listen(struct dx_ear *ears, uint32_t count, int64_t limit_ns)
+void dx_pulse_listen(struct dx_pulse_sample *samples, uint32_t count, int64_t limit_ns)
 {
     int64_t before = dx_clock_ns();
     int64_t look_ns = LOOK_NS;
     for (int64_t passed_ns = 0; passed_ns < limit_ns; passed_ns += awake_ns(&before, look_ns)) {
         uint32_t left = count;
         for (uint32_t i = 0; i < count; i++)
-            left -= listen_once(&ears[i]);
+            left -= listen_once(&samples[i]);
         if (left == 0)
             return;
         if (passed_ns != 0 && look_ns < LOOK_MAX_NS)
@@ -79,22 +79,22 @@ void dx_pulse_listen(struct dx_ear *ears, uint32_t count, int64_t limit_ns)
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &look, NULL);
     }
     for (uint32_t i = 0; i < count; i++)
-        (void)listen_once(&ears[i]);
+        (void)listen_once(&samples[i]);
 }
 
-bool dx_pulse_beaten(const struct dx_ear *ear, const struct dx_peer_lines *peer)
+bool dx_pulse_beaten(const struct dx_pulse_sample *sample, const struct dx_peer_lines *peer)
 {
     /* Relaxed, both: as above. */
-    return dx_load_relaxed(&peer->session) != ear->session ||
-           dx_load_relaxed(&peer->heartbeat) != ear->first;
+    return dx_load_relaxed(&peer->session) != sample->session ||
+           dx_load_relaxed(&peer->heartbeat) != sample->first;
 }
 
 bool dx_pulse_heard(const struct dx_peer_lines *peer, int64_t limit_ns)
 {
-    struct dx_ear ear;
-    dx_pulse_note(&ear, peer);
-    dx_pulse_listen(&ear, 1, limit_ns);
-    return ear.heard;
+    struct dx_pulse_sample sample;
+    dx_pulse_note(&sample, peer);
+    dx_pulse_listen(&sample, 1, limit_ns);
+    return sample.heard;
 }
 
 bool dx_pulse_absent(const struct dx_peer_lines *peer, int64_t limit_ns)

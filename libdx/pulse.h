@@ -52,7 +52,7 @@ bool dx_pulse_elsewhere(const struct dx_peer_lines *peer);
 void dx_pulse_beat(struct dx_peer_lines *self);
 
 /* What is listened for: a peer's next beat. */
-struct dx_ear {
+struct dx_pulse_sample {
     const struct dx_peer_lines *peer; /* NULL: for nobody */
     uint64_t session;
     uint64_t first; /* heartbeat */
@@ -61,13 +61,13 @@ struct dx_ear {
 };
 
 /* Begins to listen to a peer. */
-void dx_pulse_note(struct dx_ear *ear, const struct dx_peer_lines *peer);
+void dx_pulse_note(struct dx_pulse_sample *sample, const struct dx_peer_lines *peer);
 
 /* Listens to all of them at once, for limit_ns at most: less if each is heard, or closed. */
-void dx_pulse_listen(struct dx_ear *ears, uint32_t count, int64_t limit_ns);
+void dx_pulse_listen(struct dx_pulse_sample *samples, uint32_t count, int64_t limit_ns);
 
 /* Has it beaten since it was noted? The same peer, perhaps mapped elsewhere. */
-bool dx_pulse_beaten(const struct dx_ear *ear, const struct dx_peer_lines *peer);
+bool dx_pulse_beaten(const struct dx_pulse_sample *sample, const struct dx_peer_lines *peer);
 
 /* Listens to a peer for limit_ns at most. True as soon as its heart beats. */
 bool dx_pulse_heard(const struct dx_peer_lines *peer, int64_t limit_ns);

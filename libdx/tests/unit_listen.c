@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Places whose guests seem to be in a VM: they are listened for all at once, not in turn. */
 #include <stdatomic.h>
-#include <sys/resource.h>
 
 #include "channel.h"
 #include "files.h"
@@ -13,14 +12,14 @@
 /* A second of listening has some 35 looks; in all places one after the other it would be 300. */
 #define LOOKS_MAX 120
 
-struct house {
+struct host {
     struct dx_channel *channels[PLACES];
     char url[TEST_URL_BYTES];
     struct dx_wait wait;
     _Atomic bool ended;
 };
 
-static void set_house(struct house *h, const char *tag)
+static void set_host(struct host *h, const char *tag)
 {
     const struct dx_config config = {.slots = 1, .request_capacity = 64, .response_capacity = 64};
     memset(h, 0, sizeof *h);
@@ -37,37 +36,30 @@ static void set_house(struct house *h, const char *tag)
     }
 }
 
-static void clear_house(struct house *h)
+static void clear_host(struct host *h)
 {
     for (uint32_t i = PLACES; i-- > 0;)
         assert_status(dx_close(h->channels[i]), DX_OK);
 }
 
-static long sleeps(void)
-{
-    struct rusage usage;
-    assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
-    return usage.ru_nvcsw;
-}
-
 static void places_of_dead_guests_are_listened_for_at_once(void **state)
 {
     (void)state;
-    struct house h;
+    struct host h;
     struct dx_channel *guest;
-    set_house(&h, "dead");
-    long before = sleeps();
+    set_host(&h, "dead");
+    long before = test_sleeps();
     assert_status(dx_attach(h.url, &h.wait, 0, &guest), DX_OK);
-    assert_in_range(sleeps() - before, 1, LOOKS_MAX);
+    assert_in_range(test_sleeps() - before, 1, LOOKS_MAX);
     assert_int_equal(guest->region.place, 0);
     assert_status(dx_close(guest), DX_OK);
-    clear_house(&h);
+    clear_host(&h);
 }
 
-/* Hearts that beat are enough to be taken for alive. */
+/* A heartbeat that changes is enough to be taken for alive. */
 static void *beat(void *user)
 {
-    struct house *h = user;
+    struct host *h = user;
     while (!atomic_load(&h->ended)) {
         for (uint32_t i = 0; i < PLACES; i++)
             dx_count(&h->channels[i]->peers[DX_GUEST].heartbeat, 1u);
@@ -76,30 +68,30 @@ static void *beat(void *user)
     return NULL;
 }
 
-static void a_full_house_is_refused_after_one_look_at_all(void **state)
+static void all_places_taken_is_said_after_one_look_at_all(void **state)
 {
     (void)state;
-    struct house h;
+    struct host h;
     struct dx_channel *guest;
-    pthread_t hearts;
-    set_house(&h, "full");
-    assert_int_equal(pthread_create(&hearts, NULL, beat, &h), 0);
-    long before = sleeps();
+    pthread_t beats;
+    set_host(&h, "full");
+    assert_int_equal(pthread_create(&beats, NULL, beat, &h), 0);
+    long before = test_sleeps();
     dx_status status = dx_attach(h.url, &h.wait, 0, &guest);
-    long looks = sleeps() - before;
+    long looks = test_sleeps() - before;
     atomic_store(&h.ended, true);
-    (void)pthread_join(hearts, NULL);
+    (void)pthread_join(beats, NULL);
     assert_status(status, DX_ERR_GUEST_EXISTS);
     assert_detail("30 of its 30 places");
     assert_true(looks <= LOOKS_MAX); /* none, if all have beaten before the first look */
-    clear_house(&h);
+    clear_host(&h);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places_of_dead_guests_are_listened_for_at_once),
-        cmocka_unit_test(a_full_house_is_refused_after_one_look_at_all),
+        cmocka_unit_test(all_places_taken_is_said_after_one_look_at_all),
     };
     test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Guests that wait for a host, also where a dead one has left its region. */
 #include <fcntl.h>
-#include <sys/resource.h>
 
 #include "lives.h"
 
@@ -74,14 +73,6 @@ static void a_guest_that_waits_does_not_keep_a_new_host_from_other_sizes(void **
     assert_status(attached, DX_OK);
 }
 
-/* How often this thread has slept so far. */
-static long sleeps(void)
-{
-    struct rusage usage;
-    assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
-    return usage.ru_nvcsw;
-}
-
 /* A second has room for 1,000 pauses of a millisecond. A machine that is busy makes them fewer. */
 static void a_guest_that_waits_long_looks_seldom(void **state)
 {
@@ -98,9 +89,9 @@ static void a_guest_that_waits_long_looks_seldom(void **state)
     leave_stale(test_file_url(stale, url), small);
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         struct dx_channel *channel;
-        long before = sleeps();
+        long before = test_sleeps();
         assert_status(dx_attach(test_file_url(paths[i], url), NULL, SECOND, &channel), expected[i]);
-        assert_in_range(sleeps() - before, 1, 200);
+        assert_in_range(test_sleeps() - before, 1, 200);
     }
 }
 

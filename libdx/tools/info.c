@@ -70,18 +70,18 @@ static struct peer_report report_peer(const struct dx_channel *c, enum dx_side s
 }
 
 /* Of a side under another kernel the heartbeat is the proof. */
-static void note(struct dx_ear *ear, const struct dx_channel *c, enum dx_side side)
+static void note(struct dx_pulse_sample *sample, const struct dx_channel *c, enum dx_side side)
 {
     const struct dx_peer_lines *p = &c->peers[side];
-    *ear = (struct dx_ear){.peer = NULL};
+    *sample = (struct dx_pulse_sample){.peer = NULL};
     /* A4 <- R4. */
     if (dx_load_acquire(&p->state) == DX_PEER_STATE_OPEN &&
         (c->region.url.kind == DX_REGION_IVSHMEM || dx_pulse_elsewhere(p)))
-        dx_pulse_note(ear, p);
+        dx_pulse_note(sample, p);
 }
 
 static struct report make_report(const struct dx_channel *c, const char *url,
-                                 const struct dx_ear ears[2])
+                                 const struct dx_pulse_sample samples[2])
 {
     int fd = c->region.fd;
     struct report r = {.url = url, .version = c->header->version, .geometry = c->geometry};
@@ -89,9 +89,9 @@ static struct report make_report(const struct dx_channel *c, const char *url,
     r.open_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_OPEN));
     r.host_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_HOST));
     r.guest_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_GUEST));
-    if (ears[DX_HOST].heard)
+    if (samples[DX_HOST].heard)
         r.host_locked = r.open_locked = true;
-    r.guest_locked |= ears[DX_GUEST].heard;
+    r.guest_locked |= samples[DX_GUEST].heard;
     r.peers[DX_HOST] = report_peer(c, DX_HOST, r.host_locked, r.open_locked);
     r.peers[DX_GUEST] = report_peer(c, DX_GUEST, r.guest_locked, true);
     for (int of = 0; of < REPORT_STATS; of++)
@@ -186,14 +186,14 @@ static dx_status observe_all(const char *url, struct dx_channel **observers, uin
 static void show_all(const char *url, struct dx_channel *const *observers, uint32_t places,
                      bool json)
 {
-    struct dx_ear ears[2 * DX_GUESTS_MAX];
+    struct dx_pulse_sample samples[2 * DX_GUESTS_MAX];
     for (uint32_t i = 0; i < places; i++) {
-        note(&ears[2 * i + DX_HOST], observers[i], DX_HOST);
-        note(&ears[2 * i + DX_GUEST], observers[i], DX_GUEST);
+        note(&samples[2 * i + DX_HOST], observers[i], DX_HOST);
+        note(&samples[2 * i + DX_GUEST], observers[i], DX_GUEST);
     }
-    dx_pulse_listen(ears, 2 * places, DX_PULSE_LISTEN_NS);
+    dx_pulse_listen(samples, 2 * places, DX_PULSE_LISTEN_NS);
     for (uint32_t i = 0; i < places; i++) {
-        struct report r = make_report(observers[i], url, &ears[2 * i]);
+        struct report r = make_report(observers[i], url, &samples[2 * i]);
         show(&r, json);
     }
 }
