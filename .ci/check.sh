@@ -95,9 +95,9 @@ finish() { # pid code
 
 summary() { # step...
     local name passed=0 failed=0
-    printf '\n%-13s %-6s %7s\n' check result seconds
+    printf '\n%-13s %-6s %7s %7s\n' check result seconds 'of CPU'
     for name in "$@"; do
-        printf '%-13s %-6s %7s\n' "$name" "${verdict_of[$name]}" "${seconds_of[$name]}"
+        printf '%-13s %-6s %7s %7s\n' "$name" "${verdict_of[$name]}" "${seconds_of[$name]}" "$(cpu_of "$name")"
         if [ "${verdict_of[$name]}" = passed ]; then
             passed=$((passed + 1))
         else
@@ -106,6 +106,12 @@ summary() { # step...
     done
     printf '\n%s passed, %s failed\n' "$passed" "$failed"
     [ "$failed" = 0 ]
+}
+
+# Seconds of CPU that a check and its children took, as the shell's own times tell them.
+cpu_of() { # name
+    awk -F'[ms ]+' '{ sum += $1 * 60 + $2 + $3 * 60 + $4 } END { printf "%.0f\n", sum }' \
+        "$check_temp/$1.times" /dev/null 2>/dev/null
 }
 
 # timeout passes a signal on to the whole group of its step, and kills what does not end in time.

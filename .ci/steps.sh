@@ -8,8 +8,8 @@
 # saves, as tests that spin spin longer where CPUs are short. What measures a little, to check it, may
 # run beside others: no check is of how fast anything is. The last one looks at what the others left.
 lanes=(
-    'gcc clang asan world tsan gotest install'
-    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak'
+    'gcc clang asan world gotest'
+    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak tsan goasan install'
 )
 lane_last='leftovers'
 read -ra step_order <<<"${lanes[*]} $lane_last"
@@ -23,7 +23,8 @@ declare -A step_text=(
     [asan]='unit, process and stress tests under AddressSanitizer and UBSan'
     [world]='libdx and dx in a world in which each allocation and each system call fails, under AddressSanitizer'
     [tsan]='stress tests under ThreadSanitizer'
-    [gotest]='go test -race ./...; in go/dx what closes under use also with -asan'
+    [gotest]='go test -race ./...'
+    [goasan]='in go/dx what closes under use, with the C library under AddressSanitizer'
     [goquick]='go test of the bindings, without -race; for -quick, since gotest does it all'
     [install]='install, then build and run programs outside the tree against it'
     [builds]='libdx, the tool and the Go package with each compiler, without a warning; what other systems are told'
@@ -45,7 +46,7 @@ declare -A step_text=(
 declare -A step_tools=(
     [gcc]='gcc g++ cmake make cmocka inih' [clang]='clang g++ cmake make cmocka inih'
     [asan]='gcc g++ cmake make cmocka inih' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
-    [gotest]='cc go parallel openssl qemu-system-x86_64' [goquick]='cc go' [install]='cc cmake make pkg-config'
+    [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [install]='cc cmake make pkg-config'
     [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
@@ -164,14 +165,14 @@ step_tsan() {
 
 # Its own limit of time is off: .ci/watch.sh ends what hangs, by a signal that makes each program say
 # where its goroutines are. A program under the race detector would rest for a second at its end.
-# tidy is a check by itself. The storm and the closes once more with the C library under
-# AddressSanitizer.
+# tidy is a check by itself.
 step_gotest() {
     local packages
     mapfile -t packages < <(go list ./... | grep -v /libdx/tests/tidy)
     GORACE=atexit_sleep_ms=0 go test -race -count=1 -timeout 0 "${packages[@]}"
-    go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx
 }
+
+step_goasan() { go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx; }
 
 step_goquick() { go test -count=1 -timeout 0 ./go/... ./internal/... ./libdx; }
 
@@ -204,9 +205,7 @@ step_builds() {
     # What an error means is told by each C library in its own way.
     words=$("$TMPDIR/musl/dx" info file:/dev/null/x 2>&1 || true)
     [[ $words == *'Not a directory'* ]] || { echo "musl: $words"; return 1; }
-    env CGO_CFLAGS='-O2 -Werror' go build ./...
-    build_go gcc "-O2 $fortify=3"
-    build_go gcc "-O1 $fortify=2"
+    env CGO_CFLAGS="-O2 $fortify=3 -Werror" go build ./...
     build_go clang "-O2 $fortify=2"
     build_go "$musl" -O2
     build_go aarch64-linux-gnu-gcc -O2 GOARCH=arm64
