@@ -57,7 +57,8 @@ void dx_doorbells_forked(struct dx_doorbells *d)
         d->bells[i]->users = 1; /* who rang it is not in the child */
     }
     d->own.fd = -1;
-    d->guarded = false;
+    d->guarded = d->dozing = false;
+    d->under_way = 0;
     dx_thread_cond_init(&d->wake); /* the guard waited for it */
     (void)pthread_mutex_init(&d->lock, NULL);
 }
@@ -146,16 +147,6 @@ bool dx_doorbells_left(struct dx_doorbells *d, uint32_t id)
     return left;
 }
 
-/* Somebody else has made it blocking, and may have filled it. */
-static void note_tampering(struct dx_doorbells *d, int fd)
-{
-    dx_doorbell_unblock(fd);
-    (void)pthread_mutex_lock(&d->lock);
-    d->alarm = true;
-    (void)pthread_cond_signal(&d->wake);
-    (void)pthread_mutex_unlock(&d->lock);
-}
-
 bool dx_doorbells_ring(struct dx_doorbells *d, uint32_t id)
 {
     (void)pthread_mutex_lock(&d->lock);
@@ -164,16 +155,21 @@ bool dx_doorbells_ring(struct dx_doorbells *d, uint32_t id)
         bell->users++;
         bell->rings++;
         d->rung++;
+        d->under_way++;
+        if (dx_unlikely(d->dozing))
+            (void)pthread_cond_signal(&d->wake);
+        d->dozing = false;
     }
     (void)pthread_mutex_unlock(&d->lock);
     if (bell == NULL)
         return false;
     /* Without the lock: a peer that stretches this holds up nobody who rings another. */
     if (dx_unlikely(!dx_doorbell_is_unblocked(bell->fd)))
-        note_tampering(d, bell->fd);
+        dx_doorbell_unblock(bell->fd); /* somebody else has made it blocking, and may again */
     dx_doorbell_write(bell->fd);
     (void)pthread_mutex_lock(&d->lock);
     bell->rings--;
+    d->under_way--;
     dx_doorbell_release(bell);
     (void)pthread_mutex_unlock(&d->lock);
     return true;

@@ -20,19 +20,22 @@ struct dx_doorbell {
 /*
  * Any thread. A peer can fill an eventfd and make it blocking while it is being rung, and so hold
  * up the thread that rings, which no flag of ours prevents. So a thread that does nothing else
- * looks for rings that are stuck, and takes the peer's count away until they are through. It looks
- * seldom, as a timer for each ring would cost more than the ring, until somebody has tampered with
- * an eventfd: from then on every 5 ms. Only who rings that peer is held up meanwhile.
+ * looks every DX_DOORBELLS_LOOK_NS, while there are rings, whether one is stuck, and takes the
+ * peer's count away until it is through. A timer for each ring would cost more than the ring. Only
+ * who rings that peer is held up meanwhile.
  */
+#define DX_DOORBELLS_LOOK_NS 10000000ll
+
 struct dx_doorbells {
     pthread_mutex_t lock;
     struct dx_doorbell own; /* by which we ring ourselves; its descriptor is another's */
     uint64_t rung;          /* rings so far */
+    uint32_t under_way;     /* rings that have not ended */
     bool guarded;
-    bool alarm; /* somebody has tampered with an eventfd */
+    bool dozing; /* the guard waits for a ring, which wakes it */
     bool closing;
     pthread_t guard;
-    pthread_cond_t wake; /* for what the guard waits */
+    pthread_cond_t wake; /* for what the guard waits: a ring, or closing */
     struct dx_doorbell **bells;
     uint32_t count;
     uint32_t room;

@@ -10,15 +10,7 @@
 #include "doorbell.h"
 #include "doorbells.h"
 #include "error.h"
-#include "fd_wait.h"
 #include "thread.h"
-
-/* From one look to the next: after somebody has tampered with an eventfd, and for how long; while
- * there are rings; and else. */
-#define ALERT_LOOK_NS 5000000ll
-#define ALERT_NS 10000000000ll
-#define LOOK_NS 250000000ll
-#define IDLE_LOOK_NS 1000000000ll
 
 /* Reads of one eventfd before the next one is looked at. */
 #define TAKES 5000
@@ -41,23 +33,16 @@ static bool is_being_rung(struct dx_doorbells *d, const struct dx_doorbell *bell
     return rung;
 }
 
-/* The rings that we take away are as good as the one that follows them. True if it was full. */
-static bool empty(struct dx_doorbells *d, struct dx_doorbell *bell)
+/* The rings that we take away are as good as the one that follows them. */
+static void empty(struct dx_doorbells *d, struct dx_doorbell *bell)
 {
-    bool full = false;
-    for (int i = 0; i < TAKES && is_being_rung(d, bell); i++) {
-        if (!dx_doorbell_is_full(bell->fd))
-            continue;
-        full = true;
-        dx_doorbell_take(bell->fd);
-    }
-    return full;
+    for (int i = 0; i < TAKES && is_being_rung(d, bell); i++)
+        if (dx_doorbell_is_full(bell->fd))
+            dx_doorbell_take(bell->fd);
 }
 
-/* True if somebody was stuck. */
-static bool free_those_who_ring(struct dx_doorbells *d)
+static void free_those_who_ring(struct dx_doorbells *d)
 {
-    bool stuck = false;
     bool more = true;
     for (uint32_t at = 0; more; at++) {
         (void)pthread_mutex_lock(&d->lock);
@@ -66,54 +51,58 @@ static bool free_those_who_ring(struct dx_doorbells *d)
         (void)pthread_mutex_unlock(&d->lock);
         if (bell == NULL)
             continue;
-        stuck |= empty(d, bell);
+        empty(d, bell);
         (void)pthread_mutex_lock(&d->lock);
         dx_doorbell_release(bell);
         (void)pthread_mutex_unlock(&d->lock);
     }
-    return stuck;
 }
 
-/* Sleeps until the next look is due. False: the table closes. */
-static bool sleep_for(struct dx_doorbells *d, int64_t look_ns, bool *alarm)
+/* Waits for the first ring after `seen` of them. False: the table closes. */
+static bool await_ring(struct dx_doorbells *d, uint64_t seen)
 {
-    struct timespec until = dx_clock_timespec(dx_clock_ns() + look_ns);
-    int ended = 0;
     (void)pthread_mutex_lock(&d->lock);
-    while (!d->closing && !d->alarm && ended == 0)
-        ended = pthread_cond_timedwait(&d->wake, &d->lock, &until);
-    *alarm = d->alarm;
-    d->alarm = false;
+    while (!d->closing && d->rung == seen) {
+        d->dozing = true;
+        (void)pthread_cond_wait(&d->wake, &d->lock);
+    }
+    d->dozing = false;
     bool goes_on = !d->closing;
     (void)pthread_mutex_unlock(&d->lock);
     return goes_on;
 }
 
-static uint64_t rung_so_far(struct dx_doorbells *d)
+/* Sleeps until the next look is due, and says how many rings there have been, and how many are
+ * under way. False: the table closes. */
+static bool await_look(struct dx_doorbells *d, uint64_t *rung, uint32_t *under_way)
 {
+    struct timespec until = dx_clock_timespec(dx_clock_ns() + DX_DOORBELLS_LOOK_NS);
+    int ended = 0;
     (void)pthread_mutex_lock(&d->lock);
-    uint64_t rung = d->rung;
+    while (!d->closing && ended == 0)
+        ended = pthread_cond_timedwait(&d->wake, &d->lock, &until);
+    *rung = d->rung;
+    *under_way = d->under_way;
+    bool goes_on = !d->closing;
     (void)pthread_mutex_unlock(&d->lock);
-    return rung;
+    return goes_on;
 }
 
+/* It dozes where rings are rare: each would cost one more look, and to be woken costs the one who
+ * rings. */
 static void *run(void *user)
 {
     struct dx_doorbells *d = user;
-    int64_t alert_until_ns = 0;
-    int64_t look_ns = IDLE_LOOK_NS;
-    uint64_t before = 0;
-    bool alarm;
-    while (sleep_for(d, look_ns, &alarm)) {
-        bool stuck = free_those_who_ring(d);
-        uint64_t rung = rung_so_far(d);
-        int64_t now = dx_clock_ns();
-        if (alarm || stuck)
-            alert_until_ns = now + ALERT_NS;
-        look_ns = now < alert_until_ns ? ALERT_LOOK_NS : rung != before ? LOOK_NS : IDLE_LOOK_NS;
-        before = rung;
-        if (alarm) /* who raised it writes only now; each ring may raise it again */
-            dx_fd_nap(ALERT_LOOK_NS);
+    uint64_t seen = 0;
+    while (await_ring(d, seen)) {
+        uint64_t before;
+        uint32_t under_way;
+        do {
+            before = seen;
+            if (!await_look(d, &seen, &under_way))
+                return NULL;
+            free_those_who_ring(d);
+        } while (under_way != 0 || seen - before > 1);
     }
     return NULL;
 }
