@@ -12,13 +12,15 @@
 #include "fault.h"
 #include "link.h"
 
-/* Is no living guest from another kernel in the region of a dead host? */
-static bool nobody_elsewhere(struct dx_peer_lines *peers, int64_t silence_ns)
+/* Begins to listen for a guest from another kernel in a place of a dead host, if one may be there.
+ */
+static void note_guest(struct dx_peer_lines *peers, struct dx_pulse_sample *sample)
 {
     /* S6 <-> S5 (attach.c): our state before the look for guests from elsewhere. */
     dx_store_seqcst(&peers[DX_HOST].state, (uint32_t)DX_PEER_STATE_INITIALIZING);
     dx_fence_store_load();
-    return dx_pulse_absent(&peers[DX_GUEST], silence_ns);
+    if (!dx_pulse_vacant(&peers[DX_GUEST]))
+        dx_pulse_note(sample, &peers[DX_GUEST]);
 }
 
 static dx_status let_guest_in(const struct dx_channel *c)
@@ -27,20 +29,32 @@ static dx_status let_guest_in(const struct dx_channel *c)
                             c->region.url.path);
 }
 
-/* DX_OK if no guest is left there, under our kernel or another, and none can come; DX_ERR_BUSY. */
-static dx_status lock_out_guest(struct dx_channel *c)
+/* Locks guests out of those places that a dead host had, and listens to all that may be left in
+ * them at once. found[place]: DX_OK if none is there, under our kernel or another, and none can
+ * come; DX_ERR_BUSY. */
+__attribute__((noinline)) static void find_guests(struct dx_channel **c, uint32_t places,
+                                                  const bool *fresh, dx_status *found)
 {
-    dx_status status = dx_region_lock_out_guest(c->region.fd, c->region.place, c->region.url.path);
-    if (status != DX_OK || nobody_elsewhere(c->peers, c->silence_ns))
-        return status;
-    status = let_guest_in(c);
-    return status == DX_OK ? DX_ERR_BUSY : status;
+    struct dx_pulse_sample samples[DX_GUESTS_MAX] = {{.peer = NULL}};
+    for (uint32_t i = 0; i < places; i++) {
+        const struct dx_region *r = &c[i]->region;
+        found[i] = fresh[i] ? DX_OK : dx_region_lock_out_guest(r->fd, r->place, r->url.path);
+        if (!fresh[i] && found[i] == DX_OK)
+            note_guest(c[i]->peers, &samples[i]);
+    }
+    dx_pulse_listen(samples, places, c[0]->silence_ns);
+    for (uint32_t i = 0; i < places; i++) {
+        if (!samples[i].heard)
+            continue;
+        dx_status status = let_guest_in(c[i]);
+        found[i] = status == DX_OK ? DX_ERR_BUSY : status;
+    }
 }
 
 /* The region of a dead host. A guest that lives on keeps it as it is. */
-static dx_status begin_on_stale(struct dx_channel *c)
+static dx_status begin_on_stale(struct dx_channel *c, dx_status found)
 {
-    dx_status status = lock_out_guest(c);
+    dx_status status = found;
     if (status == DX_OK) {
         DX_FAULT(HOST_ALONE);
         status = dx_session_begin_host(c, true);
@@ -60,9 +74,9 @@ static dx_status begin_on_stale(struct dx_channel *c)
     return dx_session_begin_host(c, false);
 }
 
-/* A place of the old layout: has it a guest from another kernel? */
-static bool old_place_is_empty(const struct dx_channel *first, const struct dx_geometry *old,
-                               uint32_t place)
+/* Maps the beginning of a place of the old layout, to listen to its guest. False: it cannot be. */
+static bool note_old_guest(const struct dx_channel *first, const struct dx_geometry *old,
+                           uint32_t place, void **page, struct dx_pulse_sample *sample)
 {
     uint64_t offset = place * old->place_bytes;
     uint64_t end = offset + DX_HEADER_BYTES;
@@ -71,12 +85,30 @@ static bool old_place_is_empty(const struct dx_channel *first, const struct dx_g
         return true;
     if (dx_region_reserve(fd, first->region.url.path, offset, end, false) != DX_OK)
         return false;
-    void *page = dx_region_map_part(fd, offset, DX_HEADER_BYTES, false, first->region.page_bytes);
-    if (page == NULL)
+    *page = dx_region_map_part(fd, offset, DX_HEADER_BYTES, false, first->region.page_bytes);
+    if (*page == NULL)
         return false;
-    struct dx_peer_lines *peers = (void *)((char *)page + sizeof(struct dx_header));
-    bool empty = nobody_elsewhere(peers, first->silence_ns);
-    dx_region_unmap_part(page, offset, DX_HEADER_BYTES, first->region.page_bytes);
+    note_guest((void *)((char *)*page + sizeof(struct dx_header)), sample);
+    return true;
+}
+
+/* Is no guest from another kernel in any place of the old layout? */
+__attribute__((noinline)) static bool old_places_are_empty(const struct dx_channel *first,
+                                                           const struct dx_geometry *old)
+{
+    struct dx_pulse_sample samples[DX_GUESTS_MAX] = {{.peer = NULL}};
+    void *pages[DX_GUESTS_MAX] = {NULL};
+    bool empty = true;
+    for (uint32_t i = 0; empty && i < old->places; i++)
+        empty = note_old_guest(first, old, i, &pages[i], &samples[i]);
+    if (empty)
+        dx_pulse_listen(samples, old->places, first->silence_ns);
+    for (uint32_t i = 0; i < old->places; i++) {
+        empty = empty && !samples[i].heard;
+        if (pages[i] != NULL)
+            dx_region_unmap_part(pages[i], i * old->place_bytes, DX_HEADER_BYTES,
+                                 first->region.page_bytes);
+    }
     return empty;
 }
 
@@ -95,9 +127,8 @@ static dx_status check_layout(const struct dx_channel *first)
     dx_status status = dx_region_lock_out_guests(first->region.fd, first->region.url.path);
     if (status == DX_OK)
         status = let_guest_in(first);
-    for (uint32_t place = 0; known && status == DX_OK && place < places; place++)
-        if (!old_place_is_empty(first, &old, place))
-            status = DX_ERR_BUSY;
+    if (known && status == DX_OK && !old_places_are_empty(first, &old))
+        status = DX_ERR_BUSY;
     return status != DX_ERR_BUSY
                ? status
                : dx_fail(DX_ERR_GUEST_EXISTS,
@@ -133,12 +164,15 @@ static dx_status open_places(struct dx_channel **c, uint32_t places, const char 
 static dx_status create(struct dx_channel **c, uint32_t places, const char *url)
 {
     bool fresh[DX_GUESTS_MAX];
+    dx_status found[DX_GUESTS_MAX];
     dx_status status = open_places(c, places, url, fresh);
+    if (status == DX_OK)
+        find_guests(c, places, fresh, found);
     for (uint32_t place = places; status == DX_OK && place-- > 0;) {
         if (fresh[place])
             status = dx_session_begin_host(c[place], true);
         else
-            status = begin_on_stale(c[place]);
+            status = begin_on_stale(c[place], found[place]);
         if (status == DX_OK)
             status = dx_channel_start(c[place]);
     }

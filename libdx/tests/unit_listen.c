@@ -19,21 +19,32 @@ struct host {
     _Atomic bool ended;
 };
 
-static void set_host(struct host *h, const char *tag)
+/* Guests under another kernel seem to be in all its places. */
+static dx_status fill_places(struct host *h)
 {
     const struct dx_config config = {.slots = 1, .request_capacity = 64, .response_capacity = 64};
-    memset(h, 0, sizeof *h);
-    assert_status(dx_wait_preset("balanced", &h->wait), DX_OK);
-    h->wait.silence_ns = SILENCE_NS;
-    assert_status(
-        dx_create_places(test_file_url(test_path(tag), h->url), &config, PLACES, h->channels),
-        DX_OK);
-    for (uint32_t i = 0; i < PLACES; i++) {
+    dx_status status = dx_create_places(h->url, &config, PLACES, h->channels);
+    for (uint32_t i = 0; status == DX_OK && i < PLACES; i++) {
         struct dx_peer_lines *guest = &h->channels[i]->peers[DX_GUEST];
         dx_store_relaxed(&guest->kernel, 12345u);
         dx_store_relaxed(&guest->session, 77u);
         dx_store_release(&guest->state, (uint32_t)DX_PEER_STATE_OPEN);
     }
+    return status;
+}
+
+static void name_host(struct host *h, const char *tag)
+{
+    memset(h, 0, sizeof *h);
+    assert_status(dx_wait_preset("balanced", &h->wait), DX_OK);
+    h->wait.silence_ns = SILENCE_NS;
+    (void)test_file_url(test_path(tag), h->url);
+}
+
+static void set_host(struct host *h, const char *tag)
+{
+    name_host(h, tag);
+    assert_status(fill_places(h), DX_OK);
 }
 
 static void clear_host(struct host *h)
@@ -87,11 +98,34 @@ static void all_places_taken_is_said_after_one_look_at_all(void **state)
     clear_host(&h);
 }
 
+static int fill_places_and_die(void *user)
+{
+    return fill_places(user) == DX_OK ? 0 : 1;
+}
+
+/* In the memory of a dead host, with the sizes that it had and with others. */
+static void a_new_host_listens_in_all_places_at_once(void **state)
+{
+    (void)state;
+    struct host h;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct dx_config config = {.slots = 1 + i, .request_capacity = 64, .response_capacity = 64};
+        name_host(&h, i == 0 ? "same" : "other");
+        config.wait = &h.wait;
+        assert_exited(test_in_child(fill_places_and_die, &h));
+        long before = test_sleeps();
+        assert_status(dx_create_places(h.url, &config, PLACES, h.channels), DX_OK);
+        assert_in_range(test_sleeps() - before, 1, LOOKS_MAX);
+        clear_host(&h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places_of_dead_guests_are_listened_for_at_once),
         cmocka_unit_test(all_places_taken_is_said_after_one_look_at_all),
+        cmocka_unit_test(a_new_host_listens_in_all_places_at_once),
     };
     test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,7 @@ static bool is_heard(const struct dx_region *region)
         return false;
     if (dx_header_check(region->base, region->bytes, &g) != DX_OK)
         g = (struct dx_geometry){.places = 1};
+    struct dx_pulse_sample samples[DX_GUESTS_MAX] = {{.peer = NULL}};
     for (uint32_t place = 0; place < g.places; place++) {
         uint64_t offset = place * g.place_bytes;
         if (offset + DX_HEADER_BYTES > region->bytes)
@@ -96,10 +97,15 @@ static bool is_heard(const struct dx_region *region)
         if (dx_region_touch(region, offset, DX_HEADER_BYTES) != DX_OK)
             continue; /* nobody has been there */
         const void *peers = (const char *)region->base + offset + sizeof(struct dx_header);
-        if (!dx_pulse_absent((const struct dx_peer_lines *)peers + DX_GUEST, DX_SILENCE_NS))
-            return true;
+        const struct dx_peer_lines *guest = (const struct dx_peer_lines *)peers + DX_GUEST;
+        if (!dx_pulse_vacant(guest))
+            dx_pulse_note(&samples[place], guest);
     }
-    return false;
+    dx_pulse_listen(samples, g.places, DX_SILENCE_NS);
+    bool heard = false;
+    for (uint32_t place = 0; place < g.places; place++)
+        heard |= samples[place].heard;
+    return heard;
 }
 
 /* The locks of all places that there could be, or who has one. */
