@@ -7,7 +7,7 @@
 declare -A packages=(
     [cc]='gcc libc6-dev' [gcc]='gcc libc6-dev' [g++]=g++
     [musl-gcc]=musl-tools [aarch64-linux-gnu-gcc]='gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
-    [clang]='clang libc6-dev' [cmake]=cmake
+    [clang]='clang libc6-dev' [libfuzzer]='clang libclang-rt-dev' [cmake]=cmake
     [make]=ninja-build [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [pkg-config]=pkg-config
     [chromium]='chromium fonts-liberation' [spin]=spin
@@ -36,10 +36,16 @@ has() { # tool
         ;;
     openssl) compiles "${CC:-gcc}" '#include <openssl/evp.h>' ;;
     inih) compiles "${CC:-gcc}" '#include <ini.h>' ;;
+    libfuzzer) has_libfuzzer ;;
     make) command -v ninja >/dev/null || command -v make >/dev/null ;;
     go) has_go ;;
     *) command -v "$1" >/dev/null ;;
     esac
+}
+
+has_libfuzzer() {
+    local file
+    file=$(clang -print-file-name="libclang_rt.fuzzer-$(uname -m).a" 2>/dev/null) && [ -f "$file" ]
 }
 
 go_needed() { sed -n 's/^go \([0-9.]*\).*/\1/p' go.mod; }

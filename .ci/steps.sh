@@ -9,7 +9,7 @@
 # run beside others: no check is of how fast anything is. The last one looks at what the others left.
 lanes=(
     'gcc clang asan world gotest'
-    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak tsan goasan install'
+    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak tsan goasan fuzz install'
 )
 lane_last='leftovers'
 read -ra step_order <<<"${lanes[*]} $lane_last"
@@ -26,6 +26,7 @@ declare -A step_text=(
     [gotest]='go test -race ./...'
     [goasan]='in go/dx what closes under use, with the C library under AddressSanitizer'
     [goquick]='go test of the bindings, without -race; for -quick, since gotest does it all'
+    [fuzz]='60 s of libFuzzer on the rendezvous protocol, from both ends; its corpus is in libdx/tests'
     [install]='install, then build and run programs outside the tree against it'
     [builds]='libdx, the tool and the Go package with each compiler, without a warning; what other systems are told'
     [tidy]='the rules of libdx/tests/tidy: sizes, memory-order labels, banned words, licences'
@@ -46,7 +47,7 @@ declare -A step_text=(
 declare -A step_tools=(
     [gcc]='gcc g++ cmake make cmocka inih' [clang]='clang g++ cmake make cmocka inih'
     [asan]='gcc g++ cmake make cmocka inih' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
-    [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [install]='cc cmake make pkg-config'
+    [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [install]='cc cmake make pkg-config'
     [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
@@ -175,6 +176,14 @@ step_gotest() {
 step_goasan() { go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx; }
 
 step_goquick() { go test -count=1 -timeout 0 ./go/... ./internal/... ./libdx; }
+
+step_fuzz() {
+    build_with fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS='-O1 -g' -- --target fuzz_rendezvous
+    mkdir "$TMPDIR/corpus"
+    libdx/tests/corpus.sh unpack libdx/tests/fuzz_rendezvous.corpus "$TMPDIR/corpus"
+    build/check-fuzz/libdx/tests/fuzz_rendezvous -max_total_time=60 -max_len=512 -print_final_stats=1 \
+        -verbosity=0 -artifact_prefix=build/check-fuzz/ "$TMPDIR/corpus"
+}
 
 step_install() { libdx/tests/install.sh; }
 

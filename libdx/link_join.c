@@ -105,7 +105,7 @@ static dx_status hear_of_peers(struct greeting *g)
     return DX_OK;
 }
 
-static dx_status be_greeted(struct greeting *g, int *memory)
+static dx_status hear_greeting(struct greeting *g, int *memory)
 {
     struct dx_link *link = g->link;
     struct dx_ivshmem_message m;
@@ -127,6 +127,20 @@ static dx_status be_greeted(struct greeting *g, int *memory)
     return hear_of_peers(g);
 }
 
+dx_status dx_link_be_greeted(struct dx_link *link, const char *path, int64_t by_ns, int *memory)
+{
+    int64_t now = dx_clock_ns();
+    struct greeting g = {.link = link, .path = path, .began_ns = now, .heard_ns = now};
+    g.by_ns = by_ns != 0 ? by_ns : now + DX_LINK_GREETING_NS;
+    *memory = -1;
+    dx_status status = hear_greeting(&g, memory);
+    if (status != DX_OK && *memory >= 0) {
+        (void)close(*memory);
+        *memory = -1;
+    }
+    return status;
+}
+
 dx_status dx_link_join(const char *path, int64_t by_ns, struct dx_link **out, int *memory)
 {
     *memory = -1;
@@ -134,19 +148,11 @@ dx_status dx_link_join(const char *path, int64_t by_ns, struct dx_link **out, in
     if (link == NULL)
         return dx_fail_errno("%s: cannot be joined", path);
     dx_status status = dx_socket_connect(path, &link->socket);
-    if (status == DX_OK) {
-        int64_t now = dx_clock_ns();
-        struct greeting g = {.link = link, .path = path, .began_ns = now, .heard_ns = now};
-        g.by_ns = by_ns != 0 ? by_ns : now + DX_LINK_GREETING_NS;
-        status = be_greeted(&g, memory);
-    }
-    if (status == DX_OK) {
+    if (status == DX_OK)
+        status = dx_link_be_greeted(link, path, by_ns, memory);
+    if (status == DX_OK)
         *out = link;
-        return DX_OK;
-    }
-    if (*memory >= 0)
-        (void)close(*memory);
-    *memory = -1;
-    dx_link_close(link);
+    else
+        dx_link_close(link);
     return status;
 }

@@ -31,6 +31,10 @@ struct dx_link {
 /* One that knows nobody; NULL: no memory or no descriptor. */
 struct dx_link *dx_link_new(void);
 
+/* What dx_link_join does once link->socket is connected; path is for messages. *memory is -1 on
+ * failure. */
+dx_status dx_link_be_greeted(struct dx_link *link, const char *path, int64_t by_ns, int *memory);
+
 enum dx_link_heard {
     DX_LINK_HEARD, /* what there is, or some of it */
     DX_LINK_END,
