@@ -25,7 +25,8 @@ func CacheFolder() (string, error) {
 		return "", fmt.Errorf("no cache folder: %w", err)
 	}
 	folder := filepath.Join(base, "dx")
-	return folder, os.MkdirAll(folder, 0o755)
+	// Strangers pass through, as the hooks of a build do, and nobody else knows names in it.
+	return folder, os.MkdirAll(folder, 0o711)
 }
 
 // lockCache makes us the only one who makes images in the folder, waiting for whoever else does.
