@@ -8,8 +8,8 @@
 # saves, as tests that spin spin longer where CPUs are short. What measures a little, to check it, may
 # run beside others: no check is of how fast anything is. The last one looks at what the others left.
 lanes=(
-    'gcc clang asan world gotest'
-    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak tsan goasan fuzz install'
+    'gcc asan world gotest'
+    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak clang fuzz tsan goasan install'
 )
 lane_last='leftovers'
 read -ra step_order <<<"${lanes[*]} $lane_last"
@@ -19,7 +19,7 @@ step_quick=(gcc goquick tidy shellcheck gofmt clang-format cppcheck govet leftov
 
 declare -A step_text=(
     [gcc]='build with gcc -O2 -Werror; unit and process tests'
-    [clang]='build with clang -O2 -Werror; unit tests; headers as C++'
+    [clang]='build with clang -Werror; unit tests; headers as C++'
     [asan]='unit, process and stress tests under AddressSanitizer and UBSan'
     [world]='libdx and dx in a world in which each allocation and each system call fails, under AddressSanitizer'
     [tsan]='stress tests under ThreadSanitizer'
@@ -62,6 +62,9 @@ tools_of() { # step...
     done | sort -u
 }
 
+# With what Go builds libdx in all checks, so that it does so once.
+gate_cgo_cflags='-O2 -g -D_FORTIFY_SOURCE=3 -Werror'
+
 run_step() { # step
     local tool
     for tool in ${step_tools[$1]}; do
@@ -71,6 +74,7 @@ run_step() { # step
         }
     done
     if command -v ninja >/dev/null; then export CMAKE_GENERATOR=Ninja; fi
+    export CGO_CFLAGS=$gate_cgo_cflags
     "step_$1"
 }
 
@@ -119,8 +123,10 @@ step_gcc() {
     test_all gcc unit process
 }
 
+clang_options=(-DCMAKE_C_COMPILER=clang '-DCMAKE_C_FLAGS=-O1 -g')
+
 step_clang() {
-    build_with clang -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS='-O2 -g'
+    build_with clang "${clang_options[@]}"
     clang -x c++ -std=c++11 -Wall -Wextra -Werror -fsyntax-only libdx/dx.h libdx/dx_*.h
     test_all clang unit
 }
@@ -166,23 +172,23 @@ step_tsan() {
 
 # Its own limit of time is off: .ci/watch.sh ends what hangs, by a signal that makes each program say
 # where its goroutines are. A program under the race detector would rest for a second at its end.
-# tidy is a check by itself.
+# tidy and govet are checks by themselves.
 step_gotest() {
     local packages
     mapfile -t packages < <(go list ./... | grep -v /libdx/tests/tidy)
-    GORACE=atexit_sleep_ms=0 go test -race -count=1 -timeout 0 "${packages[@]}"
+    GORACE=atexit_sleep_ms=0 CGO_CFLAGS='-O1 -g' go test -race -vet=off -count=1 -timeout 0 "${packages[@]}"
 }
 
-step_goasan() { go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx; }
+step_goasan() { CGO_CFLAGS='-O1 -g' go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx; }
 
 step_goquick() { go test -count=1 -timeout 0 ./go/... ./internal/... ./libdx; }
 
 step_fuzz() {
-    build_with fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS='-O1 -g' -- --target fuzz_rendezvous
+    build_with clang "${clang_options[@]}" -- --target fuzz_rendezvous
     mkdir "$TMPDIR/corpus"
     libdx/tests/corpus.sh unpack libdx/tests/fuzz_rendezvous.corpus "$TMPDIR/corpus"
-    build/check-fuzz/libdx/tests/fuzz_rendezvous -max_total_time=60 -max_len=512 -print_final_stats=1 \
-        -verbosity=0 -artifact_prefix=build/check-fuzz/ "$TMPDIR/corpus"
+    build/check-clang/libdx/tests/fuzz_rendezvous -max_total_time=60 -max_len=512 -print_final_stats=1 \
+        -verbosity=0 -artifact_prefix=build/ "$TMPDIR/corpus"
 }
 
 step_install() { libdx/tests/install.sh; }
@@ -214,10 +220,10 @@ step_builds() {
     # What an error means is told by each C library in its own way.
     words=$("$TMPDIR/musl/dx" info file:/dev/null/x 2>&1 || true)
     [[ $words == *'Not a directory'* ]] || { echo "musl: $words"; return 1; }
-    env CGO_CFLAGS="-O2 $fortify=3 -Werror" go build ./...
-    build_go clang "-O2 $fortify=2"
-    build_go "$musl" -O2
-    build_go aarch64-linux-gnu-gcc -O2 GOARCH=arm64
+    go build ./...
+    build_go clang "-O1 $fortify=2"
+    build_go "$musl" -O1
+    build_go aarch64-linux-gnu-gcc -O1 GOARCH=arm64
     for setting in CGO_ENABLED=0 GOOS=darwin GOOS=windows GOOS=freebsd GOARCH=386; do
         env CGO_ENABLED=0 "$setting" go vet ./go/...
     done
