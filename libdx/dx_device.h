@@ -8,11 +8,13 @@
 DX_BEGIN_DECLS
 
 /*
- * Binds the device of an ivshmem URL to the driver vfio-pci, through which its interrupts reach a
- * program; loads that driver by modprobe if need be. Does nothing if it is bound already. Lasts
- * until the guest is booted anew. Needs root. DX_ERR_NO_PEER (no device), _INVALID (several, or not
- * one), _PERMISSION, _SYSTEM (no driver, or no IOMMU), _URL. Blocks for as long as the kernel
- * takes; one process at a time.
+ * Binds the device of an ivshmem URL to the driver vfio-pci, through which a program gets its
+ * interrupts. It loads the driver by modprobe if necessary. If the device is bound already, it does
+ * nothing. The binding lasts until the guest boots again. Needs root. Blocks for as long as the
+ * kernel takes. One process at a time.
+ *
+ * DX_ERR_NO_PEER (no device), _INVALID (several devices, or not an ivshmem device), _PERMISSION,
+ * _SYSTEM (no driver, or no IOMMU), _URL.
  */
 DX_API dx_status dx_device_bind(const char *url);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Serving: one thread answers all slots in turn, or a pool of threads shares them out (thread k of
- * n serves the slots whose number is k modulo n). One thread is the fastest as long as handlers
- * are short; a pool keeps one slow handler from delaying the callers of other threads.
+ * Serving. One thread answers all slots in turn, or a pool of threads shares them out: thread k of
+ * n serves the slots whose number is k modulo n. One thread is the fastest while handlers are
+ * short. In a pool a slow handler does not delay the callers of other threads.
  *
- * A call waits for the thread of its slot, even if all other threads are idle: with 4 threads, a
- * slow handler of slot 0 delays the callers of slots 4, 8, 12 and so on. The callers' side chooses
- * the slots (dx_caller_open gives the first free one), so that slow and fast callers cannot be kept
- * apart by their numbers; give each kind a channel of its own. In Go idle workers take such calls.
+ * A call waits for the thread of its slot, even if all other threads are idle. With 4 threads, a
+ * slow handler of slot 0 delays the callers of slots 4, 8, 12 and so on. dx_caller_open chooses the
+ * slot (the first free one), so slot numbers cannot keep slow and fast callers apart. Give each
+ * kind a channel of its own. In Go, idle workers take such calls.
  */
 #ifndef DX_SERVE_H
 #define DX_SERVE_H
@@ -22,8 +22,8 @@ DX_BEGIN_DECLS
 
 #define DX_SERVE_THREADS_MAX 16u
 
-/* One request. `data` is valid until the handler returns. It lies in the region, where a hostile
- * host can change it meanwhile, unless DX_SERVE_COPY is set. */
+/* A request. `data` is valid until the handler returns. It lies in the region, where a hostile
+ * caller can change it meanwhile. With DX_SERVE_COPY it is a private copy. */
 struct dx_request {
     const void *data;
     size_t bytes;
@@ -31,8 +31,8 @@ struct dx_request {
     uint32_t slot;
 };
 
-/* The response: fill data[0 ... bytes). More than capacity is reported to the caller as
- * DX_ERR_RESPONSE_TOO_LARGE, never cut. */
+/* The response. The handler fills data[0 ... bytes). If bytes is more than capacity, the caller
+ * gets DX_ERR_RESPONSE_TOO_LARGE; nothing is cut. */
 struct dx_response {
     void *data;
     size_t capacity;
@@ -40,32 +40,34 @@ struct dx_response {
 };
 
 /*
- * Returns the status that the caller sees; any value. Runs on a serving thread. It may use other
- * channels, and may call dx_stop; it must not close this one (DX_ERR_BUSY), or serve it.
+ * A handler of calls. Its return value, which may be any, is the status that the caller sees. It
+ * runs on a serving thread. It may use other channels, and may call dx_stop. It must not close this
+ * channel (DX_ERR_BUSY) or serve it.
  *
- * A handler can leave otherwise than by its return. This holds for handlers of streams as well:
+ * A handler can leave in other ways than by its return. What follows also holds for handlers of
+ * streams.
  *
- *   exception     On the thread that called dx_serve it passes through dx_serve and can be caught
- *                 behind it. On another thread of a pool nobody can catch it: the process ends by
+ *   exception     On the thread that called dx_serve, it passes through dx_serve and can be caught
+ *                 there. On another thread of a pool nobody can catch it: the process ends by
  *                 std::terminate, as with every std::thread. libdx must be built with -fexceptions,
  *                 as its CMake build is where the C library allows it.
  *   pthread_exit, pthread_cancel (deferred, not asynchronous)
- *                 The thread ends. If it is another thread of a pool, the whole pool ends, and
- *                 dx_serve returns DX_ERR_LOST. A serving thread is cancelled where its handler can
- *                 be, and between two sleeps in which it waits for requests, 1 s at most.
- *   longjmp       Out of the handler's own code, to a place in the thread that called dx_serve.
- *                 Nothing of libdx runs then: the channel stays as it is, and other threads of the
- *                 pool go on, until the same thread calls dx_serve or dx_close for this channel, or
- *                 has ended and another thread does. These first do what follows. They return
- *                 DX_ERR_BUSY if they cannot tell that the jump has happened: on a coroutine's
- *                 stack, or if they are called from deeper in the stack than dx_serve was, and
- *                 nothing has been written where its frame lay.
+ *                 The thread ends. If it is another thread of a pool, the whole pool ends and
+ *                 dx_serve returns DX_ERR_LOST. A serving thread can be cancelled where its handler
+ *                 can, and between two sleeps in which it waits for requests, at most 1 s apart.
+ *   longjmp       From the handler's own code to a place in the thread that called dx_serve. No
+ *                 code of libdx runs at that time. The channel stays as it is, and the other
+ *                 threads of the pool go on, until dx_serve or dx_close is called for this channel
+ *                 by the same thread, or by another one after that thread has ended. This call
+ *                 then cleans up first. It returns DX_ERR_BUSY if it cannot tell that the jump has
+ *                 happened: on a coroutine's stack, or if it runs deeper in the stack than
+ *                 dx_serve did and nothing has been written to where the frame of dx_serve was.
  *
- * In each case the request that was being handled, and every stream of the thread that was open, is
- * answered with DX_ERR_LOST at once, no request is handled twice, and the handlers of the other
- * streams of that thread are not entered again. The other threads of the pool end when their
- * handlers have returned, for which the unwinding waits. After that the channel can be served again
- * and closed. A signal handler must not jump out of dx_serve.
+ * In each case, the request in the handler and every open stream of the thread are answered with
+ * DX_ERR_LOST at once. No request is handled twice, and the handlers of that thread's other streams
+ * are not entered again. The unwinding waits until the handlers of the pool's other threads have
+ * returned, and these threads end. After that the channel can be served again and closed. A signal
+ * handler must not jump out of dx_serve.
  */
 typedef int32_t (*dx_handler)(void *user, const struct dx_request *request,
                               struct dx_response *response);
@@ -75,24 +77,32 @@ struct dx_stream;
 typedef int32_t (*dx_stream_handler)(void *user, struct dx_stream *stream);
 
 enum dx_serve_flag {
-    DX_SERVE_COPY = 1,            /* hand each handler a private copy of the request */
-    DX_SERVE_THROUGH_RESTART = 2, /* go on when the other side dies: a new one takes over */
+    DX_SERVE_COPY = 1,            /* give each handler a private copy of the request */
+    DX_SERVE_THROUGH_RESTART = 2, /* go on after the other side dies: a new one may come */
 };
 
 struct dx_serve_options {
     uint32_t threads; /* 0 or 1: the calling thread; up to DX_SERVE_THREADS_MAX */
     uint32_t flags;   /* enum dx_serve_flag */
-    /* NULL: streams are refused (DX_ERR_TYPE). `user` is dx_serve's. */
+    /* NULL refuses streams (DX_ERR_TYPE). Its `user` is the one given to dx_serve. */
     dx_stream_handler stream;
 };
 
 /*
- * Answers calls until dx_stop (DX_ERR_STOPPED), or until the other side closes
- * (DX_ERR_PEER_CLOSED) or dies (DX_ERR_PEER_DEAD). A death is noticed within 20 ms while calls
- * come, and within a second by a server that was idle; at a rendezvous at once; of a peer under
- * another kernel when it has been silent for silence_ns and a second more. options may be NULL.
- * Blocks; one dx_serve per channel at a time (DX_ERR_BUSY). DX_ERR_LOST: see dx_handler. Threads of
- * a pool are started and joined here; they block all signals.
+ * Answers calls until dx_stop, or until the other side closes or dies. options may be NULL. Blocks.
+ * Any thread, but one dx_serve per channel at a time. It starts and joins the threads of a pool;
+ * these block all signals.
+ *
+ * How soon it notices a death:
+ *   on unix:                  at once
+ *   while calls come          within 20 ms
+ *   in an idle server         within a second
+ *   under another kernel      when the peer has been silent for silence_ns, and a second more
+ *
+ * DX_ERR_STOPPED (dx_stop), _PEER_CLOSED, _PEER_DEAD (not with DX_SERVE_THROUGH_RESTART), _LOST (a
+ * handler ended its thread), _BUSY (a dx_serve runs), _INVALID (options, or the other side has no
+ * slots to call on), _SYSTEM (no memory or no thread), _GUEST_EXISTS (this guest's place was given
+ * to another), _NAME_REMOVED (nobody can come), _FORKED.
  */
 DX_API dx_status dx_serve(struct dx_channel *channel, dx_handler handler, void *user,
                           const struct dx_serve_options *options);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters, kept in the region by whoever does the work (one writer each), so that a third process
- * can read them through dx_observe without disturbing anybody. Each counter is exact; counters
- * read while calls run need not be of one instant.
+ * Counters. They lie in the region. Whoever does the work writes them, one writer each. So a third
+ * process can read them through dx_observe without disturbing anybody. Each counter is exact.
+ * Counters that are read while calls run need not be of the same instant.
  */
 #ifndef DX_STATS_H
 #define DX_STATS_H
@@ -18,22 +18,22 @@ struct dx_stats {
     uint64_t calls;          /* callers: answered calls; serving threads: calls served */
     uint64_t request_bytes;  /* payload only */
     uint64_t response_bytes; /* payload only */
-    uint64_t looks;          /* looks at the awaited word or round over the slots */
+    uint64_t looks;          /* looks at the awaited word, or rounds over the slots */
     uint64_t spin;           /* waits that ended while spinning */
     uint64_t yield;          /* waits that ended after a yield and before a park */
     uint64_t park;           /* waits that ended after a park was begun */
-    uint64_t errors;         /* calls that failed (any status but DX_OK), timeouts included */
+    uint64_t errors;         /* calls that failed, with any status but DX_OK; includes timeouts */
     uint64_t timeouts;       /* calls that failed with DX_ERR_TIMEOUT or DX_ERR_NO_PEER */
     uint64_t parks;          /* sleeps begun; one wait may need several */
     uint64_t park_ns;        /* time asleep, ns */
-    uint64_t spurious;       /* sleeps ended by a ring that brought nothing */
+    uint64_t spurious;       /* sleeps that a ring ended, and nothing had come */
     uint64_t rings;          /* system calls made to wake the other side */
-    uint64_t rescued;        /* answers found when a sleep timed out; 0 but for races */
-    uint64_t yields;         /* yields, forced ones (burst) included */
-    uint64_t spin_limit;     /* gauge: the spin limit of now, looks (sums: the largest) */
+    uint64_t rescued;        /* answers found when a sleep timed out; 0 except after a race */
+    uint64_t yields;         /* yields; includes forced ones (burst) */
+    uint64_t spin_limit;     /* gauge: the spin limit now, in looks; of several, the largest */
 };
 
-/* Which counters: those of all callers, or of all serving threads, of one side. */
+/* Whose counters: those of all callers or of all serving threads of one side. */
 enum dx_stats_of {
     DX_STATS_HOST_CALLERS = 0,
     DX_STATS_GUEST_SERVERS = 1,
@@ -41,11 +41,13 @@ enum dx_stats_of {
     DX_STATS_HOST_SERVERS = 3,
 };
 
-/* Sums the counters of a kind into *stats. Any thread, any process that has the region mapped. */
+/* Sets *stats to the sum of these counters. Any thread of a host, guest or observer. Never blocks.
+ * DX_ERR_INVALID (there is no such kind), _FORKED. */
 DX_API dx_status dx_stats_read(const struct dx_channel *channel, enum dx_stats_of of,
                                struct dx_stats *stats);
 
-/* Counters of the caller that holds `slot` (host slots first, then guest slots). */
+/* Sets *stats to the counters of the caller that holds `slot`. Host slots come first, then guest
+ * slots. Any thread, never blocks. DX_ERR_INVALID (there is no such slot), _FORKED. */
 DX_API dx_status dx_stats_read_slot(const struct dx_channel *channel, uint32_t slot,
                                     struct dx_stats *stats);
 

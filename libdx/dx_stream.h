@@ -1,33 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams: payloads of any size through one slot. A stream is a call whose request and response
- * are not handed over whole but flow through two rings, the slot's own request and response areas.
- * Each side publishes its progress chunk by chunk, so that the reader starts long before the writer
- * ends; a writer that is ahead by a whole ring waits (backpressure). Nothing is ever buffered
- * elsewhere: a stalled or lying peer costs the slot that it has anyway.
+ * Streams carry payloads of any size through one slot. A stream is a call whose request and
+ * response flow through two rings: the slot's own request and response areas. Each side publishes
+ * its progress chunk by chunk, so the reader starts long before the writer ends. A writer that is
+ * ahead by a whole ring waits (backpressure). Nothing is buffered anywhere else: a peer that stalls
+ * or lies costs no more than its slot.
  *
  *   caller:  dx_stream_open -> dx_stream_write ... -> dx_stream_read ... -> dx_stream_end
  *   server:  dx_serve with dx_serve_options.stream: the handler reads, writes, returns a status
  *
- * Both sides use the same functions to write and to read, each either by copying
+ * Both sides write and read by the same functions, either by copying
  *   dx_stream_write, dx_stream_read
- * or in place, in spans of the ring that are contiguous:
+ * or in place, in contiguous spans of the ring
  *   dx_stream_reserve, fill, dx_stream_commit;   dx_stream_peek, use, dx_stream_consume
  *
  * Rings. The caller chooses how much of each area is used. A ring of 0.5 to 2 MiB stays in the
- * caches of most machines, and then a large payload arrives faster than one memcpy of it would
- * take; a ring as large as the payload goes through memory twice. If the ring's size is a multiple
- * of the chunk, and of what is reserved and peeked, no span is ever cut short by the ring's end.
+ * caches of most machines. A large payload then arrives faster than by one memcpy. A ring as large
+ * as the payload goes through memory twice. If the ring's size is a multiple of the chunk and of
+ * what is reserved and peeked, the ring's end never cuts a span short.
  *
- * Time. timeout_ns is the limit of one function's waiting, for the other side and for nothing else:
- * 0 does not wait, DX_FOREVER has no limit. DX_ERR_TIMEOUT ends that wait and not the stream.
- * dx_stream_read and dx_stream_write may have moved a part until then. That part has left the
- * stream: *bytes of dx_stream_read, *written of dx_stream_write say how long it is. The next call
- * goes on behind it, so keep the part and ask only for what is still missing. Every other error is
- * the stream's end: each later function reports it again, until dx_stream_end or the handler's
- * return. DX_ERR_CORRUPT of a stream says nothing about others.
+ * Time. timeout_ns limits how long one function waits for the other side: 0 does not wait,
+ * DX_FOREVER has no limit. DX_ERR_TIMEOUT ends that wait, but not the stream. dx_stream_read and
+ * dx_stream_write may have moved a part before it: *bytes of dx_stream_read and *written of
+ * dx_stream_write say how much. That part has left the stream, so keep it, and ask only for what is
+ * still missing.
  *
- * Threads: one thread at a time uses a stream. Many streams go on at once, one on each slot.
+ * Errors. Every other error is the end of the stream. Each later function reports it again, until
+ * dx_stream_end or the handler's return. Unless a function says otherwise, these are DX_ERR_CORRUPT
+ * (the other side broke the protocol of this stream; other streams are not touched), _PEER_DEAD,
+ * _PEER_CLOSED, _STOPPED, _LOST (the server's handler or process ended), _TYPE (the server takes no
+ * streams), _GUEST_EXISTS, _FORKED, and in a handler _CANCELLED (the caller gave it up).
+ *
+ * Threads. One thread at a time uses a stream. Many streams run at once, one on each slot. A
+ * function that takes timeout_ns can block; the others never do.
  */
 #ifndef DX_STREAM_H
 #define DX_STREAM_H
@@ -41,125 +46,135 @@
 
 DX_BEGIN_DECLS
 
-/* What a stream may be waited for. */
+/* What dx_stream_wait can wait for. */
 enum dx_stream_event {
-    DX_STREAM_READABLE = 1, /* bytes to read, or their end */
-    DX_STREAM_WRITABLE = 2, /* room in the ring, or nobody who will read what is written */
+    DX_STREAM_READABLE = 1, /* there are bytes to read, or the writer has finished */
+    DX_STREAM_WRITABLE = 2, /* there is room in the ring, or nobody will read any more */
 };
 
 struct dx_stream_options {
     size_t request_ring;  /* bytes, up to the slot's request capacity; 0: all of it */
     size_t response_ring; /* bytes, up to the slot's response capacity; 0: all of it */
-    size_t chunk;         /* bytes between two publications of progress by dx_stream_write and
-                             dx_stream_read; 0: DX_STREAM_CHUNK, or a quarter of the ring if that is less */
+    size_t chunk;         /* dx_stream_write and dx_stream_read publish their progress after so
+                             many bytes; 0: the lesser of DX_STREAM_CHUNK and a quarter of a ring */
 };
 
 #define DX_STREAM_CHUNK ((size_t)128 << 10)
 
 /*
- * Begins a stream of this type (DX_TYPE_USER ... DX_TYPE_MAX) on a caller; options may be NULL. The
- * timeout is for the server's greeting and for what an earlier call left behind, as with dx_call;
- * an idle slot takes no time. The stream belongs to the caller, which makes no other call
- * (DX_ERR_BUSY) until dx_stream_end or dx_stream_cancel.
+ * Begins a stream of this type (DX_TYPE_USER ... DX_TYPE_MAX) on a caller. options may be NULL. It
+ * waits up to timeout_ns until the server has let go of what an earlier call left in the slot, as
+ * dx_call does. An idle slot takes no time. The stream belongs to the caller. That caller makes no
+ * other call (DX_ERR_BUSY) until dx_stream_end or dx_stream_cancel.
  *
- * DX_ERR_INVALID for a ring beyond the slot's capacity, DX_ERR_TYPE, _TIMEOUT, _NO_PEER,
- * _PEER_CLOSED, _PEER_DEAD, _STOPPED, _BUSY. A server that takes no streams answers DX_ERR_TYPE
- * later.
+ * DX_ERR_INVALID (a ring is larger than the slot's capacity), _TYPE (a type that users may not
+ * send), _TIMEOUT, _NO_PEER, _PEER_CLOSED, _PEER_DEAD, _STOPPED, _BUSY, _GUEST_EXISTS,
+ * _NAME_REMOVED, _FORKED. A server that takes no streams refuses the stream later, with
+ * DX_ERR_TYPE.
  */
 DX_API dx_status dx_stream_open(struct dx_caller *caller, uint32_t type,
                                 const struct dx_stream_options *options, int64_t timeout_ns,
                                 struct dx_stream **out);
 
 /*
- * Copies bytes of data into the stream. *written (NULL allowed) is how many were taken, also if it
- * fails. DX_OK: all of them. DX_ERR_TIMEOUT: the ring stayed full; go on with data + *written and
- * bytes - *written, because what was taken is on its way. DX_ERR_ENDED: the other side
- * has ended the stream and reads no more (dx_stream_end says with what status).
+ * Copies `bytes` bytes of data into the stream. *written (NULL allowed) is set to how many were
+ * taken, also on failure. DX_OK means all of them.
+ *
+ * DX_ERR_TIMEOUT: the ring stayed full. Go on with data + *written and bytes - *written.
+ * DX_ERR_ENDED: the other side has ended the stream and reads no more. dx_stream_end tells its
+ * status. DX_ERR_INVALID: no byte can be written, because the ring has no bytes. It must not be
+ * called after dx_stream_finish.
  */
 DX_API dx_status dx_stream_write(struct dx_stream *stream, const void *data, size_t bytes,
                                  size_t *written, int64_t timeout_ns);
 
 /*
- * Room to write in place: waits until `wanted` bytes (0 counts as 1, more than a ring as a ring),
- * or as many as there are up to the ring's end, are free. *bytes is all that is free and contiguous
- * at *data, at least that many. Ours until dx_stream_commit. Errors as dx_stream_write.
+ * Reserves room to write in place. It waits until `wanted` bytes are free, or as many as there are
+ * before the end of the ring. 0 counts as 1, and more than the ring as the whole ring. *data and
+ * *bytes are set to all contiguous room that is free. It belongs to this side until
+ * dx_stream_commit. Errors as dx_stream_write.
  */
 DX_API dx_status dx_stream_reserve(struct dx_stream *stream, size_t wanted, void **data,
                                    size_t *bytes, int64_t timeout_ns);
 
-/* Publishes the first `bytes` of what was reserved: the reader may begin. Never blocks. */
+/* Publishes the first `bytes` bytes of the reserved room. The reader may read them. */
 DX_API void dx_stream_commit(struct dx_stream *stream, size_t bytes);
 
-/* Says that nothing more will be written. Never blocks; again is allowed. dx_stream_end and the
- * return of a handler do it as well. */
+/* Tells the other side that nothing more will be written. May be called again. dx_stream_end and a
+ * handler's return also do this. */
 DX_API void dx_stream_finish(struct dx_stream *stream);
 
 /*
- * Copies bytes from the stream until the buffer is full or the writer has finished. *bytes is how
- * many, also if it fails. DX_OK with less than `capacity`: that was all. DX_ERR_TIMEOUT: no more
- * came in time; the *bytes that did come are in the buffer and nowhere else, and go on with
- * buffer + *bytes and capacity - *bytes. With a timeout of 0 and a ring that is smaller than
- * `capacity`, this is the usual case.
+ * Copies bytes from the stream to buffer, until `capacity` bytes are there or the writer has
+ * finished. *bytes is set to how many were copied, also on failure. DX_OK with less than `capacity`
+ * bytes means that the stream ended there.
+ *
+ * DX_ERR_TIMEOUT: no more came in time. The *bytes bytes that came are in the buffer and nowhere
+ * else. Go on with buffer + *bytes and capacity - *bytes. With a timeout of 0 and a ring that is
+ * smaller than `capacity`, this is the usual case.
  */
 DX_API dx_status dx_stream_read(struct dx_stream *stream, void *buffer, size_t capacity,
                                 size_t *bytes, int64_t timeout_ns);
 
 /*
- * Bytes to read in place: waits until `wanted` bytes (0 counts as 1, more than a ring as a ring),
- * or as many as there are up to the ring's end or the stream's, are there. *bytes is all that is
- * there and contiguous at *data, and 0 only at the end of the stream. Valid until
- * dx_stream_consume; the other side can still write there: copy before you check what you do not
- * trust.
+ * Finds bytes to read in place. It waits until `wanted` bytes are there, or as many as there are
+ * before the end of the ring or of the stream. 0 counts as 1, and more than the ring as the whole
+ * ring. *data and *bytes are set to all contiguous bytes that are there. *bytes is 0 only at the
+ * end of the stream. They are valid until dx_stream_consume. The other side can still write there.
+ * Copy them before you check what you do not trust.
  */
 DX_API dx_status dx_stream_peek(struct dx_stream *stream, size_t wanted, const void **data,
                                 size_t *bytes, int64_t timeout_ns);
 
-/* Gives the first `bytes` of what was peeked back to the writer. Never blocks. */
+/* Gives the first `bytes` bytes of what was peeked back to the writer. */
 DX_API void dx_stream_consume(struct dx_stream *stream, size_t bytes);
 
-/* Waits for any of `events` (enum dx_stream_event), for a thread that both writes and reads with
- * timeouts of 0. An error of the stream ends the wait, too. */
+/* Waits for any of `events` (a sum of enum dx_stream_event). It is for a thread that writes and
+ * reads with timeouts of 0. An error of the stream also ends the wait. DX_ERR_TIMEOUT: none of them
+ * came. */
 DX_API dx_status dx_stream_wait(struct dx_stream *stream, uint32_t events, int64_t timeout_ns);
 
 /*
- * Caller: finishes the request, drops what was not read of the response, waits for the handler's
- * status (NULL allowed) and ends the stream, whatever it returns: DX_OK, the stream's error, or
- * DX_ERR_TIMEOUT, after which the caller's slot is as after a call that timed out.
+ * For the caller: finishes the request, drops the unread part of the response, waits for the
+ * handler's status (status may be NULL), and ends the stream. The stream is gone after it, whatever
+ * it returns: DX_OK, the error of the stream, or DX_ERR_TIMEOUT. After DX_ERR_TIMEOUT the slot is
+ * as after a call that timed out.
  */
 DX_API dx_status dx_stream_end(struct dx_stream *stream, int32_t *status, int64_t timeout_ns);
 
-/* Caller: gives the stream up, without having finished it. The handler sees DX_ERR_CANCELLED. Never
- * blocks; the slot is as after a call that timed out. */
+/* For the caller: gives the stream up before its end. The handler sees DX_ERR_CANCELLED. The slot
+ * is as after a call that timed out. */
 DX_API void dx_stream_cancel(struct dx_stream *stream);
 
 /*
- * Server: the handler of streams (dx_serve_options.stream). It is entered when a stream begins and
- * may do either of two things:
+ * For the server: the handler of streams (dx_serve_options.stream). It is entered when a stream
+ * begins. It works in one of two ways:
  *
- *   block   read and write with timeouts, and return the status that the caller gets. Other slots
- *           of this serving thread wait meanwhile, those of other threads of a pool do not
- *   return  DX_STREAM_AGAIN(events) when a function says DX_ERR_TIMEOUT, or after each chunk: it is
- *           entered again for the same stream once any of these events holds. So one thread
- *           serves all slots' streams at once. dx_stream_set_user keeps what it needs, such as
- *           the part that came with DX_ERR_TIMEOUT
+ *   block   It reads and writes with timeouts and returns the status that the caller gets.
+ *           Meanwhile the other slots of this serving thread wait. Other threads of a pool go on.
+ *   return  It returns DX_STREAM_AGAIN(events), after each chunk or when a function returned
+ *           DX_ERR_TIMEOUT. It is entered again for the same stream when one of these events
+ *           holds. So one thread serves the streams of all slots at once. dx_stream_set_user keeps
+ *           what the handler needs, such as the part that came before DX_ERR_TIMEOUT.
  *
- * A stream that fails (DX_ERR_CANCELLED: the caller gave it up; _PEER_DEAD, _PEER_CLOSED, _STOPPED,
- * _CORRUPT) is entered once more, every function says so, and what the handler returns ends it.
- * The handler's return also finishes what it wrote, and drops what it has not read.
+ * When a stream fails (DX_ERR_CANCELLED, _PEER_DEAD, _PEER_CLOSED, _STOPPED, _CORRUPT), the handler
+ * is entered once more. Every function returns that error, and the handler's return ends the
+ * stream. The return also finishes what the handler wrote and drops what it has not read.
  */
 #define DX_STREAM_AGAIN(events) (INT32_MIN + (int32_t)(events))
 
+/* A pointer of the handler's own. It is NULL when a stream begins. */
 DX_API void dx_stream_set_user(struct dx_stream *stream, void *user);
-DX_API void *dx_stream_user(const struct dx_stream *stream); /* NULL when a stream begins */
+DX_API void *dx_stream_user(const struct dx_stream *stream);
 
-/* As dx_stream_options.chunk, for the serving side. */
+/* Sets dx_stream_options.chunk for the serving side. */
 DX_API void dx_stream_set_chunk(struct dx_stream *stream, size_t chunk);
 
-/* The type with which it was opened, and its slot. */
+/* The type and the slot of the stream. */
 DX_API uint32_t dx_stream_type(const struct dx_stream *stream);
 DX_API uint32_t dx_stream_slot(const struct dx_stream *stream);
 
-/* Bytes written (committed) and read (consumed) on this side so far. */
+/* How many bytes this side has written (committed) and read (consumed) so far. */
 DX_API uint64_t dx_stream_written(const struct dx_stream *stream);
 DX_API uint64_t dx_stream_consumed(const struct dx_stream *stream);
 

@@ -1,21 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The wait strategy: how a side waits for the other. One struct, the same for callers and for
- * serving threads, the same keys in C, in Go and in tuning/NAME.toml.
+ * The wait strategy says how a side waits for the other. It is one struct, the same for callers and
+ * for serving threads. C, Go and tuning/NAME.toml use the same keys. A wait has three phases:
  *
  *   spin   look up to `limit` times, with a CPU relax instruction between looks
- *   yield  after every `yield_every` looks, give the CPU to somebody else
- *   park   announce it, look once more, then sleep until rung or the deadline
+ *   yield  give the CPU to another thread after every `yield_every` looks
+ *   park   announce the sleep, look once more, then sleep until the other side rings, or until the
+ *          deadline
  *
- * `limit` begins at spin_start and stays there (adapt off), or moves between spin_min and
- * spin_max: up by spin_inc when a wait ended before parking, or parked so briefly (less than twice
- * the time of spin_max looks) that spinning would have ended it, too; down by spin_dec otherwise.
- * Where the other side never runs while we spin (one CPU and a real-time priority), spinning cannot
- * pay: after 8 waits in a row that took spin_max looks in vain, the limit is 0, also below
- * spin_min. It is tried again after sleeps that took 8 times as long as spin_max looks.
+ * A *look* is one load of the awaited word, or one round of a serving thread over its slots, and
+ * one relax. It takes 10 to 45 ns on today's x86.
  *
- * A *look* is one load of the awaited word (a serving thread: one round over its slots) and one
- * relax; it takes 10 to 45 ns on today's x86.
+ * `limit` begins at spin_start. With adapt off it stays there. Otherwise it moves between spin_min
+ * and spin_max:
+ *   - up by spin_inc when a wait ended before parking, or parked for less than twice the time of
+ *     spin_max looks, so that spinning would have ended it, too;
+ *   - down by spin_dec otherwise.
+ * Spinning cannot pay where the other side never runs meanwhile (one CPU and a real-time priority).
+ * So after 8 waits in a row in which spin_max looks found nothing, the limit is 0, even below
+ * spin_min. Spinning is tried again after sleeps that took 8 times as long as spin_max looks.
+ *
+ * Which preset:
+ *   balanced    the default: near the best rate with any number of callers, and asleep after a few
+ *               hundred microseconds of silence
+ *   latency     a few callers, with a CPU of its own for each side: spins for milliseconds
+ *   throughput  as balanced, with some more calls a second and longer tails
+ *   low-power   channels that are idle most of the time
+ * Without a choice in the program, the environment variable DX_WAIT names a preset or a file.
  */
 #ifndef DX_WAIT_H
 #define DX_WAIT_H
@@ -26,32 +37,32 @@
 
 DX_BEGIN_DECLS
 
-/* What is executed between two looks. */
+/* What the CPU does between two looks. */
 enum dx_relax {
     DX_RELAX_NONE = 0,
     DX_RELAX_PAUSE = 1, /* PAUSE on x86, YIELD on Arm, nothing elsewhere */
-    /* The CPU rests until the awaited word is written, a few microseconds at most, which is then
-     * the time of a look: see dx_wait_hardware. PAUSE where the CPU cannot, and where a serving
-     * thread has several slots to watch. */
+    /* The CPU rests until the awaited word is written, for a few microseconds at most. A look then
+     * takes that time. See dx_wait_hardware. It is PAUSE where the CPU cannot do this, and where a
+     * serving thread watches several slots. */
     DX_RELAX_HARDWARE = 2,
 };
 
-/* How to sleep when spinning did not pay. */
+/* How to sleep after spinning found nothing. */
 enum dx_park {
-    DX_PARK_NEVER = 0,    /* spin for ever; deadlines still hold */
+    DX_PARK_NEVER = 0,    /* do not sleep: spin until the deadline */
     DX_PARK_FUTEX = 1,    /* a futex in the region: processes under one kernel */
     DX_PARK_SEM = 2,      /* a semaphore in the region, timed on the monotonic clock */
-    DX_PARK_POLL = 3,     /* sleep poll_ns, look, repeat: needs nothing from the other side */
-    DX_PARK_DOORBELL = 4, /* an eventfd: only where there is a rendezvous (unix:) */
+    DX_PARK_POLL = 3,     /* sleep poll_ns, look, repeat; the other side need not ring */
+    DX_PARK_DOORBELL = 4, /* an eventfd; only on unix: */
 };
 
-/* Who moves the spin limit. */
+/* What moves the spin limit. */
 enum dx_adapt {
-    DX_ADAPT_OFF = 0,  /* nobody: it stays at spin_start */
+    DX_ADAPT_OFF = 0,  /* nothing: it stays at spin_start */
     DX_ADAPT_STEP = 1, /* spin_inc and spin_dec, between spin_min and spin_max */
-    DX_ADAPT_COST = 2, /* as STEP, but spin_max is lowered to what parking costs here */
-    DX_ADAPT_LOAD = 3, /* as COST, and every look yields while more threads (or goroutines) of this
-                        * process spin than it has CPUs (by affinity, cgroup quota, GOMAXPROCS) */
+    DX_ADAPT_COST = 2, /* as STEP, with spin_max lowered to what a park costs on this machine */
+    DX_ADAPT_LOAD = 3, /* as COST, and every look yields while this process has more spinning
+                        * threads (or goroutines) than CPUs (affinity, cgroup quota, GOMAXPROCS) */
 };
 
 struct dx_wait {
@@ -61,46 +72,52 @@ struct dx_wait {
     uint32_t spin_inc;       /* looks added when spinning paid */
     uint32_t spin_dec;       /* looks taken away when it did not */
     uint32_t yield_every;    /* looks between yields; 0: never yield */
-    uint32_t burst;          /* goroutines: calls in a row before a yield is forced; 0: never */
+    uint32_t burst;          /* Go only: calls in a row before a forced yield; 0: never */
     uint32_t relax;          /* enum dx_relax */
     uint32_t park;           /* enum dx_park */
     uint32_t adapt;          /* enum dx_adapt */
-    int64_t park_timeout_ns; /* longest single sleep, 1e3 ... 1e12; a deadline shortens it */
+    int64_t park_timeout_ns; /* longest single sleep, 1e3 ... 1e12; a deadline may end it earlier */
     int64_t poll_ns;         /* DX_PARK_POLL: sleep between looks, 1e3 ... 1e9 */
-    int64_t silence_ns;      /* a peer under another kernel (a VM) whose heart stands still for so
-                              * long is dead, 3e8 ... 1e12; 0: 1e9. Alike on both sides: each
-                              * beats every quarter of its own, 100 to 250 ms, so that less than
-                              * 5e8 is too little for a peer with the default */
-    uint64_t reserved[3];    /* zero */
+    int64_t silence_ns;      /* a peer under another kernel (a VM) counts as dead when its heartbeat
+                              * has not changed for so long: 3e8 ... 1e12; 0 means 1e9. Use the
+                              * same value on both sides. Each side writes a heartbeat every quarter
+                              * of its own value, but every 100 ms at the fastest and every 250 ms
+                              * at the slowest. With a peer that uses the default, a value below
+                              * 5e8 reports false deaths */
+    uint64_t reserved[3];    /* must be zero */
 };
 
 /*
- * Fills *wait with the preset `name`: "latency", "balanced" (the default everywhere),
- * "throughput" or "low-power". Returns DX_ERR_INVALID for an unknown name and leaves *wait as it
- * was. Any thread, never blocks.
+ * Fills *wait with the preset `name`: "latency", "balanced", "throughput" or "low-power". For any
+ * other name it returns DX_ERR_INVALID and leaves *wait as it was. Any thread, never blocks.
  */
 DX_API dx_status dx_wait_preset(const char *name, struct dx_wait *wait);
 
 /*
- * Fills *wait from a preset's name or from a file: lines "key = value" with the fields of struct
- * dx_wait as keys, in TOML (tuning/balanced.toml is one). A line preset = "NAME" says what the rest
- * differs from; without it that is "balanced". DX_ERR_INVALID: dx_last_error() names the file, the
- * line and what is wrong there; *wait is left as it was. Any thread; blocks for the file.
+ * Fills *wait from the name of a preset, or from a TOML file with lines "key = value". Its keys are
+ * the fields of struct dx_wait; tuning/balanced.toml is an example. A line preset = "NAME" says
+ * from which preset the file differs; without it that is "balanced". Any thread. Blocks for the
+ * file.
+ *
+ * DX_ERR_INVALID: dx_last_error() names the file, the line and what is wrong in it, and *wait is
+ * left as it was. There is neither a preset nor a file of that name, or the library was built
+ * without inih and reads no files: _INVALID, too. _SYSTEM: the file cannot be read.
  */
 DX_API dx_status dx_wait_load(const char *name_or_path, struct dx_wait *wait);
 
 /*
- * Fills *wait with what is used where none is given: what the environment variable DX_WAIT names,
- * as for dx_wait_load, or else the preset "balanced".
+ * Fills *wait with what is used where the program gives no strategy: what the environment variable
+ * DX_WAIT names, as for dx_wait_load, or the preset "balanced". Errors as dx_wait_load. Any thread.
  */
 DX_API dx_status dx_wait_default(struct dx_wait *wait);
 
-/* Returns the name of preset i (0, 1, ...) or NULL after the last. */
+/* Returns the name of preset i (0, 1, ...), or NULL after the last. Any thread, never blocks. */
 DX_API const char *dx_wait_preset_name(unsigned i);
 
 /*
- * Checks every field against its range and the fields against each other. Returns DX_OK or
- * DX_ERR_INVALID; dx_last_error() then names the field, its value and its range.
+ * Checks each field against its range and against the other fields. Returns DX_OK or
+ * DX_ERR_INVALID: then dx_last_error() names the field, its value and its range. Any thread, never
+ * blocks.
  */
 DX_API dx_status dx_wait_check(const struct dx_wait *wait);
 
@@ -111,11 +128,14 @@ DX_API dx_status dx_wait_check(const struct dx_wait *wait);
 DX_API const char *dx_wait_hardware(void);
 
 /*
- * Measures, within some milliseconds, what a park and its wake-up cost between two threads of this
- * process (median of some 100 rounds, by the park kind of *wait; futex if it never parks; for a
- * timed poll the poll interval is the answer), and what one look costs (in picoseconds). Used by
- * DX_ADAPT_COST when a channel opens. Blocks; starts and ends one thread. Returns DX_ERR_SYSTEM if
- * no thread can be started.
+ * Measures two costs between two threads of this process. It takes some milliseconds.
+ *
+ *   *park_ns  a park and its wake-up: the median of about 100 rounds by the park kind of *wait. It
+ *             is a futex for DX_PARK_NEVER, and poll_ns itself for DX_PARK_POLL
+ *   *look_ps  one look, in picoseconds
+ *
+ * A channel with DX_ADAPT_COST measures this when it opens. Blocks; starts and ends one thread. Any
+ * thread. DX_ERR_SYSTEM: no thread can be started, or there is no memory.
  */
 DX_API dx_status dx_wait_measure(const struct dx_wait *wait, int64_t *park_ns, int64_t *look_ps);
 

@@ -62,7 +62,7 @@ check_library() { # prefix
 check_files() { # prefix
     local file header
     for file in lib/libdx.a lib/pkgconfig/dx.pc lib/cmake/dx/dxConfig.cmake \
-        share/doc/dx/examples/{,stream_}{host,guest}.c; do
+        share/doc/dx/examples/{{,stream_}{host,guest},restart_guest}.c; do
         [ -f "$1/$file" ] || fail "$file is not installed"
     done
     [[ $("$1/bin/dx" -h) == *'dx info'* ]] || fail 'bin/dx does not explain itself'
@@ -108,10 +108,26 @@ exchange() { # folder prefix suffix first input expected
     [ ! -e "/dev/shm/$region" ] || fail 'the region is still there'
 }
 
+# One guest serves two hosts, and ends by a signal.
+serve_two_hosts() { # folder suffix expected
+    local code=0
+    started=()
+    start "$temp/guest.log" /dev/null "$1/restart_guest$2"
+    for _ in 1 2; do
+        timeout -k 5 30 "$1/host$2" "shm:$region" >"$temp/host.log" || fail "$1/host$2 ended with $?"
+        diff "$3" "$temp/host.log" || fail "$1/host$2 printed something else (>)"
+    done
+    kill -TERM "${started[0]}"
+    wait "${started[0]}" || code=$?
+    started=()
+    [ "$code" = 0 ] || fail "$1/restart_guest$2 ended with $code: $(cat "$temp/guest.log")"
+}
+
 # Both pairs of examples; the streams' input is 20 times as long as their ring.
 exchange_all() { # folder suffix first
     seq 10 | awk '{ print $1 " squared is " $1 * $1 }' >"$temp/squares"
     exchange "$1" '' "$2" "$3" /dev/null "$temp/squares"
+    serve_two_hosts "$1" "$2" "$temp/squares"
     seq 200000 >"$temp/numbers"
     echo '200000 lines, 1288895 bytes' >"$temp/counts"
     exchange "$1" stream_ "$2" "$3" "$temp/numbers" "$temp/counts"
@@ -121,7 +137,7 @@ use_pkg_config() { # prefix folder
     local program flags
     export PKG_CONFIG_PATH=$1/lib/pkgconfig
     mkdir -p "$2"
-    for program in {,stream_}{host,guest}; do
+    for program in {,stream_}{host,guest} restart_guest; do
         read -ra flags < <(pkg-config --cflags --libs dx)
         "${CC:-cc}" "$temp/outside/$program.c" "${flags[@]}" -o "$2/$program"
         read -ra flags < <(pkg-config --static --cflags --libs dx)

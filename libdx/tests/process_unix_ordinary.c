@@ -14,7 +14,7 @@
 
 /* Hostile clients, and how many of them are there at once. */
 #ifdef __SANITIZE_ADDRESS__
-#define HOSTILE 2000
+#define HOSTILE 800
 #else
 #define HOSTILE 10000
 #endif

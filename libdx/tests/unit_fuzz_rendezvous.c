@@ -12,7 +12,7 @@
 #define DX_TEST_CORPUS "fuzz_rendezvous.corpus"
 #endif
 
-#define RANDOM_INPUTS 2000u
+#define RANDOM_INPUTS 500u
 #define INPUT_MAX 512u
 
 static void run_input(const uint8_t *bytes, size_t size)

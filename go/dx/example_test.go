@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && cgo
+
+package dx_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"strings"
+	"time"
+
+	"dx/go/dx"
+)
+
+// A host calls and a guest serves. Here they are goroutines of one program.
+func Example() {
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	host, err := dx.Create("memfd:", dx.Config{Slots: 1, RequestBytes: 64, ResponseBytes: 64})
+	if err != nil {
+		log.Fatal(err)
+	}
+	guest, err := dx.Attach(ctx, fmt.Sprintf("memfd:%d", host.FD()), dx.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- guest.Serve(ctx, dx.HandlerFunc(func(q *dx.Request, response []byte) (int, int32) {
+			return copy(response, strings.ToUpper(string(q.Data))), 0
+		}))
+	}()
+
+	caller, err := host.Caller(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	reply, err := caller.Call(ctx, dx.TypeUser, []byte("hello"), make([]byte, 64))
+	fmt.Printf("%s %v\n", reply.Data, err)
+
+	err = errors.Join(caller.Close(), host.Close())
+	fmt.Println(err, errors.Is(<-served, dx.ErrPeerClosed), guest.Close())
+	// Output:
+	// HELLO <nil>
+	// <nil> true <nil>
+}
+
+// A request is built where it is sent from, and a response is read where it lies: no
+// byte is copied.
+func ExampleCaller_CallInPlace() {
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	host, end := echoing(ctx)
+	defer end()
+	caller, err := host.Caller(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer caller.Close()
+	n := copy(caller.Request(), "in place")
+	reply, err := caller.CallInPlace(ctx, dx.TypeUser, n)
+	fmt.Printf("%s %v\n", reply.Data, err)
+	// Output: in place <nil>
+}
+
+// A stream is an io.Reader and an io.Writer. What is written arrives while it is
+// being written, through a slot of 4 KiB.
+func ExampleStream() {
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	host, end := echoing(ctx)
+	defer end()
+	caller, err := host.Caller(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer caller.Close()
+	stream, err := caller.Stream(ctx, dx.TypeUser, dx.StreamOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() {
+		_, _ = io.Copy(stream, io.LimitReader(endless('x'), 100_000))
+		stream.CloseWrite()
+	}()
+	bytes, err := io.Copy(io.Discard, stream)
+	fmt.Println(bytes, err)
+	status, err := stream.End()
+	fmt.Println(status, err)
+	// Output:
+	// 100000 <nil>
+	// 0 <nil>
+}
+
+// Accept tells a host which guests have come.
+func ExampleListener() {
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	folder, err := os.MkdirTemp("", "dx")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	url := "unix:" + folder + "/guests"
+	listener, err := dx.Listen(url, 2, dx.Config{Slots: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer listener.Close()
+	for range 2 {
+		guest, err := dx.Attach(ctx, url, dx.Options{})
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer guest.Close()
+		_, peer, err := listener.Accept(ctx)
+		fmt.Println("place", peer.Place, err)
+	}
+	// Output:
+	// place 0 <nil>
+	// place 1 <nil>
+}
+
+type endless byte
+
+func (e endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(e)
+	}
+	return len(p), nil
+}
+
+// echoing is a host whose guest answers calls and streams with what it gets.
+func echoing(ctx context.Context) (host *dx.Channel, end func()) {
+	host, err := dx.Create("memfd:", dx.Config{Slots: 1, RequestBytes: 4096, ResponseBytes: 4096})
+	if err != nil {
+		log.Fatal(err)
+	}
+	guest, err := dx.Attach(ctx, fmt.Sprintf("memfd:%d", host.FD()), dx.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- guest.ServeWith(ctx, dx.HandlerFunc(func(q *dx.Request, response []byte) (int, int32) {
+			return copy(response, q.Data), 0
+		}), dx.ServeOptions{Streams: dx.StreamHandlerFunc(func(s *dx.Stream) int32 {
+			if _, err := io.Copy(s, s); err != nil {
+				return 1
+			}
+			return 0
+		})})
+	}()
+	return host, func() {
+		_ = host.Close()
+		<-served
+		_ = guest.Close()
+	}
+}
