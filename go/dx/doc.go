@@ -63,17 +63,5 @@
 // A host keeps its channel while guests come and go: its calls fail once when a guest
 // ends, and then wait for the next one. A guest that serves does the same with
 // [ServeOptions].ThroughRestart. A guest that calls, or that must go on after its host
-// has closed, attaches again:
-//
-//	for ctx.Err() == nil {
-//		guest, err := dx.Attach(ctx, "shm:demo", dx.Options{})
-//		if err != nil {
-//			return err
-//		}
-//		err = guest.Serve(ctx, handler)
-//		err = errors.Join(err, guest.Close())
-//		if !errors.Is(err, dx.ErrPeerClosed) && !errors.Is(err, dx.ErrPeerDead) {
-//			return err
-//		}
-//	}
+// has closed, attaches again, as in the example of [Attach].
 package dx

@@ -84,16 +84,18 @@ func ExampleStream() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	sent := make(chan error, 1)
 	go func() {
-		_, _ = io.Copy(stream, io.LimitReader(endless('x'), 100_000))
+		_, err := io.Copy(stream, io.LimitReader(endless('x'), 100_000))
 		stream.CloseWrite()
+		sent <- err
 	}()
 	bytes, err := io.Copy(io.Discard, stream)
-	fmt.Println(bytes, err)
+	fmt.Println(bytes, err, <-sent) // who ends a stream first waits for those who use it
 	status, err := stream.End()
 	fmt.Println(status, err)
 	// Output:
-	// 100000 <nil>
+	// 100000 <nil> <nil>
 	// 0 <nil>
 }
 
@@ -124,6 +126,50 @@ func ExampleListener() {
 	// Output:
 	// place 0 <nil>
 	// place 1 <nil>
+}
+
+// serveHosts serves one host after the other, until ctx ends.
+func serveHosts(ctx context.Context, url string, h dx.Handler) error {
+	for {
+		guest, err := dx.Attach(ctx, url, dx.Options{})
+		if err != nil {
+			return err
+		}
+		err = guest.Serve(ctx, h)
+		closed := guest.Close()
+		if !errors.Is(err, dx.ErrPeerClosed) && !errors.Is(err, dx.ErrPeerDead) {
+			return errors.Join(err, closed)
+		}
+	}
+}
+
+// A guest outlives its hosts.
+func ExampleAttach() {
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	url := fmt.Sprintf("shm:dx-example-%d", os.Getpid())
+	served := make(chan error, 1)
+	go func() {
+		served <- serveHosts(ctx, url, dx.HandlerFunc(func(q *dx.Request, response []byte) (int, int32) {
+			return copy(response, q.Data), 0
+		}))
+	}()
+	for _, text := range []string{"first host", "second host"} {
+		host, err := dx.Create(url, dx.Config{Slots: 1, RequestBytes: 64, ResponseBytes: 64})
+		if err != nil {
+			log.Fatal(err)
+		}
+		reply, err := host.Call(ctx, dx.TypeUser, []byte(text), make([]byte, 64))
+		fmt.Printf("%s %v\n", reply.Data, err)
+		if err := host.Close(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	stop()
+	fmt.Println(errors.Is(<-served, context.Canceled))
+	// Output:
+	// first host <nil>
+	// second host <nil>
+	// true
 }
 
 type endless byte
