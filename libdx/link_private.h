@@ -13,6 +13,7 @@ struct dx_link {
     struct dx_rendezvous *server; /* NULL for a client */
     int socket;                   /* -1 for the server */
     struct dx_ivshmem_reader reader;
+    _Atomic uint64_t messages; /* that were heard; whose thread hears, counts */
     uint32_t id;
     int bell;    /* our own eventfd */
     int memory;  /* what the server gives away; -1 for a client */

@@ -17,6 +17,12 @@
 /* Messages that are heard before the thread looks again whether the link closes. */
 #define MESSAGES_A_TURN 64
 
+/* A server that floods is heard at this rate, after so many messages at once; far more than an
+ * honest one has to say. */
+#define MESSAGE_NS 200000ll
+#define MESSAGES_AT_ONCE 4096
+#define FLOOD_PAUSE_NS 10000000ll
+
 /* After this time news for which there was no descriptor are tried again. */
 #define AGAIN_NS 100000000ll
 
@@ -36,6 +42,7 @@ enum dx_link_heard dx_link_hear_news(struct dx_link *link)
         struct dx_ivshmem_message m;
         switch (dx_ivshmem_receive(link->socket, &link->reader, &m)) {
         case DX_IVSHMEM_MESSAGE:
+            dx_count(&link->messages, 1u);
             break;
         case DX_IVSHMEM_NOTHING_YET:
             return DX_LINK_HEARD;
@@ -63,18 +70,32 @@ struct listener {
     int news;
     int bell;
     int64_t news_from_ns; /* news are not looked at before */
+    int64_t paid_ns;      /* the time up to which messages have used up their rate */
     struct dx_brake brake;
 };
+
+/* Puts the next look at news off if there have been too many. */
+static void pace(struct listener *l, uint64_t messages)
+{
+    int64_t now = dx_clock_ns();
+    if (l->paid_ns < now - MESSAGES_AT_ONCE * MESSAGE_NS)
+        l->paid_ns = now - MESSAGES_AT_ONCE * MESSAGE_NS;
+    l->paid_ns += (int64_t)messages * MESSAGE_NS;
+    if (l->paid_ns > now)
+        l->news_from_ns = now + FLOOD_PAUSE_NS;
+}
 
 static void hear_news(struct listener *l)
 {
     struct dx_link *link = l->link;
+    uint64_t before = link->messages;
     if (link->server != NULL) {
         dx_rendezvous_step(link->server);
         return;
     }
     switch (dx_link_hear_news(link)) {
     case DX_LINK_HEARD:
+        pace(l, link->messages - before);
         break;
     case DX_LINK_NO_ROOM:
         l->news_from_ns = dx_clock_ns() + AGAIN_NS;

@@ -2,7 +2,10 @@
 /* A guest that meets servers which are broken, silent, or not ours. */
 #include <pthread.h>
 
+#include "atomic.h"
+#include "doorbell.h"
 #include "files.h"
+#include "link_private.h"
 #include "peers.h"
 
 #define LINES 8
@@ -240,6 +243,43 @@ static void a_flood_after_the_greeting_ends_by_the_deadline(void **state)
     assert_elapsed(start, SECOND / 2, SECOND / 2 + SLACK);
 }
 
+static void await_messages(const struct dx_link *link, uint64_t count)
+{
+    while (dx_load_relaxed(&link->messages) < count)
+        (void)sched_yield();
+    watchdog_step();
+}
+
+/* What costs CPU time is bounded by the rate. */
+static void a_flood_is_heard_at_a_bounded_rate(void **state)
+{
+    struct script *s = set_script(state, "flood-rate");
+    struct dx_link *link;
+    int memory;
+    pthread_t thread;
+    s->flood = true;
+    add_line(s, 0, false);
+    add_line(s, 7, false);
+    add_line(s, DX_IVSHMEM_MEMORY, true);
+    add_fd(s, 7, s->bell);
+    assert_int_equal(pthread_create(&s->thread, NULL, play, s), 0);
+    s->started = true;
+    assert_status(dx_link_join(s->path, 0, &link, &memory), DX_OK);
+    (void)close(memory);
+    assert_int_equal(pthread_create(&thread, NULL, dx_link_run, link), 0);
+    await_messages(link, 5000);
+    int64_t start = dx_clock_ns();
+    uint64_t before = dx_load_relaxed(&link->messages);
+    await_messages(link, before + 640);
+    int64_t took = dx_clock_ns() - start;
+    dx_store_relaxed(&link->closing, 1u);
+    dx_doorbell_write(link->control);
+    (void)pthread_join(thread, NULL);
+    dx_link_close(link);
+    if (took < 60000000) /* 128 ms at that rate, less a turn at each end */
+        fail_msg("640 messages were heard within %lld ns", (long long)took);
+}
+
 static void a_path_without_a_socket_has_no_peer(void **state)
 {
     (void)state;
@@ -296,6 +336,7 @@ int main(void)
         scripted(a_doorbell_that_is_no_eventfd_is_refused),
         scripted(a_flood_instead_of_a_greeting_ends_by_the_deadline),
         scripted(a_flood_after_the_greeting_ends_by_the_deadline),
+        scripted(a_flood_is_heard_at_a_bounded_rate),
         cmocka_unit_test(a_path_without_a_socket_has_no_peer),
         cmocka_unit_test(paths_longer_than_an_address_work),
     };
