@@ -28,7 +28,7 @@ static bool wait_in_bed(_Atomic uint32_t *bed, uint32_t before, int64_t timeout_
 
 static void wake_in_bed(_Atomic uint32_t *bed)
 {
-    /* R12 -> A12: rung, or to hear the bell. */
+    /* R15 -> A15: rung, or to hear the bell. */
     (void)dx_add_acqrel(bed, 1u);
     (void)syscall(SYS_futex, (uint32_t *)bed, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
@@ -100,7 +100,7 @@ enum dx_slept dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint3
         !dx_link_is_sole(c->region.link))
         return dx_cell_wait(cell, armed, wait, timeout_ns);
     uint32_t own = (uint32_t)(cell - c->cells);
-    /* A12 <- R12: before the look at the cell. */
+    /* A15 <- R15: before the look at the cell. */
     uint32_t before = dx_load_acquire(&c->beds[own]);
     if (dx_cell_rung(cell, armed))
         return DX_SLEPT_RUNG;

@@ -118,9 +118,7 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
         if (s->copy != NULL)
             request.data = memcpy(s->copy, request.data, request.bytes);
         DX_FAULT(REQUEST_READ);
-        /* R6 -> A6: said before the handler can have any effect. */
-        dx_store_release(&s->worker->serving, journal_entry(slot, word));
-        DX_FAULT(JOURNAL_WRITTEN);
+        dx_server_journal(s, slot, word);
         status = s->handler(s->user, &request, &response);
     } else if (request.type != DX_TYPE_PING) {
         if (dx_server_stream_begin(s, slot, word, request.type, request.bytes))

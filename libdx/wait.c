@@ -21,7 +21,6 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
         }
     }
     waiter->limit = w->spin_start;
-    waiter->burst = 0;
     waiter->cpus = cost->cpus;
     waiter->counters = counters;
     waiter->spin_max_ns = w->spin_max * cost->look_ps / 1000;
@@ -57,7 +56,6 @@ void dx_waiter_rest(const struct dx_waiter *waiter)
 void dx_waiter_yield(struct dx_waiter *waiter)
 {
     (void)sched_yield();
-    waiter->burst = 0;
     dx_count(&waiter->counters->yields, 1u);
 }
 

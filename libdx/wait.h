@@ -2,8 +2,8 @@
 /*
  * The wait strategy at work: dx_wait.h says what the parameters mean, this runs them.
  *
- * The first looks of a wait are inlined where the wait happens (dx_wait_spin_word for a caller,
- * the round over the slots for a server), because a wait that is answered at once must cost
+ * The first looks of a wait are inlined where the wait happens (in exchange() of caller.c, in the
+ * round over the slots of a server), because a wait that is answered at once must cost
  * nothing. What follows, yields and sleeps and deadlines, is dx_wait_on, which works on a source:
  * something that can be looked at and that has a cell to sleep in.
  */
@@ -44,7 +44,6 @@ struct dx_wait_cost {
 struct dx_waiter {
     struct dx_wait wait;
     uint32_t limit; /* looks */
-    uint32_t burst; /* calls since the last yield */
     uint32_t cpus;  /* as in the cost */
     struct dx_counters *counters;
     int64_t spin_max_ns; /* what spin_max looks take */

@@ -23,6 +23,7 @@ const (
 var (
 	pairText  = regexp.MustCompile(`\b([RAS]\d+) (<->|->|<-) ([RAS]\d+)\b(?: \(([\w.]+)\))?`)
 	labelText = regexp.MustCompile(`\b[RAS]\d+\b`)
+	labelRow  = regexp.MustCompile(`(?m)^\| ([RS]\d+) `)
 	// An operation that orders something, or the call of a look or of a wrapper around one.
 	operation = regexp.MustCompile(`\bdx_(load|store|add|exchange|cas|fence)_\w+\(|\blook\(|` +
 		`\batomic\.\w+\(|\.(Load|Store|Add|Swap|CompareAndSwap)\(`)
@@ -81,6 +82,13 @@ func checkLabels(files []file) (found []string) {
 			haveProtocol = true
 			for _, name := range labelText.FindAllString(f.text, -1) {
 				listed[name] = true
+			}
+			rows := map[string]bool{}
+			for _, row := range labelRow.FindAllStringSubmatch(f.text, -1) {
+				if rows[row[1]] {
+					found = append(found, fmt.Sprintf("%s: %s names two pairs", protocol, row[1]))
+				}
+				rows[row[1]] = true
 			}
 		}
 	}
@@ -197,6 +205,7 @@ func TestLabelsThatAreWrong(t *testing.T) {
 		"S1 stands at no", "S2 stands at no")
 	expect(t, checkLabels, []file{{doc.path, "R1 A1 S1"}, both}, "S2 is not in docs/protocol.md")
 	expect(t, checkLabels, []file{{doc.path, doc.text + " A2"}, both}, "A2 stands at no operation")
+	expect(t, checkLabels, []file{{doc.path, "| R1 | A1 |\n| S1 | S2 |\n| R1 | A1 |"}, both}, "R1 names two pairs")
 	expect(t, checkLabels, []file{doc, both, {"libdx/c.c", "/* R1 <- A1 */ dx_load_acquire(p)"}},
 		"not R -> A")
 	expect(t, checkLabels, []file{doc, both, {"libdx/c.c", "/* A1 <- R1 (c.c) */ dx_load_acquire(p)"}},
