@@ -27,6 +27,7 @@
 #include "dx_stats.h"
 #include "dx_status.h"
 #include "dx_stream.h"
+#include "dx_version.h"
 #include "dx_wait.h"
 
 #endif

@@ -69,7 +69,7 @@ dx_status dx_geometry_make(uint32_t host_slots, uint32_t guest_slots, size_t req
 
 void dx_header_write(struct dx_header *header, const struct dx_geometry *g)
 {
-    header->version = DX_VERSION;
+    header->version = DX_PROTOCOL_VERSION;
     header->header_bytes = DX_HEADER_BYTES;
     header->region_bytes = g->region_bytes;
     header->guests = 1;
@@ -99,11 +99,11 @@ static dx_status check_identity(const struct dx_header *h, uint64_t magic, uint6
     if (magic != DX_MAGIC)
         return dx_fail(DX_ERR_NOT_DX, "magic is 0x%016llx, a dx region has 0x%016llx",
                        (unsigned long long)magic, DX_MAGIC);
-    if (h->version >> 16 != DX_VERSION_MAJOR)
+    if (h->version >> 16 != DX_PROTOCOL_MAJOR)
         return dx_fail(DX_ERR_VERSION,
                        "region has version %u.%u, this library speaks %u.x: use the same libdx on "
                        "both sides",
-                       h->version >> 16, h->version & 0xffffu, DX_VERSION_MAJOR);
+                       h->version >> 16, h->version & 0xffffu, DX_PROTOCOL_MAJOR);
     if (h->region_bytes > bytes)
         return dx_fail(DX_ERR_SHORT, "%llu bytes are there, the header says %llu",
                        (unsigned long long)bytes, (unsigned long long)h->region_bytes);

@@ -25,9 +25,9 @@
 #define DX_MAGIC 0x314c454e48435844ull /* "DXCHNEL1" */
 /* In place of the magic while a host rebuilds a region that a dead one left. */
 #define DX_MAGIC_REBUILDING 0x305f454e48435844ull /* "DXCHNE_0" */
-#define DX_VERSION_MAJOR 1u
-#define DX_VERSION_MINOR 3u
-#define DX_VERSION ((DX_VERSION_MAJOR << 16) | DX_VERSION_MINOR)
+#define DX_PROTOCOL_MAJOR 1u
+#define DX_PROTOCOL_MINOR 3u
+#define DX_PROTOCOL_VERSION ((DX_PROTOCOL_MAJOR << 16) | DX_PROTOCOL_MINOR)
 #define DX_PEERS 31u /* room for as many; a region has one host and one guest */
 #define DX_HEADER_BYTES 4096u
 

@@ -66,6 +66,8 @@ check_files() { # prefix
         [ -f "$1/$file" ] || fail "$file is not installed"
     done
     [[ $("$1/bin/dx" -h) == *'dx info'* ]] || fail 'bin/dx does not explain itself'
+    [ "$("$1/bin/dx" -version)" = "dx $(PKG_CONFIG_PATH=$1/lib/pkgconfig pkg-config --modversion dx)" ] ||
+        fail 'bin/dx and dx.pc are of different versions'
     ! readelf -l "$1/bin/dx" | grep -q INTERP ||
         fail 'bin/dx needs a loader and shared libraries, which a guest may not have'
     # Each public header stands alone, and no private one is there.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dx info and dx itself: what they say, their exit codes, and that they change nothing. */
 #include "channel.h"
+#include "dx_version.h"
 #include "tool_run.h"
 
 static void usage_is_taught_and_misuse_is_refused(void **state)
@@ -8,6 +9,7 @@ static void usage_is_taught_and_misuse_is_refused(void **state)
     (void)state;
     assert_misused(run(NULL, NULL, NULL, NULL), "dx info");
     assert_misused(run("inform", NULL, NULL, NULL), "inform");
+    assert_says(run("-version", NULL, NULL, NULL), dx_version());
     static const char *const verbs[] = {"info", "reset", "rendezvous"};
     for (int i = 0; i < 3; i++) {
         assert_says(run("-h", NULL, NULL, NULL), verbs[i]);
@@ -35,7 +37,7 @@ static void a_living_region_is_shown(void **state)
     call_well(s);
     r = assert_states(s, "open", "open");
     char version[32];
-    (void)snprintf(version, sizeof version, "\"%u.%u\"", DX_VERSION_MAJOR, DX_VERSION_MINOR);
+    (void)snprintf(version, sizeof version, "\"%u.%u\"", DX_PROTOCOL_MAJOR, DX_PROTOCOL_MINOR);
     assert_value(r, "version", version);
     assert_number(r, "slots.host", 2);
     assert_number(r, "slots.guest", 1);

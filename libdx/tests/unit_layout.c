@@ -319,7 +319,7 @@ static void another_major_version_is_named_and_another_minor_one_is_taken(void *
     header->version = 2u << 16 | 7u;
     assert_status(dx_header_check(header, g.region_bytes, &read), DX_ERR_VERSION);
     assert_detail("2.7");
-    header->version = DX_VERSION_MAJOR << 16 | 0xffffu;
+    header->version = DX_PROTOCOL_MAJOR << 16 | 0xffffu;
     assert_status(dx_header_check(header, g.region_bytes, &read), DX_OK);
     free(header);
 }

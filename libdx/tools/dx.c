@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../dx_version.h"
 #include "../fd.h"
 #include "tool.h"
 
@@ -30,6 +31,7 @@ static void print_usage(FILE *out)
         (void)fprintf(out, "  dx %-11s %s\n", verbs[i].name, verbs[i].summary);
     (void)fputs(
         "  dx VERB -h     explain that verb\n"
+        "  dx -version    say which version of dx this is\n"
         "\n"
         "URL is what the programs give to dx_create and dx_attach: shm:NAME, file:PATH,\n"
         "unix:PATH, memfd:N, or in a VM ivshmem:plain or ivshmem:doorbell. Only the user whose\n"
@@ -116,6 +118,10 @@ int main(int argc, char **argv)
             print_usage(stdout);
             return tool_end_output("help");
         }
+    }
+    if (strcmp(argv[1], "-version") == 0 || strcmp(argv[1], "--version") == 0) {
+        (void)printf("dx %s\n", dx_version());
+        return tool_end_output("-version");
     }
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
