@@ -6,9 +6,9 @@
 #include "channel.h"
 #include "error.h"
 #include "fault.h"
+#include "heartbeat.h"
 #include "kernel.h"
 #include "link.h"
-#include "pulse.h"
 
 static dx_status see_lock(const struct dx_channel *c, enum dx_lock lock, bool *held)
 {
@@ -23,9 +23,9 @@ static dx_status check_host(const struct dx_channel *c)
     const struct dx_peer_lines *host = &c->peers[DX_HOST];
     bool lives;
     dx_status status = DX_OK;
-    if (dx_channel_elsewhere(c))
+    if (dx_channel_is_remote(c))
         /* One process is the host of all places, and whoever could lie could do so in each. */
-        lives = c->region.place != 0 || dx_pulse_heard(host, DX_PULSE_LISTEN_NS);
+        lives = c->region.place != 0 || dx_heartbeat_heard(host, DX_HEARTBEAT_LISTEN_NS);
     else
         status = see_lock(c, DX_LOCK_OPEN, &lives);
     if (status != DX_OK)
@@ -64,10 +64,10 @@ static dx_status check_header(struct dx_channel *c)
 }
 
 /* Is there a region whose host is under another kernel? Then its locks say nothing. */
-static bool host_is_elsewhere(struct dx_channel *c)
+static bool host_is_remote(struct dx_channel *c)
 {
     return c->region.url.kind == DX_REGION_IVSHMEM ||
-           (check_header(c) == DX_OK && dx_channel_elsewhere(c));
+           (check_header(c) == DX_OK && dx_channel_is_remote(c));
 }
 
 /* What there is where no host is open. A host that begins may be writing what we read: nothing that
@@ -95,7 +95,7 @@ static dx_status lock_as_guest(struct dx_channel *c)
     dx_status status = see_lock(c, DX_LOCK_OPEN, &open);
     if (status != DX_OK)
         return status;
-    if (!open && !host_is_elsewhere(c))
+    if (!open && !host_is_remote(c))
         return check_no_host(c);
     status = dx_region_lock(c->region.fd, dx_lock_at(c->region.place, DX_LOCK_GUEST), path);
     if (status == DX_ERR_BUSY)
@@ -112,15 +112,15 @@ static dx_status lock_as_guest(struct dx_channel *c)
  * us there, or we see that it begins. silent: what was noted of a guest that was not heard since;
  * NULL: nobody has listened.
  */
-static dx_status take_place(struct dx_channel *c, const struct dx_pulse_sample *silent)
+static dx_status take_place(struct dx_channel *c, const struct dx_heartbeat_sample *silent)
 {
     struct dx_peer_lines *self = &c->peers[DX_GUEST];
     const char *path = c->region.url.path;
     /* Relaxed: the exchange decides. */
     uint64_t before = dx_load_relaxed(&self->session);
     c->former_state = dx_load_relaxed(&self->state); /* relaxed: written back if we withdraw */
-    if (c->region.url.kind != DX_REGION_MEMFD && !dx_pulse_vacant(self) &&
-        (silent == NULL || dx_pulse_beaten(silent, self)))
+    if (c->region.url.kind != DX_REGION_MEMFD && !dx_heartbeat_vacant(self) &&
+        (silent == NULL || dx_heartbeat_changed(silent, self)))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a guest under another kernel is attached", path);
     c->session = dx_session_new();
     /* S5 <-> S6 (create.c): our place, then the look at the host. */
@@ -129,7 +129,7 @@ static dx_status take_place(struct dx_channel *c, const struct dx_pulse_sample *
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: another guest took the place just now", path);
     /* Relaxed: the state behind it says that we are there. */
     dx_store_relaxed(&self->kernel, dx_kernel_id());
-    dx_pulse_beat(self);
+    dx_heartbeat_write(self);
     dx_store_seqcst(&self->state, (uint32_t)DX_PEER_STATE_INITIALIZING); /* S5 <-> S6 */
     dx_fence_store_load();
     /* A1 <- R1, A4 <- R4: is it still the same host? */
@@ -174,7 +174,7 @@ static dx_status reserve(const struct dx_channel *c)
 }
 
 /* The place that is mapped; nothing of it is held if that fails. */
-static dx_status try_place(struct dx_channel *c, const struct dx_pulse_sample *silent)
+static dx_status try_place(struct dx_channel *c, const struct dx_heartbeat_sample *silent)
 {
     dx_status status = lock_as_guest(c);
     if (status == DX_OK)
@@ -212,22 +212,23 @@ static dx_status view_place(struct dx_channel *c, const struct dx_geometry *firs
 
 /* Listens to the guests of all places at once. One under our own kernel is known by its lock. */
 static dx_status listen_in_all(struct dx_channel *c, const struct dx_geometry *first,
-                               struct dx_pulse_sample *samples)
+                               struct dx_heartbeat_sample *samples)
 {
     dx_status status = dx_region_view(&c->region, 0, 0, 0);
     if (status != DX_OK)
         return status;
     for (uint32_t i = 0; i < first->places; i++) {
         uint64_t offset = i * first->place_bytes;
-        samples[i] = (struct dx_pulse_sample){.heard = true}; /* it is not there */
+        samples[i] = (struct dx_heartbeat_sample){.heard = true}; /* it is not there */
         if (offset + DX_HEADER_BYTES > c->region.bytes ||
             dx_region_touch(&c->region, offset, DX_HEADER_BYTES) != DX_OK)
             continue;
         const char *peers = (const char *)c->region.base + offset + sizeof(struct dx_header);
-        dx_pulse_note(&samples[i], (const struct dx_peer_lines *)(const void *)peers + DX_GUEST);
+        dx_heartbeat_note(&samples[i],
+                          (const struct dx_peer_lines *)(const void *)peers + DX_GUEST);
         samples[i].heard = dx_region_lock_held(c->region.fd, dx_lock_at(i, DX_LOCK_GUEST));
     }
-    dx_pulse_listen(samples, first->places, c->silence_ns);
+    dx_heartbeat_listen(samples, first->places, c->peer_timeout_ns);
     return check_header(c);
 }
 
@@ -244,7 +245,7 @@ static dx_status all_taken(const struct dx_channel *c, const struct dx_geometry 
 /* One look at each place. Of a place other than the first the host may have closed its end, so that
  * the next one is tried; what the system refuses is no matter of places. */
 static dx_status try_each(struct dx_channel *c, const struct dx_geometry *first, uint32_t from,
-                          const struct dx_pulse_sample *samples, uint32_t *taken)
+                          const struct dx_heartbeat_sample *samples, uint32_t *taken)
 {
     *taken = 0;
     for (uint32_t i = from; i < first->places; i++) {
@@ -264,7 +265,7 @@ static dx_status try_each(struct dx_channel *c, const struct dx_geometry *first,
 static dx_status try_places(struct dx_channel *c)
 {
     uint32_t taken = 0;
-    struct dx_pulse_sample samples[DX_GUESTS_MAX];
+    struct dx_heartbeat_sample samples[DX_GUESTS_MAX];
     dx_status status = try_place(c, NULL);
     if (status != DX_ERR_GUEST_EXISTS)
         return status;

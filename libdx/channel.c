@@ -30,12 +30,12 @@ void dx_channel_point(struct dx_channel *c)
 void dx_channel_destroy(struct dx_channel *c)
 {
     dx_fork_forget(c);
-    dx_pulse_end(c);
+    dx_heartbeat_end(c);
     dx_link_stop(c->region.link, c);
     dx_region_close(&c->region);
     (void)pthread_mutex_destroy(&c->lock);
     free(c->slots);
-    free(c->beds);
+    free(c->sleepers);
     free(c);
 }
 
@@ -60,7 +60,7 @@ dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct 
     c->wait = chosen;
     c->liveness_ns = DX_LIVENESS_NS;
     c->brake = (struct dx_brake)DX_BRAKE_INIT;
-    c->silence_ns = chosen.silence_ns != 0 ? chosen.silence_ns : DX_SILENCE_NS;
+    c->peer_timeout_ns = chosen.peer_timeout_ns != 0 ? chosen.peer_timeout_ns : DX_PEER_TIMEOUT_NS;
     (void)pthread_mutex_init(&c->lock, NULL);
     (void)dx_kernel_find(); /* what failed once may not fail now */
     status = dx_fork_watch(c);
@@ -86,8 +86,8 @@ dx_status dx_channel_make_books(struct dx_channel *c)
 {
     uint32_t count = dx_slot_count(&c->geometry, c->side);
     c->slots = calloc(count != 0 ? count : 1, sizeof *c->slots);
-    c->beds = calloc(c->geometry.cells, sizeof *c->beds);
-    return c->slots != NULL && c->beds != NULL
+    c->sleepers = calloc(c->geometry.cells, sizeof *c->sleepers);
+    return c->slots != NULL && c->sleepers != NULL
                ? DX_OK
                : dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
 }
@@ -102,7 +102,7 @@ dx_status dx_channel_start(struct dx_channel *c)
     dx_status status = dx_region_seal(&c->region);
     dx_region_remember_name(&c->region);
     if (status == DX_OK)
-        status = dx_pulse_start(c);
+        status = dx_heartbeat_start(c);
     if (status != DX_OK || c->region.link == NULL)
         return status;
     if (dx_link_has_news(c->region.link))
@@ -110,15 +110,15 @@ dx_status dx_channel_start(struct dx_channel *c)
     return dx_link_start(c->region.link, c);
 }
 
-uint32_t dx_channel_park(const struct dx_channel *c)
+uint32_t dx_channel_park_kind(const struct dx_channel *c)
 {
     uint32_t park = c->doorbell_taken ? (uint32_t)DX_PARK_DOORBELL : c->wait.park;
     if (park == DX_PARK_NEVER || park == DX_PARK_POLL || dx_channel_forked(c) ||
-        !dx_channel_elsewhere(c))
+        !dx_channel_is_remote(c))
         return park;
-    /* Relaxed: input; a door that nobody has is rung in vain. */
+    /* Relaxed: input; a doorbell_id that nobody has is rung in vain. */
     bool rung = c->region.link != NULL && dx_link_hears(c->region.link) &&
-                dx_load_relaxed(&c->peers[dx_other(c->side)].door) != 0;
+                dx_load_relaxed(&c->peers[dx_other(c->side)].doorbell_id) != 0;
     return rung ? DX_PARK_DOORBELL : DX_PARK_POLL;
 }
 
@@ -167,14 +167,14 @@ dx_status dx_close(struct dx_channel *c)
 static bool is_alive(const struct dx_channel *c, enum dx_side side)
 {
     const struct dx_peer_lines *peer = &c->peers[side];
-    bool heard = dx_pulse_alive(&c->pulse, peer, c->silence_ns);
+    bool heard = dx_heartbeat_alive(&c->heartbeat, peer, c->peer_timeout_ns);
     if (c->region.url.kind == DX_REGION_IVSHMEM)
         return heard;
     enum dx_lock lock = side == DX_HOST ? DX_LOCK_HOST : DX_LOCK_GUEST;
     enum dx_lock_look look = dx_region_lock_look(&c->region, dx_lock_at(c->region.place, lock));
     /* A lock that is seen is proof, whatever its holder says. That none is seen is proof only of
      * those who are under our kernel. */
-    if (look != DX_LOCK_HELD && c->region.url.kind != DX_REGION_MEMFD && dx_pulse_elsewhere(peer))
+    if (look != DX_LOCK_HELD && c->region.url.kind != DX_REGION_MEMFD && dx_peer_is_remote(peer))
         return heard;
     return look != DX_LOCK_FREE; /* what cannot be seen is no death */
 }
@@ -190,7 +190,7 @@ static enum dx_peer peer_now(const struct dx_channel *c)
         return DX_PEER_NONE;
     /* Its socket ends before its locks do. Relaxed: of a life that is open. */
     bool left = c->region.link != NULL &&
-                dx_link_left(c->region.link, dx_load_relaxed(&c->peers[side].door));
+                dx_link_left(c->region.link, dx_load_relaxed(&c->peers[side].doorbell_id));
     if (!left && is_alive(c, side))
         return state == DX_PEER_STATE_CLOSED ? DX_PEER_CLOSED : DX_PEER_ALIVE;
     /* Read again: it may have closed, or a new one begun, since the first look. */
@@ -215,16 +215,16 @@ void dx_channel_peer_info(const struct dx_channel *c, struct dx_peer_info *out)
     if (peer == DX_PEER_ALIVE && dx_load_acquire(&other->state) != DX_PEER_STATE_OPEN)
         peer = DX_PEER_NONE;
     /* Relaxed: input, of which a host compares the session. */
-    uint32_t door = dx_load_relaxed(&other->door);
+    uint32_t doorbell_id = dx_load_relaxed(&other->doorbell_id);
     *out = (struct dx_peer_info){
         .peer = peer,
         .place = c->region.place,
         .places = c->geometry.places,
-        .id = door != 0 ? door - 1 : DX_NO_ID,
+        .id = doorbell_id != 0 ? doorbell_id - 1 : DX_NO_ID,
         .session = dx_load_relaxed(&other->session),
         .kernel = dx_load_relaxed(&other->kernel),
         .pid = other->pid,
-        .elsewhere = dx_channel_elsewhere(c),
+        .remote = dx_channel_is_remote(c),
     };
 }
 
@@ -234,7 +234,7 @@ dx_status dx_channel_check(const struct dx_channel *c)
     if (dx_load_relaxed(&c->stopping) != 0)
         return dx_channel_stopped(c);
     /* Relaxed: looked at again every time. */
-    if (dx_load_relaxed(&c->pulse.ousted) != 0)
+    if (dx_load_relaxed(&c->heartbeat.ousted) != 0)
         return DX_ERR_GUEST_EXISTS;
     switch (peer_now(c)) {
     case DX_PEER_NONE:

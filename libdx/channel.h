@@ -11,8 +11,8 @@
 #include "cell.h"
 #include "dx_channel.h"
 #include "fork.h"
+#include "heartbeat.h"
 #include "layout.h"
-#include "pulse.h"
 #include "region.h"
 #include "wait.h"
 
@@ -26,14 +26,14 @@ struct dx_channel {
     struct dx_wait wait; /* checked */
     struct dx_wait_cost cost;
     int64_t liveness_ns;
-    int64_t silence_ns; /* after which a peer under another kernel counts as dead */
-    struct dx_pulse pulse;
-    _Atomic uint32_t *beds;   /* one a cell: see channel_sleep.c */
-    _Atomic uint32_t hearing; /* one of our sleepers waits for the device's bell, for all */
-    struct dx_brake brake;    /* of that one */
-    _Atomic uint64_t found;   /* sleeps that ended with news */
-    bool awaiting_peer;       /* one who waits for a peer has the shared cell; guarded by lock */
-    bool doorbell_taken;      /* a binding waits for our eventfd and arms cells for it */
+    int64_t peer_timeout_ns; /* after which a peer under another kernel counts as dead */
+    struct dx_heartbeat heartbeat;
+    _Atomic uint32_t *sleepers; /* one a cell: see channel_sleep.c */
+    _Atomic uint32_t hearing;   /* one of our sleepers waits for the device's bell, for all */
+    struct dx_brake brake;      /* of that one */
+    _Atomic uint64_t found;     /* sleeps that ended with news */
+    bool awaiting_peer;         /* one who waits for a peer has the shared cell; guarded by lock */
+    bool doorbell_taken;        /* a binding waits for our eventfd and arms cells for it */
 
     struct dx_header *header;
     struct dx_peer_lines *peers;
@@ -105,17 +105,17 @@ static inline unsigned char *dx_response_at(const struct dx_channel *c, uint32_t
     return dx_request_at(c, slot) + c->geometry.response_offset;
 }
 
-/* pulse.c: has the lock of the other side been seen, in this life of it? Then it is under our
+/* heartbeat.c: has the lock of the other side been seen, in this life of it? Then it is under our
  * kernel, whatever it says. */
 bool dx_channel_seen_here(const struct dx_channel *channel);
 
 /* Is the other side under another kernel? Then it sees neither our locks nor our futexes and
  * semaphores, and we see none of its. */
-static inline bool dx_channel_elsewhere(const struct dx_channel *c)
+static inline bool dx_channel_is_remote(const struct dx_channel *c)
 {
     return c->region.url.kind == DX_REGION_IVSHMEM ||
            (c->region.url.kind != DX_REGION_MEMFD &&
-            dx_pulse_elsewhere(&c->peers[dx_other(c->side)]) && !dx_channel_seen_here(c));
+            dx_peer_is_remote(&c->peers[dx_other(c->side)]) && !dx_channel_seen_here(c));
 }
 
 /* Is this the copy that a fork left to a child? Then nothing of the region may be touched. */
@@ -132,7 +132,7 @@ dx_status dx_channel_stopped(const struct dx_channel *channel);
 static inline bool dx_channel_nameless(const struct dx_channel *c)
 {
     /* Relaxed: looked at again every time; its text was there before its thread began. */
-    return dx_load_relaxed(&c->pulse.nameless) != 0;
+    return dx_load_relaxed(&c->heartbeat.nameless) != 0;
 }
 
 /* Is waiting for the other side still worth while? DX_OK, DX_ERR_STOPPED, _FORKED,

@@ -4,13 +4,14 @@
 #include "link.h"
 
 /* Rings the doorbell of a sleeper that asked for it. */
-static void ring_door(struct dx_channel *c, uint32_t cell, uint32_t armed)
+static void ring_doorbell(struct dx_channel *c, uint32_t cell, uint32_t armed)
 {
     if (DX_CELL_KIND(armed) != DX_PARK_DOORBELL || c->region.link == NULL)
         return;
-    /* Relaxed: a peer's door is there since before it could sleep (R4); a lie rings another. */
-    uint32_t door = dx_load_relaxed(&c->peers[dx_cell_side(&c->geometry, cell)].door);
-    dx_link_ring(c->region.link, door);
+    /* Relaxed: a peer's doorbell_id is there since before it could sleep (R4); a lie rings another.
+     */
+    uint32_t doorbell_id = dx_load_relaxed(&c->peers[dx_cell_side(&c->geometry, cell)].doorbell_id);
+    dx_link_ring(c->region.link, doorbell_id);
 }
 
 /* Does the sleeper see our kernel's futexes and semaphores, or hear our doorbell? One under another
@@ -18,7 +19,7 @@ static void ring_door(struct dx_channel *c, uint32_t cell, uint32_t armed)
 static bool in_reach(const struct dx_channel *c, uint32_t cell, uint32_t armed)
 {
     return DX_CELL_KIND(armed) == DX_PARK_DOORBELL || dx_cell_side(&c->geometry, cell) == c->side ||
-           !dx_channel_elsewhere(c);
+           !dx_channel_is_remote(c);
 }
 
 bool dx_channel_ring_armed(struct dx_channel *c, uint32_t cell, uint32_t armed)
@@ -27,7 +28,7 @@ bool dx_channel_ring_armed(struct dx_channel *c, uint32_t cell, uint32_t armed)
         return false;
     if (!dx_cell_ring_armed(&c->cells[cell], armed))
         return false;
-    ring_door(c, cell, armed);
+    ring_doorbell(c, cell, armed);
     return true;
 }
 
@@ -39,7 +40,7 @@ void dx_channel_wake(struct dx_channel *c, uint32_t cell)
         dx_channel_ring_armed(c, cell, armed))
         return;
     dx_cell_wake(&c->cells[cell], armed);
-    ring_door(c, cell, armed);
+    ring_doorbell(c, cell, armed);
 }
 
 void dx_channel_dispatch(struct dx_channel *c)

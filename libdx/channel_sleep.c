@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sleeping for a doorbell. There is one eventfd for all sleepers of a channel, and no futex can lie
- * in a device's memory: the first sleeper waits for the eventfd, the others in a futex of this
- * process, each in its bed. Whoever stops waiting for the eventfd wakes those whose cells were
- * rung, and one more, to wait in its place.
+ * in a device's memory: the first sleeper waits for the eventfd, each of the others at a futex of
+ * its own in this process. Whoever stops waiting for the eventfd wakes those whose
+ * cells were rung, and one more, to wait in its place.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -18,46 +18,46 @@
 #include "link.h"
 
 /* True if the time ran out. */
-static bool wait_in_bed(_Atomic uint32_t *bed, uint32_t before, int64_t timeout_ns)
+static bool sleep_privately(_Atomic uint32_t *sleeper, uint32_t before, int64_t timeout_ns)
 {
     struct timespec timeout = dx_clock_timespec(timeout_ns);
-    return syscall(SYS_futex, (uint32_t *)bed, FUTEX_WAIT_PRIVATE, before, &timeout, NULL, 0) !=
+    return syscall(SYS_futex, (uint32_t *)sleeper, FUTEX_WAIT_PRIVATE, before, &timeout, NULL, 0) !=
                0 &&
            errno == ETIMEDOUT;
 }
 
-static void wake_in_bed(_Atomic uint32_t *bed)
+static void wake_sleeper(_Atomic uint32_t *sleeper)
 {
     /* R15 -> A15: rung, or to hear the bell. */
-    (void)dx_add_acqrel(bed, 1u);
-    (void)syscall(SYS_futex, (uint32_t *)bed, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    (void)dx_add_acqrel(sleeper, 1u);
+    (void)syscall(SYS_futex, (uint32_t *)sleeper, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-/* Wakes the sleeper of a cell if it was rung; or, if *heir is wanted and not found yet, one that
- * was not. */
-static void look_at_bed(struct dx_channel *c, uint32_t cell, bool *heir)
+/* Wakes the sleeper of a cell if it was rung; or, if *next_listener is wanted and not found yet,
+ * one that was not. */
+static void look_at_sleeper(struct dx_channel *c, uint32_t cell, bool *next_listener)
 {
     /* S7 <-> S8: behind the end of our hearing. */
     uint32_t armed = dx_load_seqcst(&c->cells[cell].armed);
     if ((armed & DX_CELL_ARMED) == 0 || DX_CELL_KIND(armed) != DX_PARK_DOORBELL)
         return;
     bool rung = dx_cell_rung(&c->cells[cell], armed);
-    if (rung || *heir)
-        wake_in_bed(&c->beds[cell]);
-    *heir = *heir && rung;
+    if (rung || *next_listener)
+        wake_sleeper(&c->sleepers[cell]);
+    *next_listener = *next_listener && rung;
 }
 
-/* Wakes those who were rung, but for us. heir: one more, to hear the bell in our place. */
-static void wake_others(struct dx_channel *c, uint32_t own, bool heir)
+/* Wakes those who were rung, but for us. next_listener: one more, to hear the bell in our place. */
+static void wake_others(struct dx_channel *c, uint32_t own, bool next_listener)
 {
     uint32_t first = dx_first_slot(&c->geometry, c->side);
     for (uint32_t i = first; i < first + dx_slot_count(&c->geometry, c->side); i++)
         if (i != own)
-            look_at_bed(c, i, &heir);
+            look_at_sleeper(c, i, &next_listener);
     for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++) {
         uint32_t cell = dx_cell_of_worker(c->geometry.slots, c->side, w);
         if (cell != own)
-            look_at_bed(c, cell, &heir);
+            look_at_sleeper(c, cell, &next_listener);
     }
 }
 
@@ -86,7 +86,7 @@ static bool hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int
         if (!timed_out)
             slow_down(c);
     }
-    /* S7 <-> S8: our turn ends before the look at the beds. */
+    /* S7 <-> S8: our turn ends before the look at the other sleepers. */
     (void)dx_exchange_acqrel(&c->hearing, 0u);
     dx_fence_store_load();
     wake_others(c, own, true);
@@ -101,7 +101,7 @@ enum dx_slept dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint3
         return dx_cell_wait(cell, armed, wait, timeout_ns);
     uint32_t own = (uint32_t)(cell - c->cells);
     /* A15 <- R15: before the look at the cell. */
-    uint32_t before = dx_load_acquire(&c->beds[own]);
+    uint32_t before = dx_load_acquire(&c->sleepers[own]);
     if (dx_cell_rung(cell, armed))
         return DX_SLEPT_RUNG;
     /* S8 <-> S7: the cell was armed before. */
@@ -110,7 +110,7 @@ enum dx_slept dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint3
         timed_out = hear_for_all(c, own, armed, timeout_ns);
     } else {
         DX_FAULT(CELL_SLEEPS);
-        timed_out = wait_in_bed(&c->beds[own], before, timeout_ns);
+        timed_out = sleep_privately(&c->sleepers[own], before, timeout_ns);
     }
     return dx_cell_slept(cell, armed, timed_out);
 }

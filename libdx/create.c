@@ -14,13 +14,13 @@
 
 /* Begins to listen for a guest from another kernel in a place of a dead host, if one may be there.
  */
-static void note_guest(struct dx_peer_lines *peers, struct dx_pulse_sample *sample)
+static void note_guest(struct dx_peer_lines *peers, struct dx_heartbeat_sample *sample)
 {
-    /* S6 <-> S5 (attach.c): our state before the look for guests from elsewhere. */
+    /* S6 <-> S5 (attach.c): our state before the look for guests under other kernels. */
     dx_store_seqcst(&peers[DX_HOST].state, (uint32_t)DX_PEER_STATE_INITIALIZING);
     dx_fence_store_load();
-    if (!dx_pulse_vacant(&peers[DX_GUEST]))
-        dx_pulse_note(sample, &peers[DX_GUEST]);
+    if (!dx_heartbeat_vacant(&peers[DX_GUEST]))
+        dx_heartbeat_note(sample, &peers[DX_GUEST]);
 }
 
 static dx_status let_guest_in(const struct dx_channel *c)
@@ -35,14 +35,14 @@ static dx_status let_guest_in(const struct dx_channel *c)
 __attribute__((noinline)) static void find_guests(struct dx_channel **c, uint32_t places,
                                                   const bool *fresh, dx_status *found)
 {
-    struct dx_pulse_sample samples[DX_GUESTS_MAX] = {{.peer = NULL}};
+    struct dx_heartbeat_sample samples[DX_GUESTS_MAX] = {{.peer = NULL}};
     for (uint32_t i = 0; i < places; i++) {
         const struct dx_region *r = &c[i]->region;
         found[i] = fresh[i] ? DX_OK : dx_region_lock_out_guest(r->fd, r->place, r->url.path);
         if (!fresh[i] && found[i] == DX_OK)
             note_guest(c[i]->peers, &samples[i]);
     }
-    dx_pulse_listen(samples, places, c[0]->silence_ns);
+    dx_heartbeat_listen(samples, places, c[0]->peer_timeout_ns);
     for (uint32_t i = 0; i < places; i++) {
         if (!samples[i].heard)
             continue;
@@ -76,7 +76,7 @@ static dx_status begin_on_stale(struct dx_channel *c, dx_status found)
 
 /* Maps the beginning of a place of the old layout, to listen to its guest. False: it cannot be. */
 static bool note_old_guest(const struct dx_channel *first, const struct dx_geometry *old,
-                           uint32_t place, void **page, struct dx_pulse_sample *sample)
+                           uint32_t place, void **page, struct dx_heartbeat_sample *sample)
 {
     uint64_t offset = place * old->place_bytes;
     uint64_t end = offset + DX_HEADER_BYTES;
@@ -96,13 +96,13 @@ static bool note_old_guest(const struct dx_channel *first, const struct dx_geome
 __attribute__((noinline)) static bool old_places_are_empty(const struct dx_channel *first,
                                                            const struct dx_geometry *old)
 {
-    struct dx_pulse_sample samples[DX_GUESTS_MAX] = {{.peer = NULL}};
+    struct dx_heartbeat_sample samples[DX_GUESTS_MAX] = {{.peer = NULL}};
     void *pages[DX_GUESTS_MAX] = {NULL};
     bool empty = true;
     for (uint32_t i = 0; empty && i < old->places; i++)
         empty = note_old_guest(first, old, i, &pages[i], &samples[i]);
     if (empty)
-        dx_pulse_listen(samples, old->places, first->silence_ns);
+        dx_heartbeat_listen(samples, old->places, first->peer_timeout_ns);
     for (uint32_t i = 0; i < old->places; i++) {
         empty = empty && !samples[i].heard;
         if (pages[i] != NULL)

@@ -33,7 +33,7 @@
  * Liveness. The kernel's file locks tell who lives. So whoever looks notices at once that a process
  * was killed. Peers under different kernels (a program in a VM) cannot see each other's locks.
  * There each peer writes a heartbeat into the region, and a peer whose heartbeat has not changed
- * for the strategy's silence_ns (1 s) counts as dead. Parking is then a timed poll. Both sides find
+ * for the strategy's peer_timeout_ns (1 s) counts as dead. Parking is then a timed poll. Both sides find
  * out by themselves which of the two it is.
  *
  * fork. A channel belongs to the process that opened it. The child's copy is inert: it holds no
@@ -80,8 +80,7 @@ DX_BEGIN_DECLS
 
 struct dx_channel;
 
-/* Begin with DX_CONFIG_INIT and set what differs. All zero is the same, unless guest_slots is set:
- * then `slots` stays 0, and the host only serves. */
+/* Begin with DX_CONFIG_INIT, which is all zero, and set what differs. */
 struct dx_config {
     uint32_t slots;             /* slots on which the host calls, 0 ... DX_SLOTS_MAX; 0 means 1 if
                                    guest_slots is 0, too */
@@ -92,7 +91,7 @@ struct dx_config {
 };
 #define DX_CONFIG_INIT                                                                             \
     {                                                                                              \
-        1, 0, 0, 0, NULL                                                                           \
+        0, 0, 0, 0, NULL                                                                           \
     }
 
 /*
@@ -106,7 +105,7 @@ struct dx_config {
  *
  * config may be NULL, which is DX_CONFIG_INIT. The program owns *out until dx_close. On failure
  * *out is NULL. Any thread. If the dead host's guest seems to be under another kernel, this blocks
- * for silence_ns to see whether it lives.
+ * for peer_timeout_ns to see whether it lives.
  *
  * DX_ERR_HOST_EXISTS, _GUEST_EXISTS, _NOT_DX, _SHORT, _PERMISSION, _URL, _INVALID, _SYSTEM.
  */
@@ -139,7 +138,7 @@ DX_API dx_status dx_create_places(const char *url, const struct dx_config *confi
  *
  * Where the host or a former guest is under another kernel, each attempt also waits for their
  * heartbeats, whatever timeout_ns says: up to 0.25 s for a living host, 0.5 s for a host that is
- * gone, and silence_ns for former guests that did not close, for all places together.
+ * gone, and peer_timeout_ns for former guests that did not close, for all places together.
  *
  * wait may be NULL (dx_wait_default). It is copied. The program owns *out until dx_close. On
  * failure *out is NULL. Any thread. Blocks.
@@ -195,21 +194,21 @@ DX_API enum dx_peer dx_channel_peer(const struct dx_channel *channel);
 DX_API dx_status dx_wait_peer(struct dx_channel *channel, int64_t timeout_ns);
 
 /*
- * Who the other side is. `peer`, `place` and `elsewhere` are what this side found out. All else is
+ * Who the other side is. `peer`, `place` and `remote` are what this side found out. All else is
  * what the other side says of itself. A guest that lies may take another guest's id, but not its
  * place. The session is random and new for each life: a host that finds another session than before
  * has another guest, whatever else is equal.
  */
 struct dx_peer_info {
-    enum dx_peer peer;  /* as dx_channel_peer, but NONE for a peer that is still beginning. If it
-                           is not ALIVE, what follows tells of the last peer */
-    uint32_t place;     /* this channel's, 0 ... places - 1 */
-    uint32_t places;    /* how many the memory has */
-    uint32_t id;        /* its id at the Unix socket, or DX_NO_ID. A VM keeps its own */
-    uint64_t session;   /* 0: nobody has been there */
-    uint64_t kernel;    /* equal for all peers under one kernel; 0: it does not say */
-    uint32_t pid;       /* its process id under its own kernel */
-    uint32_t elsewhere; /* 1 if it is under another kernel than this process, else 0 */
+    enum dx_peer peer; /* as dx_channel_peer, but NONE for a peer that is still beginning. If it
+                          is not ALIVE, what follows tells of the last peer */
+    uint32_t place;    /* this channel's, 0 ... places - 1 */
+    uint32_t places;   /* how many the memory has */
+    uint32_t id;       /* its id at the Unix socket, or DX_NO_ID. A VM keeps its own */
+    uint64_t session;  /* 0: nobody has been there */
+    uint64_t kernel;   /* equal for all peers under one kernel; 0: it does not say */
+    uint32_t pid;      /* its process id under its own kernel */
+    uint32_t remote;   /* 1 if it is under another kernel than this process, else 0 */
 };
 #define DX_NO_ID UINT32_MAX
 /* Fills *out. Any thread, never blocks. */
@@ -217,7 +216,7 @@ DX_API void dx_channel_peer_info(const struct dx_channel *channel, struct dx_pee
 
 /* Returns how this side parks now (enum dx_park). That is what its strategy says, or DX_PARK_POLL
  * where the other side cannot wake it: then it wakes after poll_ns. Any thread, never blocks. */
-DX_API uint32_t dx_channel_park(const struct dx_channel *channel);
+DX_API uint32_t dx_channel_park_kind(const struct dx_channel *channel);
 
 /* Returns a text for people: what this channel does without, why, and what it does instead. An
  * example is ivshmem:doorbell without vfio. It is "" if there is nothing to say. The channel owns

@@ -97,7 +97,7 @@ struct dx_serve_options {
  *   on unix:                  at once
  *   while calls come          within 20 ms
  *   in an idle server         within a second
- *   under another kernel      when the peer has been silent for silence_ns, and a second more
+ *   under another kernel      when the peer has been silent for peer_timeout_ns, and a second more
  *
  * DX_ERR_STOPPED (dx_stop), _PEER_CLOSED, _PEER_DEAD (not with DX_SERVE_THROUGH_RESTART), _LOST (a
  * handler ended its thread), _BUSY (a dx_serve runs), _INVALID (options, or the other side has no

@@ -83,7 +83,7 @@ DX_API dx_status dx_stream_open(struct dx_caller *caller, uint32_t type,
  * DX_ERR_TIMEOUT: the ring stayed full. Go on with data + *written and bytes - *written.
  * DX_ERR_ENDED: the other side has ended the stream and reads no more. dx_stream_end tells its
  * status. DX_ERR_INVALID: no byte can be written, because the ring has no bytes. It must not be
- * called after dx_stream_finish.
+ * called after dx_stream_close_write.
  */
 DX_API dx_status dx_stream_write(struct dx_stream *stream, const void *data, size_t bytes,
                                  size_t *written, int64_t timeout_ns);
@@ -102,7 +102,7 @@ DX_API void dx_stream_commit(struct dx_stream *stream, size_t bytes);
 
 /* Tells the other side that nothing more will be written. May be called again. dx_stream_end and a
  * handler's return also do this. */
-DX_API void dx_stream_finish(struct dx_stream *stream);
+DX_API void dx_stream_close_write(struct dx_stream *stream);
 
 /*
  * Copies bytes from the stream to buffer, until `capacity` bytes are there or the writer has
@@ -175,8 +175,8 @@ DX_API uint32_t dx_stream_type(const struct dx_stream *stream);
 DX_API uint32_t dx_stream_slot(const struct dx_stream *stream);
 
 /* How many bytes this side has written (committed) and read (consumed) so far. */
-DX_API uint64_t dx_stream_written(const struct dx_stream *stream);
-DX_API uint64_t dx_stream_consumed(const struct dx_stream *stream);
+DX_API uint64_t dx_stream_bytes_written(const struct dx_stream *stream);
+DX_API uint64_t dx_stream_bytes_read(const struct dx_stream *stream);
 
 DX_END_DECLS
 

@@ -78,7 +78,7 @@ struct dx_wait {
     uint32_t adapt;          /* enum dx_adapt */
     int64_t park_timeout_ns; /* longest single sleep, 1e3 ... 1e12; a deadline may end it earlier */
     int64_t poll_ns;         /* DX_PARK_POLL: sleep between looks, 1e3 ... 1e9 */
-    int64_t silence_ns;      /* a peer under another kernel (a VM) counts as dead when its heartbeat
+    int64_t peer_timeout_ns; /* a peer under another kernel (a VM) counts as dead when its heartbeat
                               * has not changed for so long: 3e8 ... 1e12; 0 means 1e9. Use the
                               * same value on both sides. Each side writes a heartbeat every quarter
                               * of its own value, but every 100 ms at the fastest and every 250 ms

@@ -56,7 +56,7 @@ static void make_inert(struct dx_channel *c)
     /* Relaxed: this process has one thread. */
     dx_store_relaxed(&c->stopping, (uint32_t)DX_FORKED);
     (void)pthread_mutex_init(&c->lock, NULL);
-    c->pulse.started = false;
+    c->heartbeat.started = false;
     c->region.created = false;
     /* A description that carries locks belongs to the parent; 0 to 2 are never ours. */
     if (!c->region.shared_nothing && c->region.fd > 2) {

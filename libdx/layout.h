@@ -74,11 +74,12 @@ struct dx_peer_lines {
     _Atomic uint32_t state;      /* enum dx_peer_state */
     _Atomic uint32_t slots_used; /* servers need not look beyond this many of its slots */
     uint32_t pid;
-    _Atomic uint32_t door;   /* 1 + the peer's id at a rendezvous, by which it is rung; 0: none */
+    _Atomic uint32_t
+        doorbell_id;         /* 1 + the peer's id at a rendezvous, by which it is rung; 0: none */
     _Atomic uint32_t park;   /* how it parks now: enum dx_park; for people */
     _Atomic uint64_t kernel; /* which kernel it runs under: see kernel.h; 0: does not say */
     uint64_t padding0[3];
-    _Atomic uint64_t heartbeat; /* advances for as long as the peer lives: see pulse.h */
+    _Atomic uint64_t heartbeat; /* advances for as long as the peer lives: see heartbeat.h */
     uint64_t padding1[7];
 };
 
@@ -165,7 +166,7 @@ _Static_assert(sizeof(struct dx_header) == 2 * DX_LINE, "header");
 _Static_assert(offsetof(struct dx_header, places) == 52, "places");
 _Static_assert(offsetof(struct dx_header, callers_offset) == 64, "header line 1");
 _Static_assert(sizeof(struct dx_peer_lines) == 2 * DX_LINE, "peer");
-_Static_assert(offsetof(struct dx_peer_lines, door) == 24, "peer");
+_Static_assert(offsetof(struct dx_peer_lines, doorbell_id) == 24, "peer");
 _Static_assert(offsetof(struct dx_peer_lines, kernel) == 32, "peer");
 _Static_assert(offsetof(struct dx_peer_lines, heartbeat) == 64, "heartbeat has its own line");
 _Static_assert(128 + DX_PEERS * sizeof(struct dx_peer_lines) == 4096, "header is one page");

@@ -159,8 +159,8 @@ func (ch Channel) CheckServer(throughRestart bool) Status {
 // tests, before anybody calls or serves.
 func (ch Channel) SetLiveness(d time.Duration) { C.set_liveness(ch.c, C.int64_t(d)) }
 
-// Park is dx_channel_park.
-func (ch Channel) Park() uint32 { return uint32(C.dx_channel_park(ch.c)) }
+// Park is dx_channel_park_kind.
+func (ch Channel) Park() uint32 { return uint32(C.dx_channel_park_kind(ch.c)) }
 
 // Notice is dx_channel_notice.
 func (ch Channel) Notice() string { return C.GoString(C.dx_channel_notice(ch.c)) }

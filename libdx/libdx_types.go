@@ -115,7 +115,7 @@ type Wait struct {
 	YieldEvery, Burst           uint32
 	Relax, Park, Adapt          uint32
 	ParkTimeoutNs, PollNs       int64
-	SilenceNs                   int64
+	PeerTimeoutNs               int64
 	reserved                    [3]uint64
 }
 
@@ -123,7 +123,7 @@ type Wait struct {
 type PeerInfo struct {
 	Peer, Place, Places, ID uint32
 	Session, Kernel         uint64
-	PID, Elsewhere          uint32
+	PID, Remote             uint32
 }
 
 // ArmedPark is the park kind in what Arm returned.

@@ -143,25 +143,25 @@ dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
                                  failed);
 }
 
-uint32_t dx_link_door(const struct dx_link *link)
+uint32_t dx_link_doorbell_id(const struct dx_link *link)
 {
     return link->id + 1;
 }
 
-bool dx_link_left(struct dx_link *link, uint32_t door)
+bool dx_link_left(struct dx_link *link, uint32_t doorbell_id)
 {
-    return door != 0 && dx_doorbells_left(&link->peers, door - 1);
+    return doorbell_id != 0 && dx_doorbells_left(&link->peers, doorbell_id - 1);
 }
 
-void dx_link_ring(struct dx_link *link, uint32_t door)
+void dx_link_ring(struct dx_link *link, uint32_t doorbell_id)
 {
     /* A write can end the thread (pthread_cancel), here with a lock in its hands. */
     int before;
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-    if (door != 0 && link->has_device && door != dx_link_door(link))
-        dx_ivshmem_bells_ring(&link->device, door - 1);
-    else if (door != 0)
-        (void)dx_doorbells_ring(&link->peers, door - 1);
+    if (doorbell_id != 0 && link->has_device && doorbell_id != dx_link_doorbell_id(link))
+        dx_ivshmem_bells_ring(&link->device, doorbell_id - 1);
+    else if (doorbell_id != 0)
+        (void)dx_doorbells_ring(&link->peers, doorbell_id - 1);
     (void)pthread_setcancelstate(before, NULL);
 }
 

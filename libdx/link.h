@@ -65,13 +65,13 @@ struct dx_link *dx_link_share(struct dx_link *link);
 bool dx_link_await_news(struct dx_link *link, int64_t timeout_ns);
 
 /* What a side writes into its peer line so that the other side can ring it: 1 + its id. */
-uint32_t dx_link_door(const struct dx_link *link);
+uint32_t dx_link_doorbell_id(const struct dx_link *link);
 
-/* Is the peer behind this door known to be gone? door is input. Any thread. */
-bool dx_link_left(struct dx_link *link, uint32_t door);
+/* Is the peer behind this doorbell_id known to be gone? doorbell_id is input. Any thread. */
+bool dx_link_left(struct dx_link *link, uint32_t doorbell_id);
 
-/* Rings a peer. door is input. Any thread. */
-void dx_link_ring(struct dx_link *link, uint32_t door);
+/* Rings a peer. doorbell_id is input. Any thread. */
+void dx_link_ring(struct dx_link *link, uint32_t doorbell_id);
 
 /* A duplicate of our own eventfd for somebody who passes doorbells on himself, in place of the
  * thread; -1 if there is none to be had. */

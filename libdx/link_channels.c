@@ -71,8 +71,8 @@ void dx_link_channels_left(struct dx_link_channels *l, int64_t id)
     for (uint32_t i = 0; i < l->count; i++) {
         struct dx_channel *c = l->list[i];
         /* Relaxed: a peer that is only just beginning is looked at again by whoever waits. */
-        uint32_t door = dx_load_relaxed(&c->peers[dx_other(c->side)].door);
-        if ((int64_t)door - 1 == id)
+        uint32_t doorbell_id = dx_load_relaxed(&c->peers[dx_other(c->side)].doorbell_id);
+        if ((int64_t)doorbell_id - 1 == id)
             dx_session_ring_all(c, c->side);
     }
     (void)pthread_mutex_unlock(&l->lock);

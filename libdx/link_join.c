@@ -12,7 +12,7 @@
 #include "socket_name.h"
 
 /* A server that says nothing for so long is given up. */
-#define SILENCE_NS 1000000000ll
+#define ANSWER_NS 1000000000ll
 
 /* A greeting, under way. */
 struct greeting {
@@ -39,7 +39,7 @@ static dx_status next_message(struct greeting *g, struct dx_ivshmem_message *m)
     struct dx_link *link = g->link;
     for (;;) {
         int64_t now = dx_clock_ns();
-        int64_t until = g->heard_ns + SILENCE_NS < g->by_ns ? g->heard_ns + SILENCE_NS : g->by_ns;
+        int64_t until = g->heard_ns + ANSWER_NS < g->by_ns ? g->heard_ns + ANSWER_NS : g->by_ns;
         /* Looked at before each message: there may be one at any time, without end. */
         if (now >= g->by_ns && g->heard_ns > g->began_ns)
             return dx_fail(DX_ERR_TIMEOUT, "%s: whoever serves it has not greeted us in time",

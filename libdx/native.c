@@ -149,7 +149,7 @@ bool dx_native_ring(struct dx_channel *c, uint32_t cell)
 
 uint32_t dx_native_arm(struct dx_channel *c, uint32_t cell)
 {
-    uint32_t armed = dx_cell_arm(&c->cells[cell], (enum dx_park)dx_channel_park(c));
+    uint32_t armed = dx_cell_arm(&c->cells[cell], (enum dx_park)dx_channel_park_kind(c));
     /* S2 <-> S1, S4 <-> S3: before the binding's last look. */
     dx_fence_store_load();
     return armed;

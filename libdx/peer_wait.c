@@ -35,7 +35,7 @@ static dx_status check(void *user)
 
 static uint32_t park_rung(const struct dx_channel *channel)
 {
-    uint32_t park = dx_channel_park(channel);
+    uint32_t park = dx_channel_park_kind(channel);
     return park == DX_PARK_NEVER ? (uint32_t)DX_PARK_POLL : park;
 }
 

@@ -12,8 +12,8 @@
 #include "fault.h"
 #include "fd.h"
 #include "fork.h"
+#include "heartbeat.h"
 #include "link.h"
-#include "pulse.h"
 
 dx_status dx_region_check_owner(int fd, const char *path)
 {
@@ -161,7 +161,7 @@ static dx_status check_guests(struct dx_region *region, uint64_t size, uint64_t 
     if (status != DX_OK)
         return status;
     status = dx_region_lock_out_guests(region->fd, region->url.path);
-    if (status == DX_OK && !dx_pulse_absent(&peers_of(region)[DX_GUEST], DX_SILENCE_NS))
+    if (status == DX_OK && !dx_heartbeat_absent(&peers_of(region)[DX_GUEST], DX_PEER_TIMEOUT_NS))
         status = DX_ERR_BUSY;
     dx_region_unmap(region);
     return status != DX_ERR_BUSY

@@ -102,7 +102,7 @@ static bool make_room(struct dx_rendezvous *r, const struct dx_member *but)
     for (uint32_t i = 0; i < r->count; i++) {
         struct dx_member *m = r->members[i];
         if (m == but || !dx_member_is_behind(m, &r->budget) ||
-            (m->joined && now - m->silent_ns < DX_RENDEZVOUS_SILENCE_NS))
+            (m->joined && now - m->silent_ns < DX_RENDEZVOUS_READ_TIMEOUT_NS))
             continue;
         if (silent == NULL || m->joined < silent->joined ||
             (m->joined == silent->joined && m->silent_ns < silent->silent_ns))
@@ -238,7 +238,7 @@ static void look_at_newcomers(struct dx_rendezvous *r, int64_t now)
         uint32_t before = r->count;
         struct dx_member *m = r->members[i];
         bool may_stay = m->joined || (dx_member_is_behind(m, &r->budget)
-                                          ? now - m->silent_ns < DX_RENDEZVOUS_SILENCE_NS
+                                          ? now - m->silent_ns < DX_RENDEZVOUS_READ_TIMEOUT_NS
                                           : !dx_member_may_join(m) || join(r, m));
         if (!may_stay)
             drop(r, m);
@@ -252,7 +252,7 @@ static void set_timer(struct dx_rendezvous *r, int64_t now)
     bool again = r->again || r->deaf || r->spare < 0;
     int64_t due = again ? now + AGAIN_NS : INT64_MAX;
     for (uint32_t i = 0; i < r->count; i++) {
-        int64_t end = r->members[i]->silent_ns + DX_RENDEZVOUS_SILENCE_NS;
+        int64_t end = r->members[i]->silent_ns + DX_RENDEZVOUS_READ_TIMEOUT_NS;
         if (!r->members[i]->joined && end < due)
             due = end;
     }

@@ -8,9 +8,9 @@
  * Not thread-safe: one thread steps it. It never waits for a client. One that does not read what it
  * is sent is sent nothing more, and so harms nobody but itself (rendezvous_member.h): it is told of
  * by the others only once it has read its id, and it is dropped if it has not within
- * DX_RENDEZVOUS_SILENCE_NS. One that has stopped reading later, for example because it is stopped,
- * is dropped only if it has been silent for as long and its place or its descriptors are needed for
- * another. Whoever reads is told of each client that came, and once of each that left.
+ * DX_RENDEZVOUS_READ_TIMEOUT_NS. One that has stopped reading later, for example because it is
+ * stopped, is dropped only if it has been silent for as long and its place or its descriptors are
+ * needed for another. Whoever reads is told of each client that came, and once of each that left.
  */
 #ifndef DX_RENDEZVOUS_H
 #define DX_RENDEZVOUS_H
@@ -22,7 +22,7 @@
 
 #define DX_RENDEZVOUS_VECTORS_MAX 4u
 #define DX_RENDEZVOUS_MEMBERS_MAX 60u
-#define DX_RENDEZVOUS_SILENCE_NS 10000000000ll
+#define DX_RENDEZVOUS_READ_TIMEOUT_NS 10000000000ll
 
 struct dx_rendezvous;
 

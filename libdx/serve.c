@@ -237,7 +237,7 @@ static dx_status await_news(struct dx_server *s)
     const struct dx_source source = {.look = look,
                                      .check = check,
                                      .parked = NULL,
-                                     .park = dx_channel_park,
+                                     .park = dx_channel_park_kind,
                                      .sleep = dx_channel_sleep,
                                      .found = &s->channel->found,
                                      .cancels = true,

@@ -61,10 +61,11 @@ static void begin(struct dx_channel *c)
     dx_store_relaxed(&self->epoch, c->epoch);
     dx_store_relaxed(&self->session, c->session);
     dx_store_relaxed(&self->kernel, dx_kernel_id());
-    dx_store_relaxed(&self->park, dx_channel_park(c));
+    dx_store_relaxed(&self->park, dx_channel_park_kind(c));
     self->pid = (uint32_t)getpid();
-    dx_pulse_beat(self);
-    dx_store_relaxed(&self->door, c->region.link != NULL ? dx_link_door(c->region.link) : 0u);
+    dx_heartbeat_write(self);
+    dx_store_relaxed(&self->doorbell_id,
+                     c->region.link != NULL ? dx_link_doorbell_id(c->region.link) : 0u);
     DX_FAULT(LINES_DONE);
     /* R4 -> A4: the peer's cells, slots and session before it is open. */
     dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_OPEN);

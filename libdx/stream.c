@@ -178,7 +178,7 @@ void dx_stream_commit(struct dx_stream *s, size_t bytes)
     ring(s);
 }
 
-void dx_stream_finish(struct dx_stream *s)
+void dx_stream_close_write(struct dx_stream *s)
 {
     assert(s != NULL && s->open);
     if (s->out.ended)
@@ -324,12 +324,12 @@ uint32_t dx_stream_slot(const struct dx_stream *s)
     return s->slot;
 }
 
-uint64_t dx_stream_written(const struct dx_stream *s)
+uint64_t dx_stream_bytes_written(const struct dx_stream *s)
 {
     return s->out.position;
 }
 
-uint64_t dx_stream_consumed(const struct dx_stream *s)
+uint64_t dx_stream_bytes_read(const struct dx_stream *s)
 {
     return s->in.position;
 }

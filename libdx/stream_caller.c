@@ -137,7 +137,7 @@ dx_status dx_stream_end(struct dx_stream *s, int32_t *status, int64_t timeout_ns
 {
     struct dx_patience patience = {.timeout_ns = timeout_ns};
     assert(s != NULL && s->open && s->caller != NULL);
-    dx_stream_finish(s);
+    dx_stream_close_write(s);
     dx_status outcome = DX_OK;
     uint64_t dropped = 0;
     while (outcome == DX_OK && s->failure == DX_OK && !s->answered) {

@@ -52,7 +52,7 @@ dx_status dx_stream_server_wait(struct dx_stream *s, uint32_t looks, int64_t tim
     const struct dx_source source = {.look = dx_stream_look,
                                      .check = check,
                                      .parked = NULL, /* callers ring the serving thread's cell */
-                                     .park = dx_channel_park,
+                                     .park = dx_channel_park_kind,
                                      .sleep = dx_channel_sleep,
                                      .found = &server->channel->found,
                                      .cancels = true,
@@ -83,7 +83,7 @@ static void conclude(struct dx_server *server, struct dx_stream *s, int32_t stat
     /* What was cut short is not to look complete. */
     if (!s->out.ended && s->failure == DX_OK) {
         s->out.ended = true;
-        /* R12 -> A12: as dx_stream_finish; the answer rings. */
+        /* R12 -> A12: as dx_stream_close_write; the answer rings. */
         dx_store_release(s->out.ours, s->out.position | DX_STREAM_END);
     }
     DX_FAULT(STREAM_CONCLUDED);

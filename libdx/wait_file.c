@@ -45,7 +45,7 @@ static const struct key keys[] = {
     KEY(burst, NUMBER32, NULL),           KEY(relax, NAME, relax_names),
     KEY(park, NAME, park_names),          KEY(adapt, NAME, adapt_names),
     KEY(park_timeout_ns, NUMBER64, NULL), KEY(poll_ns, NUMBER64, NULL),
-    KEY(silence_ns, NUMBER64, NULL),
+    KEY(peer_timeout_ns, NUMBER64, NULL),
 };
 #define KEYS (sizeof keys / sizeof *keys)
 

@@ -26,7 +26,7 @@ static const struct preset presets[] = {
       .adapt = DX_ADAPT_STEP,
       .park_timeout_ns = 1000000000,
       .poll_ns = 50000,
-      .silence_ns = 1000000000}},
+      .peer_timeout_ns = 1000000000}},
     {"latency",
      {.spin_min = 20000,
       .spin_max = 200000,
@@ -40,7 +40,7 @@ static const struct preset presets[] = {
       .adapt = DX_ADAPT_STEP,
       .park_timeout_ns = 1000000000,
       .poll_ns = 50000,
-      .silence_ns = 1000000000}},
+      .peer_timeout_ns = 1000000000}},
     {"throughput",
      {.spin_min = 64,
       .spin_max = 20000,
@@ -54,7 +54,7 @@ static const struct preset presets[] = {
       .adapt = DX_ADAPT_STEP,
       .park_timeout_ns = 1000000000,
       .poll_ns = 50000,
-      .silence_ns = 1000000000}},
+      .peer_timeout_ns = 1000000000}},
     {"low-power",
      {.spin_min = 0,
       .spin_max = 5000,
@@ -68,7 +68,7 @@ static const struct preset presets[] = {
       .adapt = DX_ADAPT_STEP,
       .park_timeout_ns = 1000000000,
       .poll_ns = 1000000,
-      .silence_ns = 1000000000}},
+      .peer_timeout_ns = 1000000000}},
 };
 
 #define PRESETS (sizeof presets / sizeof *presets)
@@ -123,8 +123,8 @@ dx_status dx_wait_check(const struct dx_wait *wait)
     TRY(in_range("adapt", wait->adapt, DX_ADAPT_OFF, DX_ADAPT_LOAD));
     TRY(in_range("park_timeout_ns", wait->park_timeout_ns, 1000, 1000000000000));
     TRY(in_range("poll_ns", wait->poll_ns, 1000, 1000000000));
-    if (wait->silence_ns != 0)
-        TRY(in_range("silence_ns", wait->silence_ns, 300000000, 1000000000000));
+    if (wait->peer_timeout_ns != 0)
+        TRY(in_range("peer_timeout_ns", wait->peer_timeout_ns, 300000000, 1000000000000));
     for (unsigned i = 0; i < sizeof wait->reserved / sizeof *wait->reserved; i++)
         TRY(in_range("reserved", (int64_t)wait->reserved[i], 0, 0));
     return DX_OK;

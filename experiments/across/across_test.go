@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/result"
@@ -19,7 +19,7 @@ import (
 
 // TestMain lets the test program be the guest, in the machine that it boots.
 func TestMain(m *testing.M) {
-	border.Init()
+	boundary.Init()
 	if exchange.IsGuest() {
 		os.Exit(exchange.GuestMain())
 	}
@@ -37,7 +37,7 @@ func testConfig(t *testing.T, args ...string) config {
 
 func TestEveryWayIsMeasuredInOneMachine(t *testing.T) {
 	c := testConfig(t, strings.Fields("-runs 1 -samples 1 -longest 100ms -scheduled 100ms -rate 100 -idle 0")...)
-	c.silence = 1000 * time.Second // a machine that gets no CPU for a while is not dead
+	c.peerTimeout = 1000 * time.Second // a machine that gets no CPU for a while is not dead
 	if code := measureAll(context.Background(), c); code != command.OK {
 		t.Fatalf("code %d", code)
 	}

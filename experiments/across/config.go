@@ -14,17 +14,17 @@ import (
 
 // config is what one invocation measures.
 type config struct {
-	runs      int
-	samples   int
-	longest   time.Duration
-	rate      float64
-	scheduled time.Duration
-	idle      time.Duration
-	idleRuns  int
-	payload   int
-	pin       string
-	out       string
-	silence   time.Duration // of a peer that counts as dead; 0: as the strategy says
+	runs        int
+	samples     int
+	longest     time.Duration
+	rate        float64
+	scheduled   time.Duration
+	idle        time.Duration
+	idleRuns    int
+	payload     int
+	pin         string
+	out         string
+	peerTimeout time.Duration // of a peer that counts as dead; 0: as the strategy says
 }
 
 // least is how long a closed loop goes on at least: a way that spins has its samples in no time, and

@@ -11,7 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
@@ -68,7 +68,7 @@ func measure(ctx context.Context, c config, e env.Environment) (l log, err error
 	defer func() { err = errors.Join(err, w.close()) }()
 	bar := progress.New("across", c.runs*len(c.ways()))
 	defer bar.Close()
-	machines := &border.Pool{Say: bar.Note, Everything: true}
+	machines := &boundary.Pool{Say: bar.Note, Everything: true}
 	defer func() { err = errors.Join(err, machines.Close()) }()
 	m := measuring{c, w, bar, machines, &l}
 	for run := 1; run <= c.runs; run++ {
@@ -92,7 +92,7 @@ type measuring struct {
 	c        config
 	w        writers
 	bar      *progress.Bar
-	machines *border.Pool
+	machines *boundary.Pool
 	l        *log
 }
 

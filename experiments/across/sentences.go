@@ -13,8 +13,8 @@ import (
 // sentences say what the figures show and no more.
 func sentences(c config, l log) (all []string) {
 	for _, name := range []string{spinFirst, atOnce, atOnceInC} {
-		for _, rival := range []string{serial, tcp} {
-			if text := l.compared(name, rival); text != "" {
+		for _, alternative := range []string{serial, tcp} {
+			if text := l.compared(name, alternative); text != "" {
 				all = append(all, text)
 			}
 		}
@@ -47,21 +47,21 @@ func sentences(c config, l log) (all []string) {
 	return all
 }
 
-// compared says whether one way is faster than a rival: only if the ranges of their runs do not meet.
-func (l log) compared(name, rival string) string {
-	own, theirs := l.of(name, 0), l.of(rival, 0)
+// compared says whether one way is faster than an alternative: only if the ranges of their runs do not meet.
+func (l log) compared(name, alternative string) string {
+	own, theirs := l.of(name, 0), l.of(alternative, 0)
 	ratio, apart := faster(own, theirs)
 	switch {
 	case len(own) == 0 || len(theirs) == 0:
 		return ""
 	case ratio == 0:
-		return fmt.Sprintf("%s and %s are not compared: not every run has samples enough for a p50.", name, rival)
+		return fmt.Sprintf("%s and %s are not compared: not every run has samples enough for a p50.", name, alternative)
 	case !apart:
-		return fmt.Sprintf("%s and %s do not differ: the ranges of their runs meet (p50).", name, rival)
+		return fmt.Sprintf("%s and %s do not differ: the ranges of their runs meet (p50).", name, alternative)
 	case ratio < 1:
-		return fmt.Sprintf("%s was slower than %s: its round trip took %s times as long (p50).", name, rival, result.FormatSig3(1/ratio))
+		return fmt.Sprintf("%s was slower than %s: its round trip took %s times as long (p50).", name, alternative, result.FormatSig3(1/ratio))
 	}
-	return fmt.Sprintf("%s was %s times as fast as %s (p50).", name, result.FormatSig3(ratio), rival)
+	return fmt.Sprintf("%s was %s times as fast as %s (p50).", name, result.FormatSig3(ratio), alternative)
 }
 
 // nearMax is how much longer than pure polling a round trip with spin first may take.

@@ -97,12 +97,12 @@ func openLines(c config, l log) []string {
 	return lines
 }
 
-// times is how many times as fast as a rival.
-func (l log) times(name, rival string) string {
-	if name == rival {
+// times is how many times as fast as an alternative.
+func (l log) times(name, alternative string) string {
+	if name == alternative {
 		return "1"
 	}
-	ratio, apart := faster(l.of(name, 0), l.of(rival, 0))
+	ratio, apart := faster(l.of(name, 0), l.of(alternative, 0))
 	switch {
 	case ratio == 0:
 		return "-"

@@ -5,18 +5,18 @@ package main
 import (
 	"time"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/exchange"
 	"dx/go/dx"
 )
 
 // way is one way across.
 type way struct {
-	name   string
-	config exchange.Config
-	rival  bool // not dx
-	again  bool // a second measurement of another way, to compare it with itself and for nothing else
-	bare   bool // nothing but doorbells: what a parked call cannot be faster than
+	name        string
+	config      exchange.Config
+	alternative bool // not dx
+	again       bool // a second measurement of another way, to compare it with itself and for nothing else
+	bare        bool // nothing but doorbells: what a parked call cannot be faster than
 }
 
 // The names of the ways that are compared by name.
@@ -39,14 +39,14 @@ func (c config) ways() (all []way) {
 	base := exchange.Default()
 	base.Payload, base.Verify, base.Pin, base.Duration, base.RatePerS = c.payload, true, c.pin, c.longest, c.rate
 	add := func(name, side string, wait dx.Wait) {
-		if c.silence != 0 {
-			wait.SilenceNs = int64(c.silence)
+		if c.peerTimeout != 0 {
+			wait.PeerTimeoutNs = int64(c.peerTimeout)
 		}
 		e := base
-		e.Transport, e.Host, e.Guest, e.Wait = border.TransportDoorbell, side, side, wait
+		e.Transport, e.Host, e.Guest, e.Wait = boundary.TransportDoorbell, side, side, wait
 		all = append(all, way{name: name, config: e, again: name == pollingAgain})
 	}
-	// Across the border a side is away for longer, and sleeping costs more, than between processes.
+	// Across the boundary a side is away for longer, and sleeping costs more, than between processes.
 	spins, err := dx.Preset("latency")
 	if err != nil {
 		panic(err) // cannot be: the library has it
@@ -64,10 +64,10 @@ func (c config) ways() (all []way) {
 	for _, poll := range polls {
 		add("poll "+poll.String(), "go", exchange.ParkAtOnce(dx.ParkPoll, poll))
 	}
-	for _, rival := range []struct{ name, transport string }{{serial, exchange.TransportSerial}, {tcp, exchange.TransportTCP}} {
+	for _, alternative := range []struct{ name, transport string }{{serial, exchange.TransportSerial}, {tcp, exchange.TransportTCP}} {
 		e := base
-		e.Transport = rival.transport
-		all = append(all, way{name: rival.name, config: e, rival: true})
+		e.Transport = alternative.transport
+		all = append(all, way{name: alternative.name, config: e, alternative: true})
 	}
 	return all
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/flags"
 	"dx/experiments/internal/frame"
 	"dx/go/dx"
@@ -165,7 +165,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}{
 		{"phases", *phases, []string{"all", "transfer"}},
 		{"pin", *pin, []string{"auto", "none"}},
-		{"transport", c.transport, []string{"memfd", "shm", "file", "unix", border.Transport, border.TransportDoorbell}},
+		{"transport", c.transport, []string{"memfd", "shm", "file", "unix", boundary.Transport, boundary.TransportDoorbell}},
 	} {
 		if !slices.Contains(one.allowed, one.value) {
 			return c, fmt.Errorf("-%s %q is none of: %s", one.name, one.value, strings.Join(one.allowed, ", "))

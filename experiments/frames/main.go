@@ -14,7 +14,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/result"
 )
@@ -27,7 +27,7 @@ const (
 )
 
 func main() {
-	border.Init()
+	boundary.Init()
 	if isGuest() {
 		os.Exit(guestMain())
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"dx/experiments/internal/affinity"
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/counters"
 	"dx/experiments/internal/frame"
 	"dx/internal/child"
@@ -26,7 +26,7 @@ type pair struct {
 	cell     cell
 	host     *frame.Host
 	guest    interface{ End() error }
-	machine  *border.Machine // nil: the guest is a process beside us
+	machine  *boundary.Machine // nil: the guest is a process beside us
 	set      *counters.Set
 	flush    string
 	before   memory
@@ -41,7 +41,7 @@ type pair struct {
 // memory is the private memory of each side, frames included.
 type memory struct{ host, guest uint64 }
 
-func (c config) url(machine *border.Machine) string {
+func (c config) url(machine *boundary.Machine) string {
 	if machine != nil {
 		return machine.URL()
 	}
@@ -58,7 +58,7 @@ func (c config) url(machine *border.Machine) string {
 
 // openPair starts both sides. The sequence numbers of its frames begin above first.
 func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, first uint64,
-	machine *border.Machine) (*pair, error) {
+	machine *boundary.Machine) (*pair, error) {
 	wait, err := c.wait.Raw()
 	if err != nil {
 		return nil, err

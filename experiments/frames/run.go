@@ -8,7 +8,7 @@ import (
 	"fmt"
 
 	"dx/experiments/internal/affinity"
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/frame"
 	"dx/experiments/internal/membw"
@@ -50,7 +50,7 @@ type runner struct {
 	bar      *progress.Bar
 	log      log
 	sequence uint64
-	machines border.Pool // of ivshmem
+	machines boundary.Pool // of ivshmem
 	levels   []membw.Level
 }
 
@@ -149,11 +149,11 @@ func (r *runner) cell(ctx context.Context, of cell, run int) (err error) {
 
 // machine returns the virtual machine that the guest runs in, with room for every cell; nil where the
 // guest is a process beside us.
-func (r *runner) machine(ctx context.Context) (*border.Machine, error) {
-	if !border.Crosses(r.c.transport) {
+func (r *runner) machine(ctx context.Context) (*boundary.Machine, error) {
+	if !boundary.Crosses(r.c.transport) {
 		return nil, nil
 	}
-	o := border.Options{CPUs: len(r.halves.Guest), Doorbell: r.c.transport == border.TransportDoorbell,
+	o := boundary.Options{CPUs: len(r.halves.Guest), Doorbell: r.c.transport == boundary.TransportDoorbell,
 		Say: r.bar.Note}
 	if r.c.pinned {
 		o.Pin = r.halves.Guest
@@ -169,7 +169,7 @@ func (r *runner) machine(ctx context.Context) (*border.Machine, error) {
 		}
 		o.Bytes = max(o.Bytes, bytes)
 		// The guest has a copy of the frame, beside what it needs anyway.
-		o.MemoryMiB = max(o.MemoryMiB, border.MemoryMiB+4*(c.size.bytes>>20))
+		o.MemoryMiB = max(o.MemoryMiB, boundary.MemoryMiB+4*(c.size.bytes>>20))
 	}
 	return r.machines.Machine(ctx, o)
 }

@@ -46,7 +46,7 @@ evenly, and each call's time counts from when it was to start, late or not.
 
 With -transport ivshmem the guest runs in a virtual machine, which QEMU boots in some
 seconds: the same program, on Debian's cloud kernel, which is fetched once. The two
-bare loops then cross the border, too. docs/vm.md says what that needs. With
+bare loops then cross the boundary, too. docs/vm.md says what that needs. With
 ivshmem-doorbell a side that parks is woken by an interrupt (docs/doorbell.md), where
 ivshmem can only look again after -poll. The results' "park" says how both sides slept.
 

@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/chart"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
@@ -66,8 +66,8 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 
 // machinePool is for one virtual machine with room for the largest cell. It is booted when the first
 // one wants it.
-func machinePool(c config, say func(string)) (*border.Pool, error) {
-	pool := &border.Pool{Say: say}
+func machinePool(c config, say func(string)) (*boundary.Pool, error) {
+	pool := &boundary.Pool{Say: say}
 	for _, one := range c.cells() {
 		bytes, err := exchange.RegionBytes(one)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"os"
 	"slices"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
@@ -31,7 +31,7 @@ func act(ctx context.Context, c config) int {
 		err = plan(c)
 	default:
 		// One virtual machine for all cells that lead into one and that it fits.
-		machines := &border.Pool{}
+		machines := &boundary.Pool{}
 		code := measureAll(ctx, c, func(ctx context.Context, of exchange.Config) (result.Cell, error) {
 			of.Machines = machines
 			return exchange.Measure(ctx, of)

@@ -116,7 +116,7 @@ type pair struct {
 }
 
 // The sleeps of a channel on which nobody calls: DX_IDLE_SLEEP_NS and
-// DX_PULSE_SLOW_NS of libdx.
+// DX_HEARTBEAT_SLOW_NS of libdx.
 var idleSleeps = []time.Duration{time.Second, 250 * time.Millisecond}
 
 // naps lists the processes that only sleep.

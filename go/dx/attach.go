@@ -26,7 +26,7 @@ var attempts = make(chan struct{}, attachThreads)
 // to live and for a former guest to be gone, until ctx ends, and holds no OS thread
 // between its attempts. They are at most 95 ms apart. An attempt is not interrupted: where
 // the other side is under another kernel or a rendezvous does not answer, the end of ctx
-// is noticed up to a second or the strategy's SilenceNs later. Then the error is ctx.Err(),
+// is noticed up to a second or the strategy's PeerTimeoutNs later. Then the error is ctx.Err(),
 // and what was missing (ErrNoPeer, ErrStale, ErrGuestExists, ErrTimeout), by errors.Is. A
 // context that has ended attaches to nothing.
 func Attach(ctx context.Context, url string, options Options) (*Channel, error) {

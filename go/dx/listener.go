@@ -26,15 +26,15 @@ const (
 	PeerDead                    // it ended otherwise
 )
 
-// Peer says who the other side is. All but State, Place and Elsewhere is what it says of itself.
+// Peer says who the other side is. All but State, Place and Remote is what it says of itself.
 type Peer struct {
-	State     PeerState
-	Place     int    // of the channel, from 0
-	ID        int    // at the rendezvous, where a virtual machine keeps its own; -1: none
-	Session   uint64 // random, new for each life; 0: nobody has been there
-	PID       int    // under its own kernel
-	Kernel    uint64 // equal for all under one kernel
-	Elsewhere bool   // that is another kernel than ours
+	State   PeerState
+	Place   int    // of the channel, from 0
+	ID      int    // at the rendezvous, where a virtual machine keeps its own; -1: none
+	Session uint64 // random, new for each life; 0: nobody has been there
+	PID     int    // under its own kernel
+	Kernel  uint64 // equal for all under one kernel
+	Remote  bool   // that is another kernel than ours
 }
 
 // Peer returns who the other side is now.
@@ -49,7 +49,7 @@ func (ch *Channel) Peer() Peer {
 		id = -1
 	}
 	return Peer{State: PeerState(info.Peer), Place: int(info.Place), ID: id, Session: info.Session,
-		PID: int(info.PID), Kernel: info.Kernel, Elsewhere: info.Elsewhere != 0}
+		PID: int(info.PID), Kernel: info.Kernel, Remote: info.Remote != 0}
 }
 
 // Listener is the host of several guests at once: one Channel for each of its places, each with one

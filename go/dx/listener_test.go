@@ -73,7 +73,7 @@ func TestAcceptTellsGuestsApart(t *testing.T) {
 	for i := range leave {
 		leave[i] = guestOf(t, url, Options{})
 		ch, peer := accept(t, l)
-		if ch != l.Channels()[i] || peer.Place != i || peer.State != PeerAlive || peer.Elsewhere {
+		if ch != l.Channels()[i] || peer.Place != i || peer.State != PeerAlive || peer.Remote {
 			t.Errorf("guest %d is %+v", i, peer)
 		}
 		sessions[peer.Session], ids[peer.ID] = true, true

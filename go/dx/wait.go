@@ -48,19 +48,19 @@ var (
 // Wait is the wait strategy: how a side waits for the other. dx_wait.h explains
 // it; the keys are the same in C, in Go and in TOML files. Begin with a preset.
 type Wait struct {
-	SpinMin       uint32 `toml:"spin_min" json:"spin_min"`               // looks, 0 to SpinMax
-	SpinMax       uint32 `toml:"spin_max" json:"spin_max"`               // looks; 0 parks at once
-	SpinStart     uint32 `toml:"spin_start" json:"spin_start"`           // looks, SpinMin to SpinMax
-	SpinInc       uint32 `toml:"spin_inc" json:"spin_inc"`               // looks
-	SpinDec       uint32 `toml:"spin_dec" json:"spin_dec"`               // looks
-	YieldEvery    uint32 `toml:"yield_every" json:"yield_every"`         // looks; 0 never yields
-	Burst         uint32 `toml:"burst" json:"burst"`                     // calls; 0: no forced yield
-	Relax         Relax  `toml:"relax" json:"relax"`                     // none, pause, hardware
-	Park          Park   `toml:"park" json:"park"`                       // never, futex, sem, poll, doorbell
-	Adapt         Adapt  `toml:"adapt" json:"adapt"`                     // off, step, cost, load
-	ParkTimeoutNs int64  `toml:"park_timeout_ns" json:"park_timeout_ns"` // longest single sleep
-	PollNs        int64  `toml:"poll_ns" json:"poll_ns"`                 // sleep between looks
-	SilenceNs     int64  `toml:"silence_ns" json:"silence_ns,omitzero"`  // of a dead peer in a VM; 0: 1 s
+	SpinMin       uint32 `toml:"spin_min" json:"spin_min"`                        // looks, 0 to SpinMax
+	SpinMax       uint32 `toml:"spin_max" json:"spin_max"`                        // looks; 0 parks at once
+	SpinStart     uint32 `toml:"spin_start" json:"spin_start"`                    // looks, SpinMin to SpinMax
+	SpinInc       uint32 `toml:"spin_inc" json:"spin_inc"`                        // looks
+	SpinDec       uint32 `toml:"spin_dec" json:"spin_dec"`                        // looks
+	YieldEvery    uint32 `toml:"yield_every" json:"yield_every"`                  // looks; 0 never yields
+	Burst         uint32 `toml:"burst" json:"burst"`                              // calls; 0: no forced yield
+	Relax         Relax  `toml:"relax" json:"relax"`                              // none, pause, hardware
+	Park          Park   `toml:"park" json:"park"`                                // never, futex, sem, poll, doorbell
+	Adapt         Adapt  `toml:"adapt" json:"adapt"`                              // off, step, cost, load
+	ParkTimeoutNs int64  `toml:"park_timeout_ns" json:"park_timeout_ns"`          // longest single sleep
+	PollNs        int64  `toml:"poll_ns" json:"poll_ns"`                          // sleep between looks
+	PeerTimeoutNs int64  `toml:"peer_timeout_ns" json:"peer_timeout_ns,omitzero"` // of a dead peer in a VM; 0: 1 s
 }
 
 // Preset returns a wait strategy by name: balanced, latency, throughput or
@@ -88,7 +88,7 @@ func fromLibdx(w libdx.Wait) Wait {
 		SpinMin: w.SpinMin, SpinMax: w.SpinMax, SpinStart: w.SpinStart, SpinInc: w.SpinInc,
 		SpinDec: w.SpinDec, YieldEvery: w.YieldEvery, Burst: w.Burst, Relax: Relax(w.Relax),
 		Park: Park(w.Park), Adapt: Adapt(w.Adapt), ParkTimeoutNs: w.ParkTimeoutNs, PollNs: w.PollNs,
-		SilenceNs: w.SilenceNs,
+		PeerTimeoutNs: w.PeerTimeoutNs,
 	}
 }
 
@@ -97,7 +97,7 @@ func (w Wait) libdx() libdx.Wait {
 		SpinMin: w.SpinMin, SpinMax: w.SpinMax, SpinStart: w.SpinStart, SpinInc: w.SpinInc,
 		SpinDec: w.SpinDec, YieldEvery: w.YieldEvery, Burst: w.Burst, Relax: uint32(w.Relax),
 		Park: uint32(w.Park), Adapt: uint32(w.Adapt), ParkTimeoutNs: w.ParkTimeoutNs, PollNs: w.PollNs,
-		SilenceNs: w.SilenceNs,
+		PeerTimeoutNs: w.PeerTimeoutNs,
 	}
 }
 

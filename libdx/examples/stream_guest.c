@@ -33,7 +33,7 @@ static int32_t count(void *user, struct dx_stream *stream)
     }
     char text[64];
     int bytes = snprintf(text, sizeof text, "%llu lines, %llu bytes", lines,
-                         (unsigned long long)dx_stream_consumed(stream));
+                         (unsigned long long)dx_stream_bytes_read(stream));
     return dx_stream_write(stream, text, (size_t)bytes, NULL, DX_FOREVER);
 }
 

@@ -28,7 +28,7 @@ static void send_input(struct dx_stream *stream)
             break;
         dx_stream_commit(stream, (size_t)got); /* the guest reads it from now on */
     }
-    dx_stream_finish(stream);
+    dx_stream_close_write(stream);
 }
 
 int main(int argc, char **argv)

@@ -53,7 +53,8 @@ static inline struct snapshot take_snapshot(const char *path)
     assert_true(fd >= 0);
     assert_int_equal(read(fd, s.bytes, (size_t)s.stat.st_size), s.stat.st_size);
     (void)close(fd);
-    /* Hearts beat whoever looks on, and a host that finds noise for a guest parks as it can. */
+    /* Heartbeats advance whoever looks on, and a host that finds noise for a guest parks as it can.
+     */
     for (size_t at = sizeof(struct dx_header);
          at < sizeof(struct dx_header) + 2 * sizeof(struct dx_peer_lines);
          at += sizeof(struct dx_peer_lines))

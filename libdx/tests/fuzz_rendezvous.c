@@ -163,8 +163,8 @@ static void join_a_hostile_server(struct input *in)
             heard = dx_link_hear_news(link);
         while (heard == DX_LINK_HEARD);
         require(heard == DX_LINK_END);
-        for (uint32_t door = 0; door <= PEERS + 1; door++)
-            dx_link_ring(link, door);
+        for (uint32_t doorbell_id = 0; doorbell_id <= PEERS + 1; doorbell_id++)
+            dx_link_ring(link, doorbell_id);
         dx_link_forget_rings(link);
         (void)close(memory);
     }

@@ -35,7 +35,7 @@ static int use_copy(void *user)
         return 5;
     dx_channel_peer_info(c, &info);
     if (dx_channel_peer(c) != DX_PEER_NONE || info.peer != DX_PEER_NONE || info.session != 0 ||
-        dx_channel_park(c) != DX_PARK_FUTEX)
+        dx_channel_park_kind(c) != DX_PARK_FUTEX)
         return 6;
     if (dx_stats_read(c, DX_STATS_HOST_CALLERS, &stats) != DX_ERR_FORKED ||
         dx_stats_read_slot(c, 0, &stats) != DX_ERR_FORKED ||

@@ -9,7 +9,7 @@
 #define PLACES 3u
 #define REPLACED 20
 /* What the others may be held up: nothing by the protocol, a turn of a loaded machine's CPU here.
- * Well below the second for which a dead guest's heart may stand still. */
+ * Well below the second for which a dead guest's heartbeat may stand still. */
 #define PAUSE_MAX (700 * MS)
 
 /* Verified calls on one place until they are to end. */
@@ -181,7 +181,7 @@ static void guests_are_told_apart(void **state)
         assert_int_equal(a.place, i);
         assert_int_equal(a.places, PLACES);
         assert_int_equal(a.pid, s->children[i].pid);
-        assert_int_equal(a.elsewhere, 0);
+        assert_int_equal(a.remote, 0);
         assert_true(a.session != 0 && a.id != DX_NO_ID);
         struct dx_peer_info b = info_of(s, (i + 1) % PLACES);
         assert_true(a.session != b.session && a.id != b.id);
@@ -256,12 +256,12 @@ static void guests_from_several_kernels_have_a_place_each(void **state)
     start_guest(s, 2, NULL);
     for (uint32_t i = 0; i < PLACES; i++) {
         assert_int_equal(info_of(s, i).pid, s->children[i].pid);
-        assert_int_equal(info_of(s, i).elsewhere, i < 2);
+        assert_int_equal(info_of(s, i).remote, i < 2);
         call_well(s, i);
     }
     struct dx_channel *channel;
     assert_status(dx_attach(s->url, NULL, 0, &channel), DX_ERR_GUEST_EXISTS);
-    /* Its heart tells, to a guest of a third kernel and to a host alike. */
+    /* Its heartbeat tells, to a guest of a third kernel and to a host alike. */
     child_kill(&s->children[0]);
     start_guest(s, 0, "4");
     assert_int_equal(info_of(s, 0).pid, s->children[0].pid);

@@ -53,7 +53,7 @@ struct scene {
     struct child guest;
 };
 
-#define SILENCE (300 * MS)
+#define PEER_TIMEOUT (300 * MS)
 
 static int set_scene(void **state)
 {
@@ -62,7 +62,7 @@ static int set_scene(void **state)
     assert_non_null(s);
     *state = s;
     assert_status(dx_wait_default(&wait), DX_OK);
-    wait.silence_ns = SILENCE;
+    wait.peer_timeout_ns = PEER_TIMEOUT;
     const struct dx_config config = config_of(&wait);
     s->tally_fd = memfd_create("tally", MFD_CLOEXEC);
     assert_int_equal(ftruncate(s->tally_fd, sizeof(struct tally)), 0);
@@ -102,8 +102,8 @@ static void who_holds_a_lock_that_is_seen_is_here(void **state)
     call_well(s);
     dx_channel_peer_info(s->host, &info);
     assert_int_not_equal(info.kernel, dx_kernel_id());
-    assert_int_equal(info.elsewhere, 0);
-    assert_int_equal(dx_channel_park(s->host), DX_PARK_FUTEX);
+    assert_int_equal(info.remote, 0);
+    assert_int_equal(dx_channel_park_kind(s->host), DX_PARK_FUTEX);
     assert_string_equal(dx_channel_notice(s->host), "");
 }
 
@@ -113,11 +113,11 @@ static void who_holds_a_lock_that_is_seen_may_be_stopped_and_lives(void **state)
     call_well(s);
     assert_int_equal(kill(s->guest.pid, SIGSTOP), 0);
     test_await_state(s->guest.pid, 'T');
-    /* Until its heart has been silent for long enough by our own thread's account. */
-    while (dx_load_relaxed(&s->host->pulse.silent_ns) < 2 * SILENCE)
+    /* Until its heartbeat has been silent for long enough by our own thread's account. */
+    while (dx_load_relaxed(&s->host->heartbeat.silent_ns) < 2 * PEER_TIMEOUT)
         (void)sched_yield();
     assert_int_equal(dx_channel_peer(s->host), DX_PEER_ALIVE);
-    assert_int_equal(dx_channel_park(s->host), DX_PARK_FUTEX);
+    assert_int_equal(dx_channel_park_kind(s->host), DX_PARK_FUTEX);
     assert_int_equal(kill(s->guest.pid, SIGCONT), 0);
     call_well(s);
 }

@@ -62,7 +62,7 @@ static void a_living_host_is_found_behind_damage(void **state)
     memset(noise, 0xa5, sizeof noise);
     start_host(s);
     (void)pid_text(pid, s->host.pid);
-    /* Its heart would write between the two looks. */
+    /* Its heartbeat would write between the two looks. */
     assert_int_equal(kill(s->host.pid, SIGSTOP), 0);
     test_await_state(s->host.pid, 'T');
     patch_file(s->path, 0, noise, sizeof noise);

@@ -306,15 +306,15 @@ a_peer_whose_doorbell_cannot_be_received_yet_has_not_left_and_is_rung_later(void
     for (int i = 0; i < 10; i++)
         assert_true(dx_link_await_news(s->link, MS));
     allow(DESCRIPTORS);
-    uint32_t door = (uint32_t)peer.id + 1;
-    assert_false(dx_link_left(s->link, door));
+    uint32_t doorbell_id = (uint32_t)peer.id + 1;
+    assert_false(dx_link_left(s->link, doorbell_id));
     while (!can_read(peer.bell, 0)) {
         assert_true(dx_link_await_news(s->link, PATIENCE));
-        assert_false(dx_link_left(s->link, door));
-        dx_link_ring(s->link, door);
+        assert_false(dx_link_left(s->link, doorbell_id));
+        dx_link_ring(s->link, doorbell_id);
     }
     visitor_leave(&peer);
-    while (!dx_link_left(s->link, door))
+    while (!dx_link_left(s->link, doorbell_id))
         assert_true(dx_link_await_news(s->link, PATIENCE));
 }
 

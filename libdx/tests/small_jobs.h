@@ -124,7 +124,7 @@ static inline int32_t job_count(void *user, struct dx_stream *stream)
     (void)user;
     while (status == DX_OK && bytes != 0)
         status = dx_stream_read(stream, buffer, sizeof buffer, &bytes, PATIENCE);
-    uint64_t total = dx_stream_consumed(stream);
+    uint64_t total = dx_stream_bytes_read(stream);
     return status == DX_OK ? dx_stream_write(stream, &total, sizeof total, NULL, PATIENCE) : status;
 }
 
@@ -159,7 +159,7 @@ static inline dx_status job_stream(struct job *job)
         status = dx_stream_write(s, data, sizeof data, NULL, PATIENCE);
     if (status != DX_OK)
         return status;
-    dx_stream_finish(s);
+    dx_stream_close_write(s);
     status = dx_stream_read(s, &job->streamed, sizeof job->streamed, &bytes, PATIENCE);
     dx_status ended = dx_stream_end(s, NULL, PATIENCE);
     return status == DX_OK ? ended : status;

@@ -59,7 +59,7 @@ static inline dx_status stream_check_span(struct dx_stream *s, struct stream_wor
 {
     unsigned char buffer[3000];
     const void *data = buffer;
-    uint64_t at = dx_stream_consumed(s);
+    uint64_t at = dx_stream_bytes_read(s);
     dx_status status = in_place ? dx_stream_peek(s, 1, &data, bytes, timeout_ns)
                                 : dx_stream_read(s, buffer, sizeof buffer, bytes, timeout_ns);
     if (*bytes != 0 && !stream_right(data, at, *bytes))
@@ -120,14 +120,14 @@ static inline int32_t stream_source(struct dx_stream *s, struct stream_work *w, 
             return stream_again(status, blocks, DX_STREAM_READABLE);
         w->total_read = sizeof w->total;
     }
-    while (dx_stream_written(s) < w->total) {
+    while (dx_stream_bytes_written(s) < w->total) {
         void *room;
         dx_status status = dx_stream_reserve(s, 1, &room, &bytes, timeout_ns);
         if (status != DX_OK)
             return stream_again(status, blocks, DX_STREAM_WRITABLE);
-        uint64_t left = w->total - dx_stream_written(s);
+        uint64_t left = w->total - dx_stream_bytes_written(s);
         bytes = left < bytes ? (size_t)left : bytes;
-        stream_fill(room, dx_stream_written(s), bytes);
+        stream_fill(room, dx_stream_bytes_written(s), bytes);
         dx_stream_commit(s, bytes);
     }
     return STREAM_RIGHT;
@@ -205,10 +205,10 @@ static inline dx_status stream_send(struct dx_stream *s, uint64_t total, int64_t
 {
     unsigned char buffer[5000];
     dx_status status = DX_OK;
-    while (status == DX_OK && dx_stream_written(s) < total) {
-        uint64_t left = total - dx_stream_written(s);
+    while (status == DX_OK && dx_stream_bytes_written(s) < total) {
+        uint64_t left = total - dx_stream_bytes_written(s);
         size_t bytes = left < sizeof buffer ? (size_t)left : sizeof buffer;
-        stream_fill(buffer, dx_stream_written(s), bytes);
+        stream_fill(buffer, dx_stream_bytes_written(s), bytes);
         status = dx_stream_write(s, buffer, bytes, NULL, timeout_ns);
     }
     return status;

@@ -58,7 +58,7 @@ static bool echo(struct client *c, struct dx_stream *s, uint64_t total)
     while (bytes != 0) {
         dx_status sent = stream_send(s, total, 0);
         if (sent == DX_OK)
-            dx_stream_finish(s);
+            dx_stream_close_write(s);
         dx_status status = stream_check_span(s, &w, true, 0, &bytes);
         if (status == DX_ERR_TIMEOUT) {
             bool haste = dice_below(&c->dice, 4) == 0;
@@ -70,7 +70,7 @@ static bool echo(struct client *c, struct dx_stream *s, uint64_t total)
         if (!is(c, "echo", status, status == DX_OK))
             return false;
     }
-    return is(c, "echo's bytes", DX_OK, !w.wrong && dx_stream_consumed(s) == total) &&
+    return is(c, "echo's bytes", DX_OK, !w.wrong && dx_stream_bytes_read(s) == total) &&
            ends_with(c, s, STREAM_RIGHT);
 }
 
@@ -193,14 +193,14 @@ static void streams_of_a_pool_are_right_with_semaphores(void **state)
 static dx_status feed(struct dx_stream *s)
 {
     dx_status status = DX_OK;
-    while (status == DX_OK && dx_stream_written(s) < BYTES) {
+    while (status == DX_OK && dx_stream_bytes_written(s) < BYTES) {
         void *room;
         size_t bytes;
         status = dx_stream_reserve(s, 1, &room, &bytes, LIMIT);
-        pass_a_moment(dx_stream_written(s));
+        pass_a_moment(dx_stream_bytes_written(s));
         watchdog_step();
         if (status == DX_OK) {
-            stream_fill(room, dx_stream_written(s), 1);
+            stream_fill(room, dx_stream_bytes_written(s), 1);
             dx_stream_commit(s, 1);
         }
     }
@@ -215,10 +215,10 @@ static dx_status drain(struct dx_stream *s)
         size_t bytes;
         dx_status status = dx_stream_peek(s, 1, &data, &bytes, LIMIT);
         if (status != DX_OK || bytes == 0)
-            return status == DX_OK && dx_stream_consumed(s) != BYTES ? DX_ERR_ENDED : status;
-        if (!stream_right(data, dx_stream_consumed(s), bytes))
+            return status == DX_OK && dx_stream_bytes_read(s) != BYTES ? DX_ERR_ENDED : status;
+        if (!stream_right(data, dx_stream_bytes_read(s), bytes))
             return DX_ERR_CORRUPT;
-        pass_a_moment(dx_stream_consumed(s) * 5);
+        pass_a_moment(dx_stream_bytes_read(s) * 5);
         dx_stream_consume(s, bytes);
     }
 }

@@ -191,7 +191,7 @@ static void a_guest_answers_through_its_device(void **state)
     struct dx_config config = {.slots = 1, .request_capacity = 8, .response_capacity = 8};
     assert_status(dx_create(test_file_url(memory, url), &config, &host), DX_OK);
     assert_status(attach("ivshmem:plain?addr=" ADDRESS, &guest), DX_OK);
-    assert_int_equal(dx_channel_park(guest), DX_PARK_POLL);
+    assert_int_equal(dx_channel_park_kind(guest), DX_PARK_POLL);
     assert_int_equal(pthread_create(&thread, NULL, serve, guest), 0);
     assert_status(dx_caller_open(host, 0, &caller), DX_OK);
     assert_status(dx_call(caller, DX_TYPE_USER, "question", 8, answer, &bytes, NULL, PATIENCE),

@@ -7,7 +7,7 @@
 #include "pair.h"
 
 #define PLACES DX_GUESTS_MAX
-#define SILENCE_NS 300000000
+#define PEER_TIMEOUT_NS 300000000
 
 /* A second of listening has some 35 looks; in all places one after the other it would be 300. */
 #define LOOKS_MAX 120
@@ -37,7 +37,7 @@ static void name_host(struct host *h, const char *tag)
 {
     memset(h, 0, sizeof *h);
     assert_status(dx_wait_preset("balanced", &h->wait), DX_OK);
-    h->wait.silence_ns = SILENCE_NS;
+    h->wait.peer_timeout_ns = PEER_TIMEOUT_NS;
     (void)test_file_url(test_path(tag), h->url);
 }
 

@@ -131,7 +131,7 @@ static void a_blank_file_is_used_and_stays(void **state)
 }
 
 /* Two hosts that want one name. */
-struct rival {
+struct alternative {
     const char *url;
     pthread_barrier_t *line;
     pthread_t thread;
@@ -141,7 +141,7 @@ struct rival {
 
 static void *create_at_once(void *user)
 {
-    struct rival *r = user;
+    struct alternative *r = user;
     (void)pthread_barrier_wait(r->line);
     r->status = dx_create(r->url, &small, &r->channel);
     return NULL;
@@ -150,25 +150,26 @@ static void *create_at_once(void *user)
 static void of_two_hosts_at_once_one_gets_the_name(void **state)
 {
     (void)state;
-    const char *path = test_path("rivals");
+    const char *path = test_path("alternatives");
     char url[TEST_URL_BYTES];
     pthread_barrier_t line;
     int wrong = 0;
     test_shm_url(path, url);
     assert_int_equal(pthread_barrier_init(&line, NULL, 2), 0);
     for (int i = 0; i < 200; i++) {
-        struct rival rivals[2] = {{.url = url, .line = &line}, {.url = url, .line = &line}};
+        struct alternative alternatives[2] = {{.url = url, .line = &line},
+                                              {.url = url, .line = &line}};
         for (int k = 0; k < 2; k++)
-            assert_int_equal(pthread_create(&rivals[k].thread, NULL, create_at_once, &rivals[k]),
-                             0);
+            assert_int_equal(
+                pthread_create(&alternatives[k].thread, NULL, create_at_once, &alternatives[k]), 0);
         for (int k = 0; k < 2; k++)
-            (void)pthread_join(rivals[k].thread, NULL);
-        int winner = rivals[0].status == DX_OK ? 0 : 1;
-        wrong += rivals[winner].status != DX_OK;
-        wrong += rivals[1 - winner].status != DX_ERR_HOST_EXISTS;
+            (void)pthread_join(alternatives[k].thread, NULL);
+        int winner = alternatives[0].status == DX_OK ? 0 : 1;
+        wrong += alternatives[winner].status != DX_OK;
+        wrong += alternatives[1 - winner].status != DX_ERR_HOST_EXISTS;
         wrong += !exists(path);
-        (void)dx_close(rivals[0].channel);
-        (void)dx_close(rivals[1].channel);
+        (void)dx_close(alternatives[0].channel);
+        (void)dx_close(alternatives[1].channel);
         wrong += exists(path);
     }
     (void)pthread_barrier_destroy(&line);

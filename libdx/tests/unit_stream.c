@@ -56,14 +56,14 @@ static void large_payloads_are_written_and_read_in_place(void **state)
     struct pair *p = pair_new(state, &config);
     streams_serve(p, 1);
     struct dx_stream *s = open_stream(pair_caller(p), STREAM_SINK_IN_PLACE, 0);
-    while (dx_stream_written(s) < total) {
+    while (dx_stream_bytes_written(s) < total) {
         void *room;
         size_t bytes;
         assert_status(dx_stream_reserve(s, DX_STREAM_CHUNK, &room, &bytes, PATIENCE), DX_OK);
-        uint64_t left = total - dx_stream_written(s);
+        uint64_t left = total - dx_stream_bytes_written(s);
         assert_true(bytes >= DX_STREAM_CHUNK);
         bytes = left < bytes ? (size_t)left : bytes;
-        stream_fill(room, dx_stream_written(s), bytes);
+        stream_fill(room, dx_stream_bytes_written(s), bytes);
         dx_stream_commit(s, bytes);
     }
     stream_end_is(s, STREAM_RIGHT);
@@ -82,10 +82,10 @@ static void responses_flow_while_requests_do(void **state)
         struct stream_work w = {0};
         size_t bytes = 1;
         while (bytes != 0) {
-            bool more = dx_stream_written(s) < total;
+            bool more = dx_stream_bytes_written(s) < total;
             if (more && stream_send(s, total, 0) == DX_OK)
-                dx_stream_finish(s);
-            more = dx_stream_written(s) < total;
+                dx_stream_close_write(s);
+            more = dx_stream_bytes_written(s) < total;
             dx_status status = stream_check_span(s, &w, true, 0, &bytes);
             if (status == DX_ERR_TIMEOUT) {
                 uint32_t for_what = DX_STREAM_READABLE | (more ? DX_STREAM_WRITABLE : 0u);
@@ -96,7 +96,7 @@ static void responses_flow_while_requests_do(void **state)
             }
         }
         assert_false(w.wrong);
-        assert_int_equal(dx_stream_consumed(s), total);
+        assert_int_equal(dx_stream_bytes_read(s), total);
         stream_end_is(s, STREAM_RIGHT);
     }
 }

@@ -84,9 +84,9 @@ static const struct wrong wrongs[] = {
     I64(poll_ns, 999, "999"),
     I64(poll_ns, 1000000001, "1000000001"),
     I64(poll_ns, INT64_MIN, "-9223372036854775808"),
-    I64(silence_ns, 299999999, "299999999"),
-    I64(silence_ns, 1000000000001, "1000000000001"),
-    I64(silence_ns, -1, "-1"),
+    I64(peer_timeout_ns, 299999999, "299999999"),
+    I64(peer_timeout_ns, 1000000000001, "1000000000001"),
+    I64(peer_timeout_ns, -1, "-1"),
     {"reserved", offsetof(struct dx_wait, reserved), 8, 1, "1"},
     {"reserved", offsetof(struct dx_wait, reserved) + 16, 8, -1, "-1"},
 };

@@ -5,23 +5,25 @@
 
 #include <stdio.h>
 
+/* clang-format off */
 static const char usage[] =
     "dx bind [-quiet] URL\n"
     "\n"
-    "In a QEMU guest, as root: binds the ivshmem device to the driver vfio-pci, so that the URL\n"
-    "ivshmem:doorbell can be woken by interrupts. Loads the driver if need be (modprobe). Done\n"
-    "once after each boot; doing it again changes nothing. Without it ivshmem:doorbell works,\n"
-    "too, but polls where it cannot be woken.\n"
+    "For root in a QEMU guest: binds the ivshmem device to the driver vfio-pci, so that\n"
+    "interrupts can wake a program that uses the URL ivshmem:doorbell. It loads the driver by\n"
+    "modprobe if necessary. Once after each boot is enough; again changes nothing. Without it\n"
+    "ivshmem:doorbell works, but polls where it cannot be woken.\n"
     "\n"
-    "QEMU needs -device intel-iommu before the device, the guest's kernel intel_iommu=on.\n"
+    "QEMU needs -device intel-iommu before the device, and the guest's kernel intel_iommu=on.\n"
     "\n"
-    "  -quiet   say nothing if it works\n"
+    "  -quiet   say nothing on success\n"
     "\n"
     "Exit codes: 0 bound, 1 it failed and the text says why, 2 wrong usage.\n"
     "\n"
     "Examples:\n"
     "  dx bind ivshmem:doorbell\n"
-    "  dx bind 'ivshmem:doorbell?addr=0000:00:03.0'   of several devices\n";
+    "  dx bind 'ivshmem:doorbell?addr=0000:00:03.0'   one of several devices\n";
+/* clang-format on */
 
 int tool_bind(int argc, char **argv)
 {

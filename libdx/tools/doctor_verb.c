@@ -5,34 +5,35 @@
 #include "doctor_probes.h"
 #include "tool.h"
 
+/* clang-format off */
 static const char usage[] =
     "dx doctor [-json]\n"
     "\n"
-    "Looks at this machine, be it a host or the guest of a VM, and says of each thing that dx and\n"
-    "its experiments live on whether it is ok, a warning (it works, but slower or not everywhere)\n"
-    "or a problem (it will not work), and what to do. It changes nothing, needs no root, and "
-    "takes\n"
-    "three seconds at most.\n"
+    "Looks at this machine, host or guest, and says of each thing that dx and its experiments\n"
+    "need whether it is ok, a warning (it works, but slower or not everywhere) or a problem (it\n"
+    "does not work), and what to do. It changes nothing, needs no root, and takes three seconds\n"
+    "at most.\n"
     "\n"
     "  user         who runs this, which decides on regions and devices\n"
     "  cpus, smt, governor, quota   how much CPU there is for two sides that spin\n"
     "  hypervisor   whether this is a guest, and of what\n"
-    "  wait, timer  instructions for waiting; what a short sleep really takes\n"
-    "  kvm          a virtual CPU is made and runs code, with a deadline of two seconds\n"
+    "  wait, timer  instructions for waiting; how long a short sleep takes\n"
+    "  kvm          makes a virtual CPU and runs code on it, for two seconds at most\n"
     "  shm, hugepages   memory for regions\n"
     "  names, kernel   who removes names; whether processes can tell which kernel this is\n"
     "  ivshmem, mapping   each such device, and by timing whether its memory is cached\n"
-    "  iommu, vfio  what interrupts of an ivshmem-doorbell need\n"
+    "  iommu, vfio  what interrupts of an ivshmem-doorbell device need\n"
     "  counters     whether CPU cycles can be counted\n"
     "\n"
-    "  -json    one JSON object, for programs: counts, and by check its level (ok, warning,\n"
-    "           problem), what was found, and advice (text or null)\n"
+    "  -json    one JSON object: counts, and for each check its level (ok, warning, problem),\n"
+    "           what was found, and advice (text or null)\n"
     "\n"
     "Exit codes: 0 nothing worse than warnings, 1 problems, 2 wrong usage.\n"
     "\n"
     "Examples:\n"
     "  dx doctor\n"
     "  dx doctor -json | jq -r '.findings.kvm.level'\n";
+/* clang-format on */
 
 /* An exit code, or -1 to go on. */
 static int parse(int argc, char **argv, bool *json)

@@ -8,26 +8,26 @@
 #include "report.h"
 #include "tool.h"
 
+/* clang-format off */
 static const char usage[] =
     "dx info [-json] URL\n"
     "\n"
-    "Shows a region while it is used, or what is left of it, and disturbs nobody: the memory is\n"
-    "mapped for reading only. It says the version and the sizes; of each side whether it is there\n"
-    "(none, initialising, open, closed in good order, dead), its process, its session and its\n"
-    "epoch, which kernel it runs under, how it parks, and how often its heart has beaten; which\n"
-    "locks are held, or their owners heard under another kernel, for whom it listens up to 0.5 s,\n"
-    "for all of them at once\n"
-    "(host, guest: by a living one; open: what is said of the host is\n"
-    "true); and the counters of dx_stats.h, added up over the callers and over the serving "
-    "threads\n"
-    "of each side.\n"
+    "Shows a region while it is used, or what is left of it. It only reads, so it disturbs\n"
+    "nobody. It shows:\n"
     "\n"
-    "A host of several guests has a place for each, and each is shown.\n"
+    "  - the version of the protocol and the sizes\n"
+    "  - for each side: its state (none, initialising, open, closed, dead), its process, its\n"
+    "    session and epoch, its kernel, how it parks, and how often its heartbeat advanced\n"
+    "  - locks: host and guest are held if that side lives; open is held if what the region\n"
+    "    says of the host is true. For sides under another kernel it waits up to 0.5 s for a\n"
+    "    heartbeat, for all sides together\n"
+    "  - the counters of dx_stats.h, summed over the callers and the serving threads of a side\n"
     "\n"
-    "  -json    one JSON object, or a list of one for each place if there are several; sessions\n"
-    "           are hexadecimal text\n"
+    "The host of several guests has a place for each. Every place is shown.\n"
     "\n"
-    "If the region cannot be read it says why, who holds it all the same, and what to do.\n"
+    "  -json    one JSON object, or a list with one for each place; sessions are hexadecimal\n"
+    "\n"
+    "If the region cannot be read, it says why, who holds it, and what to do.\n"
     "\n"
     "Exit codes: 0 shown, 1 the region cannot be read, 2 wrong usage.\n"
     "\n"
@@ -35,6 +35,7 @@ static const char usage[] =
     "  dx info shm:demo\n"
     "  dx info -json file:/dev/shm/demo | jq .counters.host_callers.calls\n"
     "  dx info memfd:3 3<>/proc/PID/fd/N    the unnamed region of another process\n";
+/* clang-format on */
 
 /* What to call the state of a side, of which its lock is the proof and its line only the word:
  * that of an earlier life, until this one has begun. */
@@ -58,7 +59,7 @@ static struct peer_report report_peer(const struct dx_channel *c, enum dx_side s
     const struct dx_peer_lines *p = &c->peers[side];
     struct peer_report r = {.state = state_of(c, side, locked, begun), .pid = p->pid};
     /* Relaxed: for people, and of no common instant. */
-    r.door = dx_load_relaxed(&p->door);
+    r.doorbell_id = dx_load_relaxed(&p->doorbell_id);
     r.epoch = dx_load_relaxed(&p->epoch);
     r.slots_used = dx_load_relaxed(&p->slots_used);
     r.session = dx_load_relaxed(&p->session);
@@ -70,18 +71,18 @@ static struct peer_report report_peer(const struct dx_channel *c, enum dx_side s
 }
 
 /* Of a side under another kernel the heartbeat is the proof. */
-static void note(struct dx_pulse_sample *sample, const struct dx_channel *c, enum dx_side side)
+static void note(struct dx_heartbeat_sample *sample, const struct dx_channel *c, enum dx_side side)
 {
     const struct dx_peer_lines *p = &c->peers[side];
-    *sample = (struct dx_pulse_sample){.peer = NULL};
+    *sample = (struct dx_heartbeat_sample){.peer = NULL};
     /* A4 <- R4. */
     if (dx_load_acquire(&p->state) == DX_PEER_STATE_OPEN &&
-        (c->region.url.kind == DX_REGION_IVSHMEM || dx_pulse_elsewhere(p)))
-        dx_pulse_note(sample, p);
+        (c->region.url.kind == DX_REGION_IVSHMEM || dx_peer_is_remote(p)))
+        dx_heartbeat_note(sample, p);
 }
 
 static struct report make_report(const struct dx_channel *c, const char *url,
-                                 const struct dx_pulse_sample samples[2])
+                                 const struct dx_heartbeat_sample samples[2])
 {
     int fd = c->region.fd;
     struct report r = {.url = url, .version = c->header->version, .geometry = c->geometry};
@@ -186,12 +187,12 @@ static dx_status observe_all(const char *url, struct dx_channel **observers, uin
 static void show_all(const char *url, struct dx_channel *const *observers, uint32_t places,
                      bool json)
 {
-    struct dx_pulse_sample samples[2 * DX_GUESTS_MAX];
+    struct dx_heartbeat_sample samples[2 * DX_GUESTS_MAX];
     for (uint32_t i = 0; i < places; i++) {
         note(&samples[2 * i + DX_HOST], observers[i], DX_HOST);
         note(&samples[2 * i + DX_GUEST], observers[i], DX_GUEST);
     }
-    dx_pulse_listen(samples, 2 * places, DX_PULSE_LISTEN_NS);
+    dx_heartbeat_listen(samples, 2 * places, DX_HEARTBEAT_LISTEN_NS);
     for (uint32_t i = 0; i < places; i++) {
         struct report r = make_report(observers[i], url, &samples[2 * i]);
         show(&r, json);

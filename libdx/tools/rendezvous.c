@@ -23,25 +23,29 @@
 #define BYTES_MIN 4096u
 #define BYTES_MAX (1ull << 40)
 
+/* clang-format off */
 static const char usage[] =
     "dx rendezvous [-bytes N] [-vectors N] [-v] PATH\n"
     "\n"
-    "Serves a Unix socket at PATH that gives whoever joins the same memory, and tells them of "
-    "each\n"
-    "other: hosts and guests of dx by the URL unix:PATH, virtual machines by QEMU's\n"
+    "Serves a Unix socket at PATH. Everybody who joins gets the same memory and is told who\n"
+    "else is there. Hosts and guests of dx join by the URL unix:PATH, virtual machines by\n"
     "  -chardev socket,path=PATH,id=dx -device ivshmem-doorbell,vectors=1,chardev=dx\n"
-    "Without this program the host of a channel serves unix:PATH itself, and the memory ends with\n"
-    "it. With it either side can be restarted and the other one goes on in the same memory.\n"
-    "Only processes of the same user are let in. It says \"ready\" when the socket is there, and\n"
-    "ends, removing it, by SIGINT or SIGTERM.\n"
     "\n"
-    "  -bytes N    memory, a power of two as QEMU wants it; with a suffix K, M or G (default 1M)\n"
+    "Without this program the host of a channel serves unix:PATH itself, and the memory ends\n"
+    "with that host. With it, either side can be restarted, and the other goes on in the same\n"
+    "memory.\n"
+    "\n"
+    "Only processes of the same user are let in. It prints \"ready\" when the socket is there.\n"
+    "SIGINT or SIGTERM ends it and removes the socket.\n"
+    "\n"
+    "  -bytes N    size of the memory, a power of two; suffixes K, M and G (default 1M)\n"
     "  -vectors N  eventfds of each peer, 1 to 4 (default 1)\n"
     "  -v          say who joins and who leaves\n"
     "\n"
     "Exit codes: 0 ended by a signal, 1 the socket cannot be served, 2 wrong usage.\n"
     "\n"
     "Example: dx rendezvous -bytes 16M /run/user/1000/frames\n";
+/* clang-format on */
 
 struct options {
     uint64_t bytes;

@@ -57,8 +57,8 @@ static void print_counters(const struct report *r, FILE *out)
 /* At the rendezvous, or what stands for none. */
 static const char *id_of(const struct peer_report *p, char text[16], const char *none)
 {
-    (void)snprintf(text, 16, "%" PRIu32, p->door - 1);
-    return p->door != 0 ? text : none;
+    (void)snprintf(text, 16, "%" PRIu32, p->doorbell_id - 1);
+    return p->doorbell_id != 0 ? text : none;
 }
 
 void report_print(const struct report *r, FILE *out)

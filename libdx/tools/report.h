@@ -14,14 +14,14 @@
 #define REPORT_STATS 4
 
 struct peer_report {
-    const char *state; /* none, initialising, open, closed, dead */
-    uint32_t pid;      /* as it says itself */
-    uint32_t door;     /* 1 + the id at the rendezvous, 0: none */
+    const char *state;    /* none, initialising, open, closed, dead */
+    uint32_t pid;         /* as it says itself */
+    uint32_t doorbell_id; /* 1 + the id at the rendezvous, 0: none */
     uint32_t epoch;
     uint32_t slots_used;
     uint64_t session;
     uint64_t kernel; /* which kernel it runs under, 0: it does not say */
-    uint64_t beats;  /* of its heart */
+    uint64_t beats;  /* its heartbeat */
     const char *park;
 };
 

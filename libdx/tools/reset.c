@@ -13,32 +13,33 @@
 #include <unistd.h>
 
 #include "../error.h"
-#include "../pulse.h"
+#include "../heartbeat.h"
 #include "../region.h"
 #include "holder.h"
 #include "tool.h"
 
+/* clang-format off */
 static const char usage[] =
     "dx reset [-force] URL\n"
     "\n"
-    "Clears a region whose host is dead and that no guest holds any more: a name in shm: is\n"
-    "removed, which frees its memory; a file stays, with its size, and is filled with zeros, and "
-    "so\n"
-    "is the memory of a rendezvous. A host may begin there anew. Hosts do not need it after a\n"
-    "crash, they take over what is left; names that nobody uses again do, and damaged regions.\n"
+    "Clears a region that dead processes left. A shm: name is removed, which frees its memory.\n"
+    "A file keeps its size and is filled with zeros, and so is the memory of a rendezvous. A\n"
+    "host may begin there again.\n"
     "\n"
-    "It changes nothing and says why if a host or a guest lives (with its process), if the name "
-    "is\n"
-    "a symbolic link, or if the file is another user's, open to others, or not dx's.\n"
+    "A new host takes over what is left without this. Use it for names that nobody will use\n"
+    "again, and for damaged regions.\n"
     "\n"
-    "  -force   also if the file does not begin as a region of dx does; all else is checked as "
-    "ever\n"
+    "It changes nothing, and says why, if a host or a guest lives, if the name is a symbolic\n"
+    "link, or if the file belongs to another user, is open to others, or is not dx's.\n"
+    "\n"
+    "  -force   also clear a file that does not begin as a region of dx; all other checks stay\n"
     "\n"
     "Exit codes: 0 cleared, 1 refused or failed, 2 wrong usage.\n"
     "\n"
     "Examples:\n"
     "  dx reset shm:demo\n"
     "  dx reset -force file:/dev/shm/damaged\n";
+/* clang-format on */
 
 /* Opened, whatever its size. */
 static dx_status open_any(const struct dx_url *url, struct dx_region *region, uint64_t *bytes)
@@ -89,7 +90,7 @@ static bool is_heard(const struct dx_region *region)
         return false;
     if (dx_header_check(region->base, region->bytes, &g) != DX_OK)
         g = (struct dx_geometry){.places = 1};
-    struct dx_pulse_sample samples[DX_GUESTS_MAX] = {{.peer = NULL}};
+    struct dx_heartbeat_sample samples[DX_GUESTS_MAX] = {{.peer = NULL}};
     for (uint32_t place = 0; place < g.places; place++) {
         uint64_t offset = place * g.place_bytes;
         if (offset + DX_HEADER_BYTES > region->bytes)
@@ -98,10 +99,10 @@ static bool is_heard(const struct dx_region *region)
             continue; /* nobody has been there */
         const void *peers = (const char *)region->base + offset + sizeof(struct dx_header);
         const struct dx_peer_lines *guest = (const struct dx_peer_lines *)peers + DX_GUEST;
-        if (!dx_pulse_vacant(guest))
-            dx_pulse_note(&samples[place], guest);
+        if (!dx_heartbeat_vacant(guest))
+            dx_heartbeat_note(&samples[place], guest);
     }
-    dx_pulse_listen(samples, g.places, DX_SILENCE_NS);
+    dx_heartbeat_listen(samples, g.places, DX_PEER_TIMEOUT_NS);
     bool heard = false;
     for (uint32_t place = 0; place < g.places; place++)
         heard |= samples[place].heard;

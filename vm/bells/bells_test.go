@@ -304,8 +304,8 @@ func TestAKilledMachineIsDeadAtOnceAndAnotherGoesOn(t *testing.T) {
 		if !errors.Is(err, dx.ErrPeerDead) {
 			t.Errorf("the call ended with %v", err)
 		}
-		// Well below the time for which a heart may stand still.
-		if took := time.Since(began); took > adder.Silence*3/4 {
+		// Well below the time for which a heartbeat may stand still.
+		if took := time.Since(began); took > adder.PeerTimeout*3/4 {
 			t.Errorf("that took %v", took)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // noticeMax is how late the death of a machine may be noticed where no socket's end tells of it: the
-// heart may stand still for adder.Silence, and is looked at 4 times a second. The rest is for a loaded
+// heartbeat may stand still for adder.PeerTimeout, and is looked at 4 times a second. The rest is for a loaded
 // machine; a call's own limit is many times as long.
 const noticeMax = 10 * time.Minute
 
@@ -148,7 +148,7 @@ func TestCallsSurviveTheServerAndANewOneServesNewPeers(t *testing.T) {
 	next.calls(1000)
 	load.await(t, 3)
 
-	// Without its server the old machine's death shows by its heart only; the new one goes on. The
+	// Without its server the old machine's death shows by its heartbeat only; the new one goes on. The
 	// old host's name is the new server's by now: it may have noticed that nobody new can come to it.
 	began := time.Now()
 	old.guest.Kill()

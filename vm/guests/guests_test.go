@@ -185,7 +185,7 @@ func TestTwoMachinesAndAProcessShareAHost(t *testing.T) {
 	for range 3 {
 		ch, peer := accept(t, l)
 		ids[peer.ID], sessions[peer.Session] = true, true
-		if peer.Elsewhere {
+		if peer.Remote {
 			elsewhere[peer.Kernel] = true
 			if ch.Park() != 4 {
 				t.Errorf("beside %+v the host parks by %v", peer, ch.Park())
@@ -236,7 +236,7 @@ func checkTheRest(t *testing.T, l *dx.Listener, loads []*traffic, url string, se
 	next := startProcess(t, url)
 	t.Cleanup(func() { _ = next.Cmd.Process.Kill() })
 	ch, peer := accept(t, l)
-	if peer.PID != next.Cmd.Process.Pid || sessions[peer.Session] || peer.Elsewhere {
+	if peer.PID != next.Cmd.Process.Pid || sessions[peer.Session] || peer.Remote {
 		t.Errorf("the next guest is %+v", peer)
 	}
 	for n := range uint64(200) {

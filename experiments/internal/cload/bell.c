@@ -69,7 +69,7 @@ int bell_attach(const char *url, uint32_t bytes, struct bell **out)
 static void ring_other(const struct bell *b)
 {
     const struct dx_channel *c = b->channel;
-    dx_link_ring(c->region.link, dx_load_relaxed(&c->peers[dx_other(c->side)].door));
+    dx_link_ring(c->region.link, dx_load_relaxed(&c->peers[dx_other(c->side)].doorbell_id));
 }
 
 /* Waits until the letter has this number: looks once after each ring. It gives up after as much

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bare doorbell: two programs that ring each other across the border of a machine and do
+ * The bare doorbell: two programs that ring each other across the boundary of a machine and do
  * nothing else, which is what a parked call of dx cannot be faster than. Each writes its bytes and
  * their number, rings, and waits for its own eventfd. libdx only opens the device.
  */

@@ -98,8 +98,8 @@ func Attach(url string, threads int, w *libdx.Wait) (*Host, error) {
 // FD is the region's descriptor.
 func (h *Host) FD() int { return int(C.dx_channel_fd(h.channel)) }
 
-// Park is dx_channel_park.
-func (h *Host) Park() uint32 { return uint32(C.dx_channel_park(h.channel)) }
+// Park is dx_channel_park_kind.
+func (h *Host) Park() uint32 { return uint32(C.dx_channel_park_kind(h.channel)) }
 
 // RegionBytes is the size of the region.
 func (h *Host) RegionBytes() uint64 { return uint64(C.dx_channel_region_bytes(h.channel)) }

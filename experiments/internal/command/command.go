@@ -14,7 +14,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/exchange"
 )
 
@@ -32,7 +32,7 @@ const (
 // context ends by Ctrl-C or SIGTERM, and returns an exit code.
 func Main[C any](name string, parse func(args []string, stderr io.Writer) (C, error),
 	act func(context.Context, C) int) {
-	border.Init()
+	boundary.Init()
 	if exchange.IsGuest() {
 		os.Exit(exchange.GuestMain())
 	}

@@ -19,7 +19,7 @@ func Measure(ctx context.Context, c Config) (result.Cell, error) {
 
 // inPlace moves this process to the host's CPUs, has the virtual machine there that c leads into, if it
 // does, and undoes both behind do.
-func inPlace[T any](ctx context.Context, c Config, do func(placement, *crossing) (T, error)) (out T, err error) {
+func inPlace[T any](ctx context.Context, c Config, do func(placement, *vmRun) (T, error)) (out T, err error) {
 	if err := c.Check(); err != nil {
 		return out, err
 	}
@@ -28,29 +28,29 @@ func inPlace[T any](ctx context.Context, c Config, do func(placement, *crossing)
 		return out, err
 	}
 	defer cpus.restore()
-	cross, err := enter(ctx, c, cpus)
+	vm, err := enter(ctx, c, cpus)
 	if err != nil {
 		return out, err
 	}
-	defer func() { err = errors.Join(err, cross.leave()) }()
-	return do(cpus, cross)
+	defer func() { err = errors.Join(err, vm.leave()) }()
+	return do(cpus, vm)
 }
 
 // withPeers starts host and guest, lets measure use them and ends both.
 func withPeers[T any](ctx context.Context, c Config,
 	measure func(*measurement, context.Context) (T, error)) (out T, err error) {
-	return inPlace(ctx, c, func(cpus placement, cross *crossing) (T, error) {
-		return betweenPeers(ctx, c, cpus, cross, measure)
+	return inPlace(ctx, c, func(cpus placement, vm *vmRun) (T, error) {
+		return betweenPeers(ctx, c, cpus, vm, measure)
 	})
 }
 
-func betweenPeers[T any](ctx context.Context, c Config, cpus placement, cross *crossing,
+func betweenPeers[T any](ctx context.Context, c Config, cpus placement, vm *vmRun,
 	measure func(*measurement, context.Context) (T, error)) (out T, err error) {
-	host, err := openHost(c, cross)
+	host, err := openHost(c, vm)
 	if err != nil {
 		return out, err
 	}
-	guest, err := startGuest(ctx, c, host, cpus, cross)
+	guest, err := startGuest(ctx, c, host, cpus, vm)
 	defer func() {
 		// In this order: the guest goes when its host has closed.
 		host.stop()
@@ -73,6 +73,6 @@ func betweenPeers[T any](ctx context.Context, c Config, cpus placement, cross *c
 	if err := host.open(c.Payload, c.Verify); err != nil {
 		return out, err
 	}
-	m := measurement{c: c, host: host, guest: guest, cpus: cpus, cross: cross}
+	m := measurement{c: c, host: host, guest: guest, cpus: cpus, vm: vm}
 	return measure(&m, ctx)
 }

@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/go/dx"
 )
 
@@ -44,7 +44,7 @@ type Config struct {
 	// which is none, unless the bare loop is faster with pause there. Elsewhere Wait says it.
 	GuestRelax string `json:",omitzero"`
 	// Machines has the virtual machine of ivshmem and ivshmem-doorbell; nil: each Measure boots one of its own.
-	Machines *border.Pool `json:"-"`
+	Machines *boundary.Pool `json:"-"`
 }
 
 // Bounds of a Config.
@@ -97,7 +97,7 @@ func (c Config) Check() error {
 		oneOf("host", c.Host, "go", "c"),
 		oneOf("guest", c.Guest, "go", "c"),
 		oneOf("path", c.Path, "native", "cgo"),
-		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix", border.Transport, border.TransportDoorbell,
+		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix", boundary.Transport, boundary.TransportDoorbell,
 			TransportSerial, TransportTCP, TransportBell),
 		oneOf("pin", c.Pin, "auto", "none"),
 		oneOf("pace", c.Pace, PaceSleep, PaceSpin),
@@ -124,17 +124,17 @@ func (c Config) Check() error {
 		return wrong("lock_os_thread", "is about goroutines, but both sides are C")
 	case c.Path == "cgo" && c.noGo():
 		return wrong("path", "cgo is about a Go side, but both sides are C")
-	case c.Wait.Park == dx.ParkDoorbell && c.Transport != "unix" && c.Transport != border.TransportDoorbell:
-		return wrong("park", "doorbell needs the transport unix or %s, not %s", border.TransportDoorbell, c.Transport)
+	case c.Wait.Park == dx.ParkDoorbell && c.Transport != "unix" && c.Transport != boundary.TransportDoorbell:
+		return wrong("park", "doorbell needs the transport unix or %s, not %s", boundary.TransportDoorbell, c.Transport)
 	}
-	if c.Direction == GuestToHost && (c.Host != "go" || c.RatePerS > 0 || isRival(c.Transport)) {
+	if c.Direction == GuestToHost && (c.Host != "go" || c.RatePerS > 0 || isAlternative(c.Transport)) {
 		return wrong("direction", "%s takes a host in Go, a closed loop, and a transport of dx", GuestToHost)
 	}
 	if c.Transport == TransportBell && (c.Threads != 1 || c.Host != "c" || c.Guest != "c" || c.Verify || c.RatePerS > 0 ||
 		c.Direction != HostToGuest) {
 		return wrong("transport", "%s takes one caller, both sides in C, a closed loop from the host, and no verification", c.Transport)
 	}
-	if isRival(c.Transport) && (c.Threads != 1 || c.Payload == 0 || c.Host != "go" || c.Guest != "go") {
+	if isAlternative(c.Transport) && (c.Threads != 1 || c.Payload == 0 || c.Host != "go" || c.Guest != "go") {
 		return wrong("transport", "%s takes one caller, a payload, and both sides in Go", c.Transport)
 	}
 	return c.Wait.Check()

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/result"
 	"dx/go/dx"
 )
 
 // TestMain lets the test program be the guest that it starts.
 func TestMain(m *testing.M) {
-	border.Init()
+	boundary.Init()
 	if IsGuest() {
 		os.Exit(GuestMain())
 	}

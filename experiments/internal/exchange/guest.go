@@ -40,7 +40,7 @@ type guestConfig struct {
 	CPUs    []int
 	Procs   int
 	Lock    bool
-	Verify  bool // of a rival's guest and of callers: else dx tells it with each call
+	Verify  bool // of an alternative's guest and of callers: else dx tells it with each call
 	Wait    dx.Wait
 }
 
@@ -84,8 +84,8 @@ func guestRun() error {
 		return cload.Serve(g.URL, &wait, 1)
 	}
 	runtime.GOMAXPROCS(g.Procs)
-	if strings.HasPrefix(g.URL, rivalTCP) || g.URL == rivalSerial {
-		return serveRival(g)
+	if strings.HasPrefix(g.URL, alternativeTCP) || g.URL == alternativeSerial {
+		return serveAlternative(g)
 	}
 	return serveGo(g)
 }

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/content"
 	"dx/experiments/internal/stat"
@@ -79,9 +79,9 @@ type load interface {
 }
 
 // openHost creates the region.
-func openHost(c Config, cross *crossing) (load, error) {
-	if isRival(c.Transport) {
-		return openRival(c, cross.machine)
+func openHost(c Config, vm *vmRun) (load, error) {
+	if isAlternative(c.Transport) {
+		return openAlternative(c, vm.machine)
 	}
 	url := "memfd:"
 	switch c.Transport {
@@ -89,8 +89,8 @@ func openHost(c Config, cross *crossing) (load, error) {
 		url = fmt.Sprintf("shm:dx-exchange-%d", os.Getpid())
 	case "file":
 		url = "file:" + filepath.Join(c.Dir, "region")
-	case border.Transport, border.TransportDoorbell, TransportBell:
-		url = cross.machine.URL()
+	case boundary.Transport, boundary.TransportDoorbell, TransportBell:
+		url = vm.machine.URL()
 	case "unix":
 		url = "unix:" + filepath.Join(c.Dir, "rendezvous")
 	}

@@ -32,8 +32,8 @@ type measurement struct {
 	host  load
 	guest guest
 	cpus  placement
-	cross *crossing // nil: host and guest are processes of one kernel
-	warm  bool      // calls were made before, of another kind
+	vm    *vmRun // nil: host and guest are processes of one kernel
+	warm  bool   // calls were made before, of another kind
 
 	began          time.Time     // of the run
 	begun          time.Duration // of the schedule of an open loop
@@ -167,10 +167,10 @@ func (m *measurement) floors() error {
 	return m.guest.resume()
 }
 
-// bareLoop is one floor: between the same two CPUs, and across the border if dx crosses it.
+// bareLoop is one floor: between the same two CPUs, and across the boundary if dx crosses it.
 func (m *measurement) bareLoop(bytes int) (floor.Result, error) {
-	if m.cross != nil {
-		return m.cross.machine.Measure(bytes, m.cross.relax == dx.RelaxPause, floorTime)
+	if m.vm != nil {
+		return m.vm.machine.Measure(bytes, m.vm.relax == dx.RelaxPause, floorTime)
 	}
 	return floor.Measure(m.cpus.Host[0], m.cpus.Guest[0], bytes, floorTime)
 }
@@ -323,8 +323,8 @@ func (m *measurement) cell(waits result.Waits) result.Cell {
 	} else {
 		cell.Procs = procs(m.c, m.cpus.Host)
 	}
-	if m.cross != nil {
-		cell.Accelerator, cell.GuestRelax = m.cross.machine.Accelerator(), m.cross.relax.String()
+	if m.vm != nil {
+		cell.Accelerator, cell.GuestRelax = m.vm.machine.Accelerator(), m.vm.relax.String()
 	}
 	slowest, fastest := m.calls[0], m.calls[0]
 	for _, n := range m.calls {

@@ -35,19 +35,19 @@ type guest interface {
 type guestProcess struct{ *child.Process }
 
 // startGuest starts the guest and waits until it says that it is ready.
-func startGuest(ctx context.Context, c Config, host load, cpus placement, cross *crossing) (guest, error) {
+func startGuest(ctx context.Context, c Config, host load, cpus placement, vm *vmRun) (guest, error) {
 	g := guestConfig{Lang: c.Guest, Path: c.Path, Payload: c.Payload, Wait: c.Wait,
 		Procs: procs(c, cpus.Guest), Lock: c.LockOSThread}
 	g.Bell = c.Transport == TransportBell
 	if c.Direction == GuestToHost {
 		g.Threads, g.Verify = c.Threads, c.Verify
 	}
-	if cross != nil {
-		g.URL, g.Verify = cross.machine.GuestURL(), c.Verify
-		if isRival(c.Transport) {
+	if vm != nil {
+		g.URL, g.Verify = vm.machine.GuestURL(), c.Verify
+		if isAlternative(c.Transport) {
 			g.URL = host.url()
 		}
-		return cross.start(ctx, g)
+		return vm.start(ctx, g)
 	}
 	if cpus.pinned {
 		g.CPUs = cpus.Guest

@@ -68,8 +68,8 @@ func (v Visit) Measure(ctx context.Context, c Config) (Visited, error) {
 // IdleMachine is what the virtual machine of c costs when nobody of ours runs in it, and this process
 // while it waits: what Idle of a transport into that machine is to be compared with.
 func IdleMachine(ctx context.Context, c Config) (Idleness, error) {
-	return inPlace(ctx, c, func(cpus placement, cross *crossing) (out Idleness, err error) {
-		if cross == nil {
+	return inPlace(ctx, c, func(cpus placement, vm *vmRun) (out Idleness, err error) {
+		if vm == nil {
 			return out, wrong("transport", "%s leads into no virtual machine", c.Transport)
 		}
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(c, cpus.Host)))
@@ -78,7 +78,7 @@ func IdleMachine(ctx context.Context, c Config) (Idleness, error) {
 		}
 		return idleFor(ctx, c.Duration, func() (host, guest time.Duration, err error) {
 			if host, err = ownCPUTime(); err == nil {
-				guest, err = cross.machine.CPUTime()
+				guest, err = vm.machine.CPUTime()
 			}
 			return host, guest, err
 		})

@@ -32,7 +32,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/exchange"
 )
 
@@ -233,8 +233,8 @@ func (c Cell) key() string {
 	if config.Direction == exchange.HostToGuest { // older results do not say it
 		config.Direction = ""
 	}
-	if !border.Crosses(config.Transport) { // these mean nothing there, and older results have none
-		config.GuestRelax, config.Wait.SilenceNs = "", 0
+	if !boundary.Crosses(config.Transport) { // these mean nothing there, and older results have none
+		config.GuestRelax, config.Wait.PeerTimeoutNs = "", 0
 	}
 	data, err := json.Marshal(struct {
 		Name   string

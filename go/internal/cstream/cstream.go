@@ -59,17 +59,17 @@ static int send(struct dx_stream *s, uint64_t total)
 {
     void *room;
     size_t bytes;
-    while (dx_stream_written(s) < total &&
+    while (dx_stream_bytes_written(s) < total &&
            dx_stream_reserve(s, 1, &room, &bytes, 0) == DX_OK) {
-        uint64_t at = dx_stream_written(s);
+        uint64_t at = dx_stream_bytes_written(s);
         bytes = total - at < bytes ? (size_t)(total - at) : bytes;
         for (size_t i = 0; i < bytes; i++)
             ((unsigned char *)room)[i] = byte_at(at + i);
         dx_stream_commit(s, bytes);
     }
-    if (dx_stream_written(s) < total)
+    if (dx_stream_bytes_written(s) < total)
         return 1;
-    dx_stream_finish(s);
+    dx_stream_close_write(s);
     return 0;
 }
 
@@ -85,11 +85,11 @@ static dx_status exchange(struct dx_stream *s, uint64_t total)
             status = dx_stream_wait(
                 s, DX_STREAM_READABLE | (more ? DX_STREAM_WRITABLE : 0u), PATIENCE);
         else if (status == DX_OK && bytes == 0)
-            return dx_stream_consumed(s) == total ? DX_OK : DX_ERR_CORRUPT;
+            return dx_stream_bytes_read(s) == total ? DX_OK : DX_ERR_CORRUPT;
         if (status != DX_OK)
             return status;
         for (size_t i = 0; i < bytes; i++)
-            if (((const unsigned char *)data)[i] != byte_at(dx_stream_consumed(s) + i))
+            if (((const unsigned char *)data)[i] != byte_at(dx_stream_bytes_read(s) + i))
                 return DX_ERR_CORRUPT;
         dx_stream_consume(s, bytes);
     }

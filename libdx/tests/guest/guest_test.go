@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package guest runs the command dx, linked statically, inside a virtual machine and across its
-// border.
+// boundary.
 package guest
 
 import (
@@ -173,8 +173,8 @@ func states(t *testing.T, text []byte, err error) string {
 	return r.Peers["host"].State + ", " + r.Peers["guest"].State
 }
 
-// Each side of the border sees with dx info whether the other one lives, dead ones included.
-func TestInfoAcrossTheBorder(t *testing.T) {
+// Each side of the boundary sees with dx info whether the other one lives, dead ones included.
+func TestInfoAcrossTheBoundary(t *testing.T) {
 	serve := build(t, "guest", "libdx/examples/guest.c")
 	g, region := boot(t, map[string]string{inGuest: tool(t), "/bin/serve": serve})
 	url := "file:" + region.Path

@@ -77,7 +77,7 @@ static dx_status exchange(struct dx_stream *stream, int64_t timeout_ns)
             status = dx_stream_write(stream, sent + written, sizeof sent - written, &part, 0);
             written += part;
             if (written == sizeof sent)
-                dx_stream_finish(stream);
+                dx_stream_close_write(stream);
         }
         if (status == DX_OK || status == DX_ERR_TIMEOUT) {
             status = dx_stream_read(stream, got + read, sizeof got - read, &part, 0);

@@ -20,9 +20,9 @@ const Patience = time.Hour
 // Bytes of each request and each answer.
 const Bytes = 8
 
-// Silence is for how long a heart may stand still. On a machine that others use, translated code
+// PeerTimeout is for how long a heartbeat may stand still. On a machine that others use, translated code
 // may get no CPU for a second.
-const Silence = 5 * time.Second
+const PeerTimeout = 5 * time.Second
 
 // Sleeper is a strategy that sleeps at once, and for a minute if nobody rings.
 func Sleeper() *dx.Wait {
@@ -32,7 +32,7 @@ func Sleeper() *dx.Wait {
 	}
 	w.SpinMin, w.SpinStart, w.SpinMax, w.Adapt = 0, 0, 0, dx.AdaptOff
 	w.ParkTimeoutNs = int64(time.Minute)
-	w.SilenceNs = int64(Silence)
+	w.PeerTimeoutNs = int64(PeerTimeout)
 	return &w
 }
 

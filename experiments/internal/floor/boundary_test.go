@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func borderArea(t *testing.T) []byte {
+func boundaryArea(t *testing.T) []byte {
 	t.Helper()
-	area, err := unix.Mmap(-1, 0, BorderBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
+	area, err := unix.Mmap(-1, 0, BoundaryBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,10 +25,10 @@ func borderArea(t *testing.T) []byte {
 
 // A guest may be stopped right behind its "ready", and go on when its host has begun.
 func TestGuestThatComesLateStillTakesPart(t *testing.T) {
-	area := borderArea(t)
+	area := boundaryArea(t)
 	measured := make(chan error, 1)
 	go func() {
-		r, err := MeasureBorder(area, 64, false, time.Millisecond, nil)
+		r, err := MeasureBoundary(area, 64, false, time.Millisecond, nil)
 		if err == nil && (r.Loops == 0 || r.RTTNs <= 0) {
 			err = errors.New("nothing was measured")
 		}
@@ -41,7 +41,7 @@ func TestGuestThatComesLateStillTakesPart(t *testing.T) {
 	}
 	var stop atomic.Int32
 	ended := make(chan error, 1)
-	go func() { ended <- ServeBorder(area, &stop) }()
+	go func() { ended <- ServeBoundary(area, &stop) }()
 	if err := <-measured; err != nil {
 		t.Error(err)
 	}
@@ -54,7 +54,7 @@ func TestGuestThatComesLateStillTakesPart(t *testing.T) {
 func TestWithoutAGuestNothingIsMeasured(t *testing.T) {
 	ended := make(chan struct{})
 	close(ended)
-	if _, err := MeasureBorder(borderArea(t), 0, false, time.Millisecond, ended); !errors.Is(err, ErrNoBorderGuest) {
+	if _, err := MeasureBoundary(boundaryArea(t), 0, false, time.Millisecond, ended); !errors.Is(err, ErrNoBoundaryGuest) {
 		t.Error(err)
 	}
 }

@@ -9,28 +9,28 @@ import (
 	"os"
 	"time"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/go/dx"
 	"dx/libdx"
 )
 
-// crossing is what one measurement has of the virtual machine that its guest runs in.
-type crossing struct {
-	machine *border.Machine
-	relax   dx.Relax     // of the guest
-	own     *border.Pool // that ends with the measurement; nil: the caller's goes on
+// vmRun is what one measurement has of the virtual machine that its guest runs in.
+type vmRun struct {
+	machine *boundary.Machine
+	relax   dx.Relax       // of the guest
+	own     *boundary.Pool // that ends with the measurement; nil: the caller's goes on
 }
 
 // enter returns nil where host and guest are processes of one kernel. Else a machine is there when it
 // returns, booted if there is none that fits.
-func enter(ctx context.Context, c Config, cpus placement) (x *crossing, err error) {
-	if !border.Crosses(c.Transport) && !isRival(c.Transport) && c.Transport != TransportBell {
+func enter(ctx context.Context, c Config, cpus placement) (x *vmRun, err error) {
+	if !boundary.Crosses(c.Transport) && !isAlternative(c.Transport) && c.Transport != TransportBell {
 		return nil, nil
 	}
-	x = &crossing{}
+	x = &vmRun{}
 	pool := c.Machines
 	if pool == nil {
-		x.own = &border.Pool{}
+		x.own = &boundary.Pool{}
 		pool = x.own
 	}
 	defer func() {
@@ -42,8 +42,8 @@ func enter(ctx context.Context, c Config, cpus placement) (x *crossing, err erro
 	if err != nil {
 		return nil, err
 	}
-	o := border.Options{Bytes: bytes, CPUs: len(cpus.Guest), Doorbell: c.Transport == border.TransportDoorbell || c.Transport == TransportBell,
-		Rivals: isRival(c.Transport)}
+	o := boundary.Options{Bytes: bytes, CPUs: len(cpus.Guest), Doorbell: c.Transport == boundary.TransportDoorbell || c.Transport == TransportBell,
+		Alternatives: isAlternative(c.Transport)}
 	if cpus.pinned {
 		o.Pin = cpus.Guest
 	}
@@ -55,7 +55,7 @@ func enter(ctx context.Context, c Config, cpus placement) (x *crossing, err erro
 }
 
 // leave ends a machine that is the measurement's own. x may be nil.
-func (x *crossing) leave() error {
+func (x *vmRun) leave() error {
 	if x == nil || x.own == nil {
 		return nil
 	}
@@ -83,7 +83,7 @@ func RegionBytes(c Config) (int64, error) {
 
 // chooseRelax asks the bare loop whether a guest does better with PAUSE between its looks: in
 // translated code it is a way out of that code and back.
-func chooseRelax(c Config, m *border.Machine) (relax dx.Relax, err error) {
+func chooseRelax(c Config, m *boundary.Machine) (relax dx.Relax, err error) {
 	name := c.GuestRelax
 	if name == RelaxAuto {
 		if name, err = m.BestRelax(); err != nil {
@@ -95,7 +95,7 @@ func chooseRelax(c Config, m *border.Machine) (relax dx.Relax, err error) {
 }
 
 // start starts the guest in the machine.
-func (x *crossing) start(ctx context.Context, g guestConfig) (guest, error) {
+func (x *vmRun) start(ctx context.Context, g guestConfig) (guest, error) {
 	g.Wait.Relax = x.relax
 	text, err := json.Marshal(g)
 	if err != nil {
@@ -109,7 +109,7 @@ func (x *crossing) start(ctx context.Context, g guestConfig) (guest, error) {
 }
 
 // vmGuest is a guest in a virtual machine.
-type vmGuest struct{ p *border.Process }
+type vmGuest struct{ p *boundary.Process }
 
 func (g vmGuest) Write(text []byte) (int, error) { return g.p.Write(text) }
 func (g vmGuest) Lines() <-chan string           { return g.p.Lines() }

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"dx/experiments/internal/border"
+	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/content"
 	"dx/go/dx"
 )
@@ -26,16 +26,18 @@ const (
 	TransportTCP    = "tcp"           // a virtio network card and QEMU's user networking
 )
 
-func isRival(transport string) bool { return transport == TransportSerial || transport == TransportTCP }
+func isAlternative(transport string) bool {
+	return transport == TransportSerial || transport == TransportTCP
+}
 
 const (
-	rivalPatience = 100 // seconds, for one read
-	rivalTCP      = "tcp:"
-	rivalSerial   = "serial:"
+	alternativePatience = 100 // seconds, for one read
+	alternativeTCP      = "tcp:"
+	alternativeSerial   = "serial:"
 )
 
-// rivalLoad is the calling side.
-type rivalLoad struct {
+// alternativeLoad is the calling side.
+type alternativeLoad struct {
 	c        Config
 	listener net.Listener // of TCP; the guest dials, so that no free port has to be guessed
 	stream   int          // a socket; -1: there is none yet
@@ -47,8 +49,8 @@ type rivalLoad struct {
 	response []byte
 }
 
-func openRival(c Config, m *border.Machine) (l *rivalLoad, err error) {
-	l = &rivalLoad{c: c, stream: -1, request: make([]byte, c.Payload), response: make([]byte, c.Payload)}
+func openAlternative(c Config, m *boundary.Machine) (l *alternativeLoad, err error) {
+	l = &alternativeLoad{c: c, stream: -1, request: make([]byte, c.Payload), response: make([]byte, c.Payload)}
 	if c.Transport == TransportTCP {
 		l.listener, err = net.Listen("tcp4", "127.0.0.1:0")
 		return l, err
@@ -74,19 +76,19 @@ func blocking(conn net.Conn) (fd int, err error) {
 	return fd, unix.SetNonblock(fd, false)
 }
 
-func (l *rivalLoad) url() string {
+func (l *alternativeLoad) url() string {
 	if l.listener == nil {
-		return rivalSerial
+		return alternativeSerial
 	}
 	_, port, _ := net.SplitHostPort(l.listener.Addr().String())
-	return rivalTCP + net.JoinHostPort(border.GuestGateway, port)
+	return alternativeTCP + net.JoinHostPort(boundary.GuestGateway, port)
 }
 
-func (l *rivalLoad) fd() int                   { return -1 }
-func (l *rivalLoad) park() dx.Park             { return dx.ParkNever }
-func (l *rivalLoad) stats(dx.StatsOf) dx.Stats { return dx.Stats{} }
+func (l *alternativeLoad) fd() int                   { return -1 }
+func (l *alternativeLoad) park() dx.Park             { return dx.ParkNever }
+func (l *alternativeLoad) stats(dx.StatsOf) dx.Stats { return dx.Stats{} }
 
-func (l *rivalLoad) open(int, bool) error {
+func (l *alternativeLoad) open(int, bool) error {
 	var err error
 	if l.alarm, err = newAlarm(); err != nil {
 		return err
@@ -100,12 +102,12 @@ func (l *rivalLoad) open(int, bool) error {
 			return err
 		}
 	}
-	patience := unix.Timeval{Sec: rivalPatience}
+	patience := unix.Timeval{Sec: alternativePatience}
 	return unix.SetsockoptTimeval(l.stream, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience)
 }
 
 // slice is as that of goLoad with one caller.
-func (l *rivalLoad) slice(of stretch) (slice, error) {
+func (l *alternativeLoad) slice(of stretch) (slice, error) {
 	l.ended.Store(l.stopped.Load())
 	s := newSlice(of)
 	s.calls = []uint64{0}
@@ -133,7 +135,7 @@ func (l *rivalLoad) slice(of stretch) (slice, error) {
 	return s, err
 }
 
-func (l *rivalLoad) scheduled(o *schedule, began time.Time, s *slice) error {
+func (l *alternativeLoad) scheduled(o *schedule, began time.Time, s *slice) error {
 	for n := o.first; n < o.end; n++ {
 		intended := began.Add(o.start(n))
 		l.alarm.wait(intended, o.spin, &l.ended)
@@ -155,7 +157,7 @@ func (l *rivalLoad) scheduled(o *schedule, began time.Time, s *slice) error {
 }
 
 // call fails only if there is no use in another one.
-func (l *rivalLoad) call(s *slice) error {
+func (l *alternativeLoad) call(s *slice) error {
 	l.sequence++
 	if l.c.Verify {
 		content.Fill(l.request, 0, l.sequence)
@@ -175,7 +177,7 @@ func (l *rivalLoad) call(s *slice) error {
 	return nil
 }
 
-func (l *rivalLoad) stop() {
+func (l *alternativeLoad) stop() {
 	l.stopped.Store(true)
 	l.ended.Store(true)
 	if l.listener != nil {
@@ -183,7 +185,7 @@ func (l *rivalLoad) stop() {
 	}
 }
 
-func (l *rivalLoad) close() error {
+func (l *alternativeLoad) close() error {
 	l.alarm.close()
 	if l.stream < 0 {
 		return nil
@@ -218,9 +220,9 @@ func writeAll(fd int, data []byte) error {
 	return nil
 }
 
-// serveRival is the guest: it answers until the host has gone.
-func serveRival(g guestConfig) error {
-	fd, err := dialRival(g.URL)
+// serveAlternative is the guest: it answers until the host has gone.
+func serveAlternative(g guestConfig) error {
+	fd, err := dialAlternative(g.URL)
 	if err != nil {
 		return err
 	}
@@ -241,12 +243,12 @@ func serveRival(g guestConfig) error {
 	}
 }
 
-func dialRival(url string) (fd int, err error) {
-	address, isTCP := strings.CutPrefix(url, rivalTCP)
+func dialAlternative(url string) (fd int, err error) {
+	address, isTCP := strings.CutPrefix(url, alternativeTCP)
 	if !isTCP {
-		return border.OpenSerial()
+		return boundary.OpenSerial()
 	}
-	conn, err := net.DialTimeout("tcp4", address, rivalPatience*time.Second) // it sets TCP_NODELAY
+	conn, err := net.DialTimeout("tcp4", address, alternativePatience*time.Second) // it sets TCP_NODELAY
 	if err != nil {
 		return -1, err
 	}

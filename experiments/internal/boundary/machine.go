@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package border gives an experiment a virtual machine to run its guest in: this program again,
+// Package boundary gives an experiment a virtual machine to run its guest in: this program again,
 // booted by vm/quick, with the experiment's region behind its ivshmem device. One machine serves
 // any number of guest processes, one after the other.
 //
-// A program that uses it begins its main, and the TestMain of its tests, with border.Init.
-package border
+// A program that uses it begins its main, and the TestMain of its tests, with boundary.Init.
+package boundary
 
 import (
 	"context"
@@ -50,8 +50,8 @@ type Options struct {
 	// Doorbell gives the machine a device by which both sides wake each other, bound to vfio in the
 	// guest, and an IOMMU for that.
 	Doorbell bool
-	// Rivals gives it a virtio-serial port and a virtio network card besides.
-	Rivals bool
+	// Alternatives gives it a virtio-serial port and a virtio network card besides.
+	Alternatives bool
 	// Say is told of what takes seconds, and which accelerator it is; may be nil.
 	Say func(string)
 }
@@ -70,7 +70,7 @@ type Machine struct {
 	relax   string // by BestRelax
 }
 
-const regionFolders = "/dev/shm/dx-border-"
+const regionFolders = "/dev/shm/dx-boundary-"
 
 // Boot starts a machine and returns when it is ready. Its region is removed by Close; should we be
 // killed, by the next Boot of this user.
@@ -104,8 +104,8 @@ func (m *Machine) start(ctx context.Context, o Options) error {
 	if o.Doorbell {
 		c.IOMMU, c.Modules = true, []string{"vfio_iommu_type1", "vfio-pci"}
 	}
-	if o.Rivals {
-		m.addRivals(&c)
+	if o.Alternatives {
+		m.addAlternatives(&c)
 	}
 	if m.guest, err = quick.Boot(ctx, c); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (m *Machine) Reboot(ctx context.Context) error {
 
 // deviceBytes is the size of a device for so many bytes and the area of the bare loop behind them.
 func deviceBytes(bytes int64) int64 {
-	return int64(1) << bits.Len64(uint64(bytes+floor.BorderBytes-1))
+	return int64(1) << bits.Len64(uint64(bytes+floor.BoundaryBytes-1))
 }
 
 // makeRegion makes the file behind the device, in a folder that nobody else can look into, under a
@@ -192,7 +192,7 @@ func (m *Machine) serveRegion() (err error) {
 
 // mapArea maps the end of the region for the bare loop: dx begins at its start.
 func (m *Machine) mapArea(fd int) (err error) {
-	m.area, err = unix.Mmap(fd, m.bytes-floor.BorderBytes, floor.BorderBytes,
+	m.area, err = unix.Mmap(fd, m.bytes-floor.BoundaryBytes, floor.BoundaryBytes,
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	return err
 }
@@ -236,7 +236,7 @@ func (m *Machine) GuestURL() string {
 }
 
 // Bytes is what the experiment may use of the region.
-func (m *Machine) Bytes() int64 { return m.bytes - floor.BorderBytes }
+func (m *Machine) Bytes() int64 { return m.bytes - floor.BoundaryBytes }
 
 // Accelerator names how the guest's instructions are run.
 func (m *Machine) Accelerator() string { return string(m.guest.Accel) }
@@ -280,7 +280,7 @@ func (m *Machine) Close() error {
 }
 
 // Measure returns the round trip of the bare loop between the calling thread and the guest, which
-// spins with PAUSE or without; see floor.MeasureBorder. Whoever else runs in the guest is to be
+// spins with PAUSE or without; see floor.MeasureBoundary. Whoever else runs in the guest is to be
 // paused meanwhile.
 func (m *Machine) Measure(bytes int, pause bool, d time.Duration) (r floor.Result, err error) {
 	if err := m.bare.Signal(syscall.SIGCONT); err != nil {
@@ -288,6 +288,6 @@ func (m *Machine) Measure(bytes int, pause bool, d time.Duration) (r floor.Resul
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	r, err = floor.MeasureBorder(m.area, bytes, pause, d, m.guest.Ended())
+	r, err = floor.MeasureBoundary(m.area, bytes, pause, d, m.guest.Ended())
 	return r, errors.Join(err, m.bare.Signal(syscall.SIGSTOP))
 }

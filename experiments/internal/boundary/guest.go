@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package border
+package boundary
 
 import (
 	"context"
@@ -24,7 +24,7 @@ import (
 
 // bareEnv makes this program the guest's side of the bare loop; its value is a URL of the device if
 // that is to be bound to vfio first.
-const bareEnv = "DX_BORDER_BARE"
+const bareEnv = "DX_BOUNDARY_BARE"
 
 const bareUnbound = "plain"
 
@@ -58,12 +58,12 @@ func serveBare(role string) error {
 	if err != nil {
 		return err
 	}
-	if len(region) < floor.BorderBytes {
+	if len(region) < floor.BoundaryBytes {
 		return fmt.Errorf("a region of %d bytes is too small", len(region))
 	}
 	fmt.Println("ready")
 	var never atomic.Int32 // we end with the machine
-	return floor.ServeBorder(region[len(region)-floor.BorderBytes:], &never)
+	return floor.ServeBoundary(region[len(region)-floor.BoundaryBytes:], &never)
 }
 
 // mapDevice maps the memory of the ivshmem device, write-combining as libdx does: the kernel does
@@ -108,7 +108,7 @@ func (m *Machine) startBare() error {
 		role = m.GuestURL()
 	}
 	env := []string{bareEnv + "=" + role}
-	if m.options.Rivals {
+	if m.options.Alternatives {
 		env = append(env, networkEnv+"=1")
 	}
 	p, err := m.StartReady(ctx, env, os.Stderr)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pulse.h"
+#include "heartbeat.h"
 
 #include <time.h>
 
@@ -15,14 +15,14 @@
 #define LOOK_NS 2000000ll
 #define LOOK_MAX_NS 32000000ll
 
-bool dx_pulse_elsewhere(const struct dx_peer_lines *peer)
+bool dx_peer_is_remote(const struct dx_peer_lines *peer)
 {
     /* Relaxed: input, by which a liar makes itself look dead, or alive for as long as it beats. */
     uint64_t kernel = dx_load_relaxed(&peer->kernel);
     return kernel != 0 && kernel != dx_kernel_id();
 }
 
-void dx_pulse_beat(struct dx_peer_lines *self)
+void dx_heartbeat_write(struct dx_peer_lines *self)
 {
     /* Relaxed: only that it changes counts. */
     dx_count(&self->heartbeat, 1u);
@@ -45,25 +45,25 @@ static bool is_there(const struct dx_peer_lines *peer)
     return state == DX_PEER_STATE_OPEN || state == DX_PEER_STATE_INITIALIZING;
 }
 
-void dx_pulse_note(struct dx_pulse_sample *sample, const struct dx_peer_lines *peer)
+void dx_heartbeat_note(struct dx_heartbeat_sample *sample, const struct dx_peer_lines *peer)
 {
     /* Relaxed, all: numbers of which only that they change counts. */
-    *sample = (struct dx_pulse_sample){.peer = peer,
-                                       .session = dx_load_relaxed(&peer->session),
-                                       .first = dx_load_relaxed(&peer->heartbeat)};
+    *sample = (struct dx_heartbeat_sample){.peer = peer,
+                                           .session = dx_load_relaxed(&peer->session),
+                                           .first = dx_load_relaxed(&peer->heartbeat)};
 }
 
 /* True if there is no more to hear of it. */
-static bool listen_once(struct dx_pulse_sample *sample)
+static bool listen_once(struct dx_heartbeat_sample *sample)
 {
     if (sample->peer == NULL || sample->heard || sample->closed)
         return true;
-    sample->heard = dx_pulse_beaten(sample, sample->peer);
+    sample->heard = dx_heartbeat_changed(sample, sample->peer);
     sample->closed = !sample->heard && !is_there(sample->peer);
     return sample->heard || sample->closed;
 }
 
-void dx_pulse_listen(struct dx_pulse_sample *samples, uint32_t count, int64_t limit_ns)
+void dx_heartbeat_listen(struct dx_heartbeat_sample *samples, uint32_t count, int64_t limit_ns)
 {
     int64_t before = dx_clock_ns();
     int64_t look_ns = LOOK_NS;
@@ -82,35 +82,37 @@ void dx_pulse_listen(struct dx_pulse_sample *samples, uint32_t count, int64_t li
         (void)listen_once(&samples[i]);
 }
 
-bool dx_pulse_beaten(const struct dx_pulse_sample *sample, const struct dx_peer_lines *peer)
+bool dx_heartbeat_changed(const struct dx_heartbeat_sample *sample,
+                          const struct dx_peer_lines *peer)
 {
     /* Relaxed, both: as above. */
     return dx_load_relaxed(&peer->session) != sample->session ||
            dx_load_relaxed(&peer->heartbeat) != sample->first;
 }
 
-bool dx_pulse_heard(const struct dx_peer_lines *peer, int64_t limit_ns)
+bool dx_heartbeat_heard(const struct dx_peer_lines *peer, int64_t limit_ns)
 {
-    struct dx_pulse_sample sample;
-    dx_pulse_note(&sample, peer);
-    dx_pulse_listen(&sample, 1, limit_ns);
+    struct dx_heartbeat_sample sample;
+    dx_heartbeat_note(&sample, peer);
+    dx_heartbeat_listen(&sample, 1, limit_ns);
     return sample.heard;
 }
 
-bool dx_pulse_absent(const struct dx_peer_lines *peer, int64_t limit_ns)
+bool dx_heartbeat_absent(const struct dx_peer_lines *peer, int64_t limit_ns)
 {
-    return dx_pulse_vacant(peer) || !dx_pulse_heard(peer, limit_ns);
+    return dx_heartbeat_vacant(peer) || !dx_heartbeat_heard(peer, limit_ns);
 }
 
-bool dx_pulse_vacant(const struct dx_peer_lines *peer)
+bool dx_heartbeat_vacant(const struct dx_peer_lines *peer)
 {
-    return !is_there(peer) || !dx_pulse_elsewhere(peer);
+    return !is_there(peer) || !dx_peer_is_remote(peer);
 }
 
-bool dx_pulse_alive(const struct dx_pulse *p, const struct dx_peer_lines *peer, int64_t silence_ns)
+bool dx_heartbeat_alive(const struct dx_heartbeat *p, const struct dx_peer_lines *peer,
+                        int64_t peer_timeout_ns)
 {
     /* Relaxed, all: numbers that stand for themselves; the thread stores `heard` last. */
-    return dx_load_relaxed(&p->silent_ns) < silence_ns ||
+    return dx_load_relaxed(&p->silent_ns) < peer_timeout_ns ||
            dx_load_relaxed(&peer->heartbeat) != dx_load_relaxed(&p->heard);
 }
 
@@ -124,11 +126,11 @@ bool dx_channel_seen_here(const struct dx_channel *c)
 {
     /* Relaxed, all: numbers that stand for themselves. */
     uint64_t session = dx_load_relaxed(&c->peers[dx_other(c->side)].session);
-    if (session != 0 && dx_load_relaxed(&c->pulse.here) == session)
+    if (session != 0 && dx_load_relaxed(&c->heartbeat.here) == session)
         return true;
     if (session == 0 || !sees_lock(c))
         return false;
-    dx_store_relaxed(&((struct dx_channel *)c)->pulse.here, session);
+    dx_store_relaxed(&((struct dx_channel *)c)->heartbeat.here, session);
     return true;
 }
 
@@ -136,9 +138,9 @@ bool dx_channel_seen_here(const struct dx_channel *c)
 static void look_at_lock_again(struct dx_channel *c)
 {
     if (c->region.url.kind != DX_REGION_IVSHMEM &&
-        dx_pulse_elsewhere(&c->peers[dx_other(c->side)]) && !sees_lock(c)) {
+        dx_peer_is_remote(&c->peers[dx_other(c->side)]) && !sees_lock(c)) {
         /* Relaxed: as above. */
-        dx_store_relaxed(&c->pulse.here, 0u);
+        dx_store_relaxed(&c->heartbeat.here, 0u);
     }
 }
 
@@ -151,7 +153,7 @@ static bool still_ours(const struct dx_channel *c)
 }
 
 /* Until it is time for the next beat; true if the channel closes. */
-static bool sleep_on(struct dx_pulse *p, int64_t beat_ns)
+static bool sleep_on(struct dx_heartbeat *p, int64_t beat_ns)
 {
     struct timespec until = dx_clock_timespec(dx_clock_ns() + beat_ns);
     (void)pthread_mutex_lock(&p->lock);
@@ -163,11 +165,12 @@ static bool sleep_on(struct dx_pulse *p, int64_t beat_ns)
     return closing;
 }
 
-/* Says how we park. Whoever sleeps so that a peer from elsewhere cannot wake it begins anew. */
+/* Says how we park. Whoever sleeps so that a peer under another kernel cannot wake it begins anew.
+ */
 static void follow_park(struct dx_channel *c)
 {
     struct dx_peer_lines *self = &c->peers[c->side];
-    uint32_t park = dx_channel_park(c);
+    uint32_t park = dx_channel_park_kind(c);
     /* Relaxed, both: written by us, for people. */
     if (dx_load_relaxed(&self->park) == park)
         return;
@@ -179,42 +182,42 @@ static void follow_park(struct dx_channel *c)
 static void follow_name(struct dx_channel *c)
 {
     /* Relaxed, both: ours alone; those who sleep are rung behind it. */
-    uint32_t before = dx_load_relaxed(&c->pulse.nameless);
+    uint32_t before = dx_load_relaxed(&c->heartbeat.nameless);
     uint32_t now = dx_region_name_is_gone(&c->region, before != 0);
     if (now == before)
         return;
-    dx_store_relaxed(&c->pulse.nameless, now);
+    dx_store_relaxed(&c->heartbeat.nameless, now);
     dx_session_ring_all(c, c->side);
 }
 
-/* Each beat wakes a whole machine that may be idle: as few as our own silence_ns asks for, since
- * the other side's is most likely the same. */
-static int64_t beat_elsewhere(const struct dx_channel *c)
+/* Each beat wakes a whole machine that may be idle: as few as our own peer_timeout_ns asks for,
+ * since the other side's is most likely the same. */
+static int64_t interval_remote(const struct dx_channel *c)
 {
-    int64_t beat_ns = c->silence_ns / 4;
-    if (beat_ns < DX_PULSE_NS)
-        return DX_PULSE_NS;
-    return beat_ns < DX_PULSE_SLOW_NS ? beat_ns : DX_PULSE_SLOW_NS;
+    int64_t beat_ns = c->peer_timeout_ns / 4;
+    if (beat_ns < DX_HEARTBEAT_NS)
+        return DX_HEARTBEAT_NS;
+    return beat_ns < DX_HEARTBEAT_SLOW_NS ? beat_ns : DX_HEARTBEAT_SLOW_NS;
 }
 
 static void *run(void *user)
 {
     struct dx_channel *c = user;
-    struct dx_pulse *p = &c->pulse;
+    struct dx_heartbeat *p = &c->heartbeat;
     const struct dx_peer_lines *other = &c->peers[dx_other(c->side)];
     /* Relaxed, here and below: our own, and input of which only that it changes counts. */
     uint64_t heard = dx_load_relaxed(&p->heard);
     int64_t before = dx_clock_ns();
     int64_t silent_ns = 0;
-    int64_t beat_ns = DX_PULSE_NS;
+    int64_t beat_ns = DX_HEARTBEAT_NS;
     while (!sleep_on(p, beat_ns) && still_ours(c)) {
-        dx_pulse_beat(&c->peers[c->side]);
+        dx_heartbeat_write(&c->peers[c->side]);
         look_at_lock_again(c);
         follow_park(c);
         follow_name(c);
         uint64_t now = dx_load_relaxed(&other->heartbeat);
         int64_t passed_ns = awake_ns(&before, beat_ns);
-        beat_ns = dx_channel_elsewhere(c) ? beat_elsewhere(c) : DX_PULSE_SLOW_NS;
+        beat_ns = dx_channel_is_remote(c) ? interval_remote(c) : DX_HEARTBEAT_SLOW_NS;
         silent_ns = now != heard                ? 0
                     : silent_ns < INT64_MAX / 2 ? silent_ns + passed_ns
                                                 : silent_ns;
@@ -230,9 +233,9 @@ static void *run(void *user)
     return NULL;
 }
 
-dx_status dx_pulse_start(struct dx_channel *c)
+dx_status dx_heartbeat_start(struct dx_channel *c)
 {
-    struct dx_pulse *p = &c->pulse;
+    struct dx_heartbeat *p = &c->heartbeat;
     if (c->region.url.kind == DX_REGION_MEMFD)
         return DX_OK;
     (void)pthread_mutex_init(&p->lock, NULL);
@@ -246,9 +249,9 @@ dx_status dx_pulse_start(struct dx_channel *c)
                                  "cannot start a thread for the heartbeat (error %d)", failed);
 }
 
-void dx_pulse_end(struct dx_channel *c)
+void dx_heartbeat_end(struct dx_channel *c)
 {
-    struct dx_pulse *p = &c->pulse;
+    struct dx_heartbeat *p = &c->heartbeat;
     if (!p->started)
         return;
     (void)pthread_mutex_lock(&p->lock);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package border
+package boundary
 
 import (
 	"errors"
@@ -18,21 +18,21 @@ import (
 // What else leads into a machine: a virtio-serial port behind a socket of QEMU, and a virtio network
 // card behind QEMU's user networking. The host is the network's GuestGateway.
 const (
-	serialName   = "dx.rival"
+	serialName   = "dx.alternative"
 	GuestGateway = "10.0.2.2"
 	guestAddress = "10.0.2.15"
 )
 
 // networkEnv tells the guest's side of the bare loop to set up the network first.
-const networkEnv = "DX_BORDER_NETWORK"
+const networkEnv = "DX_BOUNDARY_NETWORK"
 
-// addRivals gives a machine both.
-func (m *Machine) addRivals(c *quick.Config) {
+// addAlternatives gives a machine both.
+func (m *Machine) addAlternatives(c *quick.Config) {
 	c.Network = true
 	c.Modules = append(c.Modules, "virtio_pci", "virtio_console", "virtio_net")
 	c.Extra = append(c.Extra, "-device", "virtio-serial-pci", "-chardev",
-		"socket,id=rival,server=on,wait=off,path="+m.SerialSocket(),
-		"-device", "virtserialport,chardev=rival,name="+serialName)
+		"socket,id=alternative,server=on,wait=off,path="+m.SerialSocket(),
+		"-device", "virtserialport,chardev=alternative,name="+serialName)
 }
 
 // SerialSocket is where the host reaches the port, one client at a time.

@@ -11,8 +11,8 @@
 #include "peers.h"
 
 #define KERNEL "DX_TEST_KERNEL"
-#define SILENCE SECOND
-#define DEAD_WITHIN (SILENCE + SLACK)
+#define PEER_TIMEOUT SECOND
+#define DEAD_WITHIN (PEER_TIMEOUT + SLACK)
 
 struct scene {
     const char *path;
@@ -62,17 +62,17 @@ static int clear_scene(void **state)
 }
 
 /* The default strategy, but for how long a peer may be silent. */
-static struct dx_wait wait_with(int64_t silence_ns)
+static struct dx_wait wait_with(int64_t peer_timeout_ns)
 {
     struct dx_wait wait;
     assert_status(dx_wait_preset("balanced", &wait), DX_OK);
-    wait.silence_ns = silence_ns;
+    wait.peer_timeout_ns = peer_timeout_ns;
     return wait;
 }
 
-static struct scene *set_patient_scene(void **state, const char *tag, int64_t silence_ns)
+static struct scene *set_patient_scene(void **state, const char *tag, int64_t peer_timeout_ns)
 {
-    const struct dx_wait wait = wait_with(silence_ns);
+    const struct dx_wait wait = wait_with(peer_timeout_ns);
     struct scene *s = set_scene(state, tag);
     struct dx_config config = child_config();
     config.wait = &wait;
@@ -83,7 +83,7 @@ static struct scene *set_patient_scene(void **state, const char *tag, int64_t si
 
 static struct scene *set_host_scene(void **state, const char *tag)
 {
-    return set_patient_scene(state, tag, SILENCE);
+    return set_patient_scene(state, tag, PEER_TIMEOUT);
 }
 
 /* A child under kernel number `kernel`. */
@@ -140,9 +140,9 @@ static void both_sides_poll_where_nobody_can_wake_them(void **state)
     struct scene *s = set_host_scene(state, "polls");
     pthread_t thread;
     struct dx_stats stats;
-    assert_int_equal(dx_channel_park(s->channel), DX_PARK_FUTEX);
+    assert_int_equal(dx_channel_park_kind(s->channel), DX_PARK_FUTEX);
     start_child(s, 0, "guest", "2");
-    assert_int_equal(dx_channel_park(s->channel), DX_PARK_POLL);
+    assert_int_equal(dx_channel_park_kind(s->channel), DX_PARK_POLL);
     assert_int_equal(dx_channel_peer(s->channel), DX_PEER_ALIVE);
     for (int i = 0; i < 20; i++) {
         await_park(s, DX_STATS_GUEST_SERVERS);
@@ -161,7 +161,7 @@ static void both_sides_poll_where_nobody_can_wake_them(void **state)
     child_kill(&s->children[0]);
 }
 
-static void a_killed_guest_is_dead_after_its_silence_and_another_goes_on(void **state)
+static void a_killed_guest_is_dead_after_the_peer_timeout_and_another_goes_on(void **state)
 {
     struct scene *s = set_host_scene(state, "killed");
     uint64_t number;
@@ -171,25 +171,26 @@ static void a_killed_guest_is_dead_after_its_silence_and_another_goes_on(void **
     child_kill(&s->children[0]);
     assert_int_equal(dx_channel_peer(s->channel), DX_PEER_ALIVE);
     assert_status(child_call(s->caller, s->tally, TYPE_ECHO, PATIENCE, &number), DX_ERR_PEER_DEAD);
-    assert_elapsed(start, SILENCE / 4, DEAD_WITHIN);
+    assert_elapsed(start, PEER_TIMEOUT / 4, DEAD_WITHIN);
     assert_int_equal(dx_channel_peer(s->channel), DX_PEER_DEAD);
     start_child(s, 0, "guest", "3"); /* another boot of the VM */
     call_well(s, 20);
     child_kill(&s->children[0]);
     start_child(s, 0, "guest", "0"); /* under our own kernel */
-    assert_int_equal(dx_channel_park(s->channel), DX_PARK_FUTEX);
+    assert_int_equal(dx_channel_park_kind(s->channel), DX_PARK_FUTEX);
     call_well(s, 20);
 }
 
-/* The guest may have been silent before its stop, too: on a loaded machine a heart beats late. */
+/* The guest may have been silent before its stop, too: on a loaded machine a heartbeat comes late.
+ */
 static void a_short_stop_is_no_death(void **state)
 {
-    struct scene *s = set_patient_scene(state, "stop", 10 * SILENCE);
+    struct scene *s = set_patient_scene(state, "stop", 10 * PEER_TIMEOUT);
     start_child(s, 0, "guest", "2");
     for (int i = 0; i < 3; i++) {
         call_well(s, 20);
         stop(&s->children[0]);
-        for (int64_t until = dx_clock_ns() + SILENCE; dx_clock_ns() < until;) {
+        for (int64_t until = dx_clock_ns() + PEER_TIMEOUT; dx_clock_ns() < until;) {
             assert_int_equal(dx_channel_peer(s->channel), DX_PEER_ALIVE);
             (void)poll(NULL, 0, 5);
         }
@@ -215,7 +216,7 @@ static void a_guest_that_was_replaced_ends(void **state)
     start_child(s, 0, "guest", "2");
     call_well(s, 20);
     stop(&s->children[0]);
-    start_child(s, 1, "guest", "3"); /* waits for the other one's silence */
+    start_child(s, 1, "guest", "3"); /* waits for the other one's timeout */
     call_well(s, 20);
     assert_int_equal(kill(s->children[0].pid, SIGCONT), 0);
     int ended = child_end(&s->children[0]);
@@ -295,8 +296,8 @@ static int64_t cpu_ns(void)
     return dx_clock_from_timespec(used);
 }
 
-/* A heart costs a tenth of this; the rest is for sanitizers and noise. */
-static void a_heart_costs_next_to_nothing(void **state)
+/* A heartbeat costs a tenth of this; the rest is for sanitizers and noise. */
+static void a_heartbeat_costs_next_to_nothing(void **state)
 {
     struct scene *s = set_host_scene(state, "idle");
     start_child(s, 0, "guest", "2");
@@ -316,7 +317,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_teardown(name, clear_scene)
         TEST(both_sides_poll_where_nobody_can_wake_them),
-        TEST(a_killed_guest_is_dead_after_its_silence_and_another_goes_on),
+        TEST(a_killed_guest_is_dead_after_the_peer_timeout_and_another_goes_on),
         TEST(a_short_stop_is_no_death),
         TEST(a_living_guest_keeps_its_place),
         TEST(a_guest_that_was_replaced_ends),
@@ -324,9 +325,9 @@ int main(int argc, char **argv)
         TEST(a_guest_outlives_its_host),
         TEST(a_dead_hosts_region_is_stale),
         TEST(both_sides_may_die),
-        TEST(a_heart_costs_next_to_nothing),
+        TEST(a_heartbeat_costs_next_to_nothing),
 #undef TEST
     };
     test_begin();
-    return cmocka_run_group_tests_name("process_elsewhere", tests, NULL, nothing_is_left);
+    return cmocka_run_group_tests_name("process_remote", tests, NULL, nothing_is_left);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package border
+package boundary
 
 import (
 	"context"
@@ -15,7 +15,7 @@ type Pool struct {
 	// Bytes and Say go with every machine, beside what is asked for; see Options.
 	Bytes int64
 	Say   func(string)
-	// Everything gives every machine doorbells and rivals, whatever is asked for, so that all ways
+	// Everything gives every machine doorbells and alternatives, whatever is asked for, so that all ways
 	// across can be compared in one.
 	Everything bool
 
@@ -26,8 +26,8 @@ type Pool struct {
 // Machine returns the pool's machine, or boots one if there is none that lives and fits o.
 func (p *Pool) Machine(ctx context.Context, o Options) (*Machine, error) {
 	o.Bytes = max(o.Bytes, p.Bytes)
-	o.Doorbell, o.Rivals = o.Doorbell || p.Everything, o.Rivals || p.Everything
-	if p.machine != nil && !p.machine.Gone() && o.Bytes <= p.machine.Bytes() && o.CPUs == p.options.CPUs && o.Doorbell == p.options.Doorbell && o.Rivals == p.options.Rivals &&
+	o.Doorbell, o.Alternatives = o.Doorbell || p.Everything, o.Alternatives || p.Everything
+	if p.machine != nil && !p.machine.Gone() && o.Bytes <= p.machine.Bytes() && o.CPUs == p.options.CPUs && o.Doorbell == p.options.Doorbell && o.Alternatives == p.options.Alternatives &&
 		o.MemoryMiB <= p.options.MemoryMiB && slices.Equal(o.Pin, p.options.Pin) {
 		return p.machine, nil
 	}

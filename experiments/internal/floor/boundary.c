@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See border.h. The host starts a measurement by writing what is wanted and then a new number; the
- * guest takes it up by repeating the number.
+ * See boundary.h. The host starts a measurement by writing what is wanted and then a new number;
+ * the guest takes it up by repeating the number.
  *
  *   R3 -> A3  start: bytes and pause
  *   R4 -> A4  taken: the guest is about to spin
  *   R5 -> A5  host's word: the request's bytes
  *   R6 -> A6  guest's word: the response's bytes
  */
-#include "border.h"
+#include "boundary.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -32,9 +32,9 @@ struct area {
     _Alignas(APART) _Atomic uint64_t guest;
     /* The request, and right behind it the response: an emulated TLB has few places, and small
      * payloads a megabyte apart would compete for one. */
-    _Alignas(APART) char payload[2 * (FLOOR_BORDER_PAYLOAD_MAX + APART)];
+    _Alignas(APART) char payload[2 * (FLOOR_BOUNDARY_PAYLOAD_MAX + APART)];
 };
-_Static_assert(sizeof(struct area) <= FLOOR_BORDER_BYTES, "the area is too small");
+_Static_assert(sizeof(struct area) <= FLOOR_BOUNDARY_BYTES, "the area is too small");
 
 static char *response_of(struct area *a, size_t bytes)
 {
@@ -133,21 +133,22 @@ static bool begin(struct area *a, size_t bytes, bool pause, struct wait_end *end
     return true;
 }
 
-enum floor_border floor_border_measure(void *area, size_t bytes, bool pause, int64_t duration_ns,
-                                       const int *gone, struct floor_exchange *out)
+enum floor_boundary floor_boundary_measure(void *area, size_t bytes, bool pause,
+                                           int64_t duration_ns, const int *gone,
+                                           struct floor_exchange *out)
 {
     struct area *a = area;
     struct wait_end end = {.gone = gone, .start = &a->start};
     uint64_t trip = 0;
     char *private = aligned_alloc(APART, (bytes + APART) / APART * APART);
     if (!private)
-        return FLOOR_BORDER_MEMORY;
+        return FLOOR_BOUNDARY_MEMORY;
     memset(private, 0x5a, bytes);
-    enum floor_border result = FLOOR_BORDER_NOBODY;
+    enum floor_boundary result = FLOOR_BOUNDARY_NOBODY;
     if (begin(a, bytes, pause, &end)) {
         bool all = drive(a, private, bytes, &trip, WARM_UP_NS, &end, out) &&
                    drive(a, private, bytes, &trip, duration_ns, &end, out);
-        result = all ? FLOOR_BORDER_OK : FLOOR_BORDER_SILENT;
+        result = all ? FLOOR_BOUNDARY_OK : FLOOR_BOUNDARY_SILENT;
     }
     atomic_store_explicit(&a->host, STOP, memory_order_release);
     free(private);
@@ -159,7 +160,7 @@ static void answer(struct area *a, char *private, const struct wait_end *end)
 {
     uint64_t bytes = a->bytes;
     bool pause = a->pause;
-    if (bytes > FLOOR_BORDER_PAYLOAD_MAX)
+    if (bytes > FLOOR_BOUNDARY_PAYLOAD_MAX)
         return;
     char *response = response_of(a, bytes);
     for (uint64_t n = 1; wait_for(&a->host, n, pause, end); n++) {
@@ -170,10 +171,10 @@ static void answer(struct area *a, char *private, const struct wait_end *end)
     }
 }
 
-int floor_border_serve(void *area, const int *stop)
+int floor_boundary_serve(void *area, const int *stop)
 {
     struct area *a = area;
-    char *private = calloc(1, FLOOR_BORDER_PAYLOAD_MAX);
+    char *private = calloc(1, FLOOR_BOUNDARY_PAYLOAD_MAX);
     if (!private)
         return ENOMEM;
     /* What was taken, not what was started: a host may start before we come to this line. */

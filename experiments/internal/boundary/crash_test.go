@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package border
+package boundary
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 )
 
 // echoEnv makes the test program a guest that answers with what it is sent.
-const echoEnv = "DX_BORDER_ECHO"
+const echoEnv = "DX_BOUNDARY_ECHO"
 
 func echo() {
 	ch, err := dx.Attach(context.Background(), os.Getenv(echoEnv), dx.Options{})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package border
+package boundary
 
 import (
 	"context"
@@ -37,15 +37,15 @@ func boot(t *testing.T) *Machine {
 }
 
 func TestDeviceHoldsBothAreas(t *testing.T) {
-	for bytes, want := range map[int64]int64{0: floor.BorderBytes, 1: 2 * floor.BorderBytes,
-		floor.BorderBytes: 2 * floor.BorderBytes, floor.BorderBytes + 1: 4 * floor.BorderBytes} {
+	for bytes, want := range map[int64]int64{0: floor.BoundaryBytes, 1: 2 * floor.BoundaryBytes,
+		floor.BoundaryBytes: 2 * floor.BoundaryBytes, floor.BoundaryBytes + 1: 4 * floor.BoundaryBytes} {
 		if got := deviceBytes(bytes); got != want {
 			t.Errorf("%d bytes: a device of %d, not %d", bytes, got, want)
 		}
 	}
 }
 
-func TestBareLoopCrossesTheBorder(t *testing.T) {
+func TestBareLoopCrossesTheBoundary(t *testing.T) {
 	m := boot(t)
 	for _, bytes := range []int{0, 64, 100000} {
 		for _, pause := range []bool{false, true} {

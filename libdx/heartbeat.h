@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Liveness across kernels. Each peer has a heartbeat: its channel's thread advances `heartbeat` in
+ * the peer's lines every DX_HEARTBEAT_NS to DX_HEARTBEAT_SLOW_NS, as peer_timeout_ns and the other
+ * side need it. A peer under another kernel whose heartbeat has not changed for the strategy's
+ * peer_timeout_ns counts as dead. Time in which we did not run ourselves does not count as its
+ * time: whoever was stopped, wakes up, and sees an old heartbeat first looks again.
+ */
+#ifndef DX_HEARTBEAT_H
+#define DX_HEARTBEAT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "layout.h"
+
+struct dx_channel;
+
+#define DX_HEARTBEAT_NS 100000000ll
+/* While no peer under another kernel is known: only one that attaches listens, for long enough.
+ * Once it is attached it goes by its own peer_timeout_ns, before we have noticed it at our next
+ * beat, so that none may be longer than the shortest timeout: a second, which would cost an idle
+ * channel less, makes living peers look dead. */
+#define DX_HEARTBEAT_SLOW_NS 250000000ll
+/* How long to listen for the first beat of a host that should be alive. */
+#define DX_HEARTBEAT_LISTEN_NS (5 * DX_HEARTBEAT_NS)
+#define DX_PEER_TIMEOUT_NS 1000000000ll
+#define DX_PEER_TIMEOUT_MIN_NS (3 * DX_HEARTBEAT_NS)
+
+_Static_assert(DX_HEARTBEAT_SLOW_NS < DX_PEER_TIMEOUT_MIN_NS &&
+                   DX_HEARTBEAT_SLOW_NS < DX_HEARTBEAT_LISTEN_NS,
+               "whoever listens hears the slow beat");
+
+/* A channel's own heartbeat, and what it has heard of the other side's. */
+struct dx_heartbeat {
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards closing */
+    pthread_cond_t wake;
+    bool started;
+    bool closing;
+    _Atomic uint64_t heard;    /* the other side's heartbeat of a while ago */
+    _Atomic int64_t silent_ns; /* how long it had been standing still then */
+    _Atomic uint32_t ousted;   /* our place has been given to somebody else */
+    _Atomic uint64_t here;     /* session of the other side that was seen to be under our kernel */
+    _Atomic uint32_t nameless; /* the region's name has been removed */
+};
+
+/* Is this peer under another kernel, by its own word? One that says nothing is under ours. */
+bool dx_peer_is_remote(const struct dx_peer_lines *peer);
+
+/* One beat of ours. */
+void dx_heartbeat_write(struct dx_peer_lines *self);
+
+/* What is listened for: a peer's next beat. */
+struct dx_heartbeat_sample {
+    const struct dx_peer_lines *peer; /* NULL: for nobody */
+    uint64_t session;
+    uint64_t first; /* heartbeat */
+    bool heard;     /* it has beaten, or another has come in its place */
+    bool closed;
+};
+
+/* Begins to listen to a peer. */
+void dx_heartbeat_note(struct dx_heartbeat_sample *sample, const struct dx_peer_lines *peer);
+
+/* Listens to all of them at once, for limit_ns at most: less if each is heard, or closed. */
+void dx_heartbeat_listen(struct dx_heartbeat_sample *samples, uint32_t count, int64_t limit_ns);
+
+/* Has it changed since it was noted? The same peer, perhaps mapped elsewhere. */
+bool dx_heartbeat_changed(const struct dx_heartbeat_sample *sample,
+                          const struct dx_peer_lines *peer);
+
+/* Listens to a peer for limit_ns at most. True as soon as its heartbeat changes. */
+bool dx_heartbeat_heard(const struct dx_peer_lines *peer, int64_t limit_ns);
+
+/* Has a place no living peer from another kernel in it? Says so at once if nobody is in it, or
+ * listens for limit_ns at most. Of peers under our own kernel their lock must have been asked. */
+bool dx_heartbeat_absent(const struct dx_peer_lines *peer, int64_t limit_ns);
+
+/* The same without listening: whoever seems to be there from another kernel may be. */
+bool dx_heartbeat_vacant(const struct dx_peer_lines *peer);
+
+/* Has the other side been heard within so long? A new one is at once. */
+bool dx_heartbeat_alive(const struct dx_heartbeat *heartbeat, const struct dx_peer_lines *peer,
+                        int64_t peer_timeout_ns);
+
+/* The channel's thread: beats for it, listens to the other side, and notices if our place was
+ * taken. Nothing for memory that cannot leave its kernel. */
+dx_status dx_heartbeat_start(struct dx_channel *channel);
+void dx_heartbeat_end(struct dx_channel *channel);
+
+#endif
