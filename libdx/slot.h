@@ -73,7 +73,7 @@ static inline void dx_caller_publish(struct dx_caller_line *line, uint64_t word)
      * A plain store and a fence behind it, not one exchange: between the stores of the request's
      * fields and a locked instruction on the same line there is time for the server, which looks
      * at it all the time, to take the line away, and then it has to be fetched twice. Calls were
-     * 16 to 23 % faster without (docs/measurements.md). */
+     * 16 to 23 % faster without (docs/measurements/calls.md). */
     dx_store_release(&line->word, word);
     dx_fence_store_load();
 }

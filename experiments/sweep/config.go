@@ -60,7 +60,7 @@ One machine measures one shard at a time: -j1 is for each login. -merge keeps wh
 the log has, drops lines that are there twice, and refuses two different results
 of the same run of the same cell.
 
-  go run ./experiments/sweep -report tuning/experiments/*.toml > docs/tuning.md
+  go run ./experiments/sweep -report tuning/experiments/*.toml > docs/measurements/tuning.md
 
 writes what the log says about the files: each hypothesis, our figures, and a
 verdict that only a difference beyond the noise makes.

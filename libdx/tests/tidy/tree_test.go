@@ -58,6 +58,7 @@ func TestTree(t *testing.T) {
 	}{
 		{"file_sizes", checkFileSizes},
 		{"function_sizes", checkFunctionSizes},
+		{"links", checkLinks},
 		{"listings", checkListings},
 		{"labels", checkLabels},
 		{"unlabelled", checkUnlabelled},
