@@ -242,7 +242,7 @@ func TestInterruptKeepsResultsAndLeavesNothing(t *testing.T) {
 
 func TestGuestThatDiesEndsItsCellAndNoOtherOne(t *testing.T) {
 	dir := t.TempDir()
-	cmd := proctest.Start(t, proctest.Build(t), "(0 of", "-sizes", "1MiB", "-variants", "copy", "-direction", "host-guest", "-baseline=false", "-phases", "transfer",
+	cmd := proctest.Start(t, proctest.Build(t), `\(0 of`, "-sizes", "1MiB", "-variants", "copy", "-direction", "host-guest", "-baseline=false", "-phases", "transfer",
 		"-frames", "60", "-runs", "2", "-out", dir)
 	var guests []int
 	for deadline := time.Now().Add(time.Minute); len(guests) == 0 && time.Now().Before(deadline); {

@@ -23,13 +23,13 @@ func TestProgramGoesOnAfterInterruptAndKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{file, "-log", log}
-	cmd := proctest.Start(t, program, "(0 of 8)", args...)
+	cmd := proctest.Start(t, program, `\(0 of 8\)`, args...)
 	_ = cmd.Process.Signal(os.Interrupt)
 	var exit *exec.ExitError
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != command.Interrupted {
 		t.Errorf("exit: %v", err)
 	}
-	cmd = proctest.Start(t, program, "(0 of", args...)
+	cmd = proctest.Start(t, program, `\(0 of`, args...)
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	for range 5 { // a busy machine fails a run now and then, which is made again

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,7 +30,8 @@ func Build(t *testing.T) string {
 	return path
 }
 
-// Start runs a program and returns when it says on standard error what is awaited.
+// Start runs a program and returns when it says on standard error what is awaited, a regular
+// expression. Lines of progress are some time apart, so that not every step is said.
 func Start(t *testing.T, program, awaited string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(program, args...)
@@ -42,9 +44,9 @@ func Start(t *testing.T, program, awaited string, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	lines := bufio.NewScanner(said)
+	lines, text := bufio.NewScanner(said), regexp.MustCompile(awaited)
 	for lines.Scan() {
-		if strings.Contains(lines.Text(), awaited) {
+		if text.MatchString(lines.Text()) {
 			go func() { _, _ = io.Copy(io.Discard, said) }()
 			return cmd
 		}
