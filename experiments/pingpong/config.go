@@ -73,8 +73,9 @@ var waitFlags = []struct {
 	{"burst", "calls in a row before a goroutine must yield; 0 never", number(func(w *dx.Wait, n uint32) { w.Burst = n })},
 	{"relax", "between looks: none, pause, hardware (UMWAIT, MWAITX or WFE; pause where the CPU has none)", func(w *dx.Wait, s string) error { return w.Relax.UnmarshalText([]byte(s)) }},
 	{"park", "sleep by: never, futex, sem, poll, doorbell (of unix and ivshmem-doorbell)", func(w *dx.Wait, s string) error { return w.Park.UnmarshalText([]byte(s)) }},
-	{"adapt", "spin limit moved by: off, step, cost", func(w *dx.Wait, s string) error { return w.Adapt.UnmarshalText([]byte(s)) }},
+	{"adapt", "spin limit moved by: off, step, cost, load", func(w *dx.Wait, s string) error { return w.Adapt.UnmarshalText([]byte(s)) }},
 	{"park-timeout", "longest single sleep, such as 100ms", duration(func(w *dx.Wait, ns int64) { w.ParkTimeoutNs = ns })},
+	{"peer-timeout", "a peer in a virtual machine is dead when its heartbeat has not changed for so long, 300ms to 1000s", duration(func(w *dx.Wait, ns int64) { w.PeerTimeoutNs = ns })},
 	{"poll", "sleep between looks of -park poll, such as 50us", duration(func(w *dx.Wait, ns int64) { w.PollNs = ns })},
 }
 
