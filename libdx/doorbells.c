@@ -57,7 +57,7 @@ void dx_doorbells_forked(struct dx_doorbells *d)
         d->bells[i]->users = 1; /* who rang it is not in the child */
     }
     d->own.fd = -1;
-    d->guarded = d->dozing = false;
+    d->guarded = d->asleep = false;
     d->under_way = 0;
     dx_thread_cond_init(&d->wake); /* the guard waited for it */
     (void)pthread_mutex_init(&d->lock, NULL);
@@ -156,9 +156,9 @@ bool dx_doorbells_ring(struct dx_doorbells *d, uint32_t id)
         bell->rings++;
         d->rung++;
         d->under_way++;
-        if (dx_unlikely(d->dozing))
+        if (dx_unlikely(d->asleep))
             (void)pthread_cond_signal(&d->wake);
-        d->dozing = false;
+        d->asleep = false;
     }
     (void)pthread_mutex_unlock(&d->lock);
     if (bell == NULL)

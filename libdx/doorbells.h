@@ -32,7 +32,7 @@ struct dx_doorbells {
     uint64_t rung;          /* rings so far */
     uint32_t under_way;     /* rings that have not ended */
     bool guarded;
-    bool dozing; /* the guard waits for a ring, which wakes it */
+    bool asleep; /* the guard waits for a ring, which wakes it */
     bool closing;
     pthread_t guard;
     pthread_cond_t wake; /* for what the guard waits: a ring, or closing */

@@ -63,10 +63,10 @@ static bool await_ring(struct dx_doorbells *d, uint64_t seen)
 {
     (void)pthread_mutex_lock(&d->lock);
     while (!d->closing && d->rung == seen) {
-        d->dozing = true;
+        d->asleep = true;
         (void)pthread_cond_wait(&d->wake, &d->lock);
     }
-    d->dozing = false;
+    d->asleep = false;
     bool goes_on = !d->closing;
     (void)pthread_mutex_unlock(&d->lock);
     return goes_on;
@@ -88,7 +88,7 @@ static bool await_look(struct dx_doorbells *d, uint64_t *rung, uint32_t *under_w
     return goes_on;
 }
 
-/* It dozes where rings are rare: each would cost one more look, and to be woken costs the one who
+/* It sleeps where rings are rare: each would cost one more look, and to be woken costs the one who
  * rings. */
 static void *run(void *user)
 {
