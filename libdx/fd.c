@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -20,41 +22,78 @@
 
 #define LOW 3 /* descriptors 0, 1 and 2 */
 
-/* What stands at a low number meanwhile: it can neither be read nor be written, so that a program
- * that prints there gets EBADF as before. */
-struct fillers {
-    int fds[LOW];
-};
+/*
+ * What stands at closed low numbers while the library makes a descriptor, which would otherwise
+ * have such a number for a moment, in which another thread could print into it. A filler can
+ * neither be read nor be written: a program that prints there gets EBADF as before. All threads
+ * share the fillers: the last one that makes a descriptor takes them away.
+ */
+static struct {
+    pthread_mutex_t lock;
+    bool registered; /* for forks */
+    unsigned users;
+    bool filled[LOW];
+} fillers = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static int filler(void)
+/* One that cannot be had is done without: dx_fd_above mends the rest. */
+static void fill(void)
 {
-    return open("/", O_PATH | O_CLOEXEC);
-}
-
-/* Without it a new descriptor would have a low number for a moment, in which another thread could
- * print into it. A filler that cannot be had is done without: dx_fd_above mends the rest. */
-static struct fillers fill(void)
-{
-    struct fillers f = {{-1, -1, -1}};
     for (int i = 0; i < LOW; i++) {
         if (fcntl(i, F_GETFD) >= 0)
             continue;
-        int fd = filler();
+        int fd = open("/", O_PATH | O_CLOEXEC);
         if (fd >= LOW)
-            (void)close(fd); /* another thread filled it meanwhile */
-        else
-            f.fds[i] = fd;
+            (void)close(fd); /* another thread has put something there meanwhile */
+        else if (fd >= 0)
+            fillers.filled[fd] = true;
     }
-    return f;
 }
 
-/* Takes the fillers away, but nothing that the program has put in their place since. */
-static void empty(const struct fillers *f)
+/* Leaves alone what the program has put in their place since. */
+static void empty(void)
+{
+    for (int i = 0; i < LOW; i++)
+        if (fillers.filled[i] && (fcntl(i, F_GETFL) & O_PATH) != 0)
+            (void)close(i);
+    memset(fillers.filled, 0, sizeof fillers.filled);
+}
+
+static void before_fork(void)
+{
+    (void)pthread_mutex_lock(&fillers.lock);
+}
+
+static void in_parent(void)
+{
+    (void)pthread_mutex_unlock(&fillers.lock);
+}
+
+/* The threads that used them are not here. */
+static void in_child(void)
+{
+    empty();
+    fillers.users = 0;
+    (void)pthread_mutex_unlock(&fillers.lock);
+}
+
+static void enter(void)
+{
+    (void)pthread_mutex_lock(&fillers.lock);
+    if (!fillers.registered)
+        fillers.registered = pthread_atfork(before_fork, in_parent, in_child) == 0;
+    fillers.users++;
+    fill();
+    (void)pthread_mutex_unlock(&fillers.lock);
+}
+
+/* errno stays. */
+static void leave(void)
 {
     int saved = errno;
-    for (int i = 0; i < LOW; i++)
-        if (f->fds[i] >= 0 && (fcntl(f->fds[i], F_GETFL) & O_PATH) != 0)
-            (void)close(f->fds[i]);
+    (void)pthread_mutex_lock(&fillers.lock);
+    if (--fillers.users == 0)
+        empty();
+    (void)pthread_mutex_unlock(&fillers.lock);
     errno = saved;
 }
 
@@ -77,16 +116,16 @@ int dx_fd_above(int fd)
     return above;
 }
 
-static int settle(const struct fillers *f, int fd)
+static int settle(int fd)
 {
-    empty(f);
+    leave();
     return dx_fd_above(fd);
 }
 
 int dx_fd_open(const char *path, int flags)
 {
-    struct fillers f = fill();
-    return settle(&f, open(path, flags | O_CLOEXEC, 0600));
+    enter();
+    return settle(open(path, flags | O_CLOEXEC, 0600));
 }
 
 FILE *dx_fd_read_text(const char *path)
@@ -100,44 +139,44 @@ FILE *dx_fd_read_text(const char *path)
 
 int dx_fd_socket(void)
 {
-    struct fillers f = fill();
-    return settle(&f, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    enter();
+    return settle(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
 int dx_fd_accept(int listener)
 {
-    struct fillers f = fill();
-    return settle(&f, accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    enter();
+    return settle(accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
 int dx_fd_eventfd(void)
 {
-    struct fillers f = fill();
-    return settle(&f, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    enter();
+    return settle(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
 int dx_fd_timer(void)
 {
-    struct fillers f = fill();
-    return settle(&f, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    enter();
+    return settle(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 }
 
 int dx_fd_epoll(void)
 {
-    struct fillers f = fill();
-    return settle(&f, epoll_create1(EPOLL_CLOEXEC));
+    enter();
+    return settle(epoll_create1(EPOLL_CLOEXEC));
 }
 
 int dx_fd_memfd(void)
 {
-    struct fillers f = fill();
-    return settle(&f, memfd_create("dx", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    enter();
+    return settle(memfd_create("dx", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 }
 
 int dx_fd_ioctl(int fd, unsigned long request, const void *argument)
 {
-    struct fillers f = fill();
-    return settle(&f, ioctl(fd, request, argument));
+    enter();
+    return settle(ioctl(fd, request, argument));
 }
 
 /* Moves what came up, in place. */
@@ -160,9 +199,9 @@ static void settle_message(struct msghdr *message)
 
 ssize_t dx_fd_receive(int socket, struct msghdr *message, int flags)
 {
-    struct fillers f = fill();
+    enter();
     ssize_t got = recvmsg(socket, message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    empty(&f);
+    leave();
     if (got >= 0)
         settle_message(message);
     return got;
@@ -170,5 +209,5 @@ ssize_t dx_fd_receive(int socket, struct msghdr *message, int flags)
 
 void dx_fd_fill_low(void)
 {
-    (void)fill();
+    enter(); /* and never leaves */
 }
