@@ -278,15 +278,21 @@ step_govet() { go vet ./...; }
 
 step_model() { libdx/model/check.sh; }
 
+# The warnings are those of CMakeLists.txt: what is not the library is built by no other clang. A
+# process looks at several files, but for those of va_list, of which clang 14 then tells untruths.
 step_clang-tidy() {
     local files
     files=$(sources '\.c$')
     mkdir "$TMPDIR/include"
     ln -s "$PWD/libdx" "$TMPDIR/include/dx"
-    # The dashes end xargs' own words; the file comes first in each command. The warnings are those
-    # of CMakeLists.txt: what is not the library is built by no other clang.
-    printf '%s\n' "$files" | xargs -P 2 -I FILE clang-tidy --quiet FILE -- \
-        -Wall -Wextra -Wshadow -Wstrict-prototypes -Wconversion -std=c11 -D_GNU_SOURCE -DDX_INIH -Ilibdx -Ilibdx/tests -I"$TMPDIR/include"
+    # shellcheck disable=SC2016 # the words are those of the inner shell
+    {
+        # shellcheck disable=SC2086 # words on purpose
+        grep -Lw va_list $files | xargs -n 8
+        # shellcheck disable=SC2086 # words on purpose
+        grep -lw va_list $files
+    } | xargs -P 2 -I FILES sh -c 'clang-tidy --quiet FILES -- -Wall -Wextra -Wshadow -Wstrict-prototypes \
+        -Wconversion -std=c11 -D_GNU_SOURCE -DDX_INIH -Ilibdx -Ilibdx/tests -I"$TMPDIR/include"'
 }
 
 step_pingpong() {
