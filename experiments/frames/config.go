@@ -85,7 +85,7 @@ and with -phases all, but for overlapped, each a pass of its own over the frame 
 
 It prints tables and leaves result.jsonl, four CSV files, table.txt,
 environment.json, membw.json, performance_report.txt, report.html and charts in
--out; "go run ./experiments/report FOLDER" draws them again. MB is 10^6 bytes, MiB
+-out; "go run ./experiments/plot FOLDER" draws them again. MB is 10^6 bytes, MiB
 2^20. Ctrl-C keeps what was measured.
 Exit code: 0 all right, 1 failed frames or a failed run, 2 wrong flags or a machine
 that cannot do it, 130 interrupted.

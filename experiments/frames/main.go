@@ -89,7 +89,7 @@ func measureAll(ctx context.Context, c config) int {
 	}
 	switch {
 	case interrupted:
-		fmt.Fprintf(os.Stderr, "frames: interrupted; %d frames are kept in %s; for charts: go run ./experiments/report %s\n",
+		fmt.Fprintf(os.Stderr, "frames: interrupted; %d frames are kept in %s; for charts: go run ./experiments/plot %s\n",
 			len(log.records), c.out, c.out)
 		return exitInterrupted
 	case err != nil:

@@ -72,10 +72,10 @@ func (c condition) holds(params map[string]string) bool {
 }
 
 // load reads the files and keeps what -where asks for.
-func load(c config) (data, error) {
+func load(c config, files []string) (data, error) {
 	d := data{}
 	var footers []string
-	for _, path := range c.files {
+	for _, path := range files {
 		cells, torn, err := result.Read(path)
 		if err != nil {
 			return d, err
@@ -92,7 +92,7 @@ func load(c config) (data, error) {
 		}
 		d.sets = append(d.sets, set{labelOf(path), cells})
 		for _, footer := range footersOf(path, cells) {
-			if len(c.files) > 1 {
+			if len(files) > 1 {
 				footer = labelOf(path) + ": " + footer
 			}
 			if !slices.Contains(footers, footer) {

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Plot draws results of pingpong and sweep. See -h.
+// Plot draws what pingpong, sweep and frames measured, and writes a report of it. See -h.
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/flags"
-)
-
-// Exit codes.
-const (
-	exitFailed = 1
-	exitUsage  = 2
+	"dx/experiments/internal/framelog"
+	"dx/experiments/internal/framereport"
+	"dx/experiments/internal/result"
 )
 
 // config is what one invocation draws.
 type config struct {
-	files  []string
+	names  []string // files and folders
 	out    string
 	charts []string
 	where  []condition
@@ -31,16 +31,18 @@ type config struct {
 	value  string
 }
 
-const usage = `plot draws results as PNG and SVG.
+const usage = `plot draws results as PNG and SVG, and writes performance_report.txt and report.html.
 
+  go run ./experiments/plot out/frames-20260102-150405
+  go run ./experiments/plot out/pingpong-*                         overlaid
   go run ./experiments/plot tuning/results.jsonl -out out/charts
-  go run ./experiments/plot out/pingpong-*/result.jsonl            overlaid
   go run ./experiments/plot tuning/results.jsonl -where experiment=presets
   go run ./experiments/plot tuning/results.jsonl -charts heat -x spin_start
       -y yield_every -value p99 -where experiment=spin-yield,threads=1|8
 
-Files are those of pingpong (result.jsonl in its folder) and logs of sweep; of a
-cell that was measured at several commits the last one counts. Charts:
+Name logs of sweep, and folders that pingpong or frames wrote, or the result.jsonl
+in them. Folders and files of calls are drawn together. Of a cell that was measured
+at several commits, the last one counts. Charts of calls:
 
   ops          round trips a second over callers, every file's, with the bare line
   percentiles  time of a call; of an open loop from the intended start, too; needs
@@ -52,7 +54,24 @@ cell that was measured at several commits the last one counts. Charts:
 Conditions of -where are NAME=VALUE, or NAME=VALUE|VALUE, and all must hold; names
 are the parameters of a sweep file, and experiment, the name of the file.
 
-Exit code: 0 all right, 1 nothing could be drawn, 2 wrong flags or files.
+Each folder of frames has charts and a report of its own. frames writes them at its
+end; write them again after a change of the report, or for another machine's results.
+Its environment.json and membw.json are used if they are there. Charts of frames:
+
+  bandwidth_analysis   distribution, scaling with size, phases, success
+  latency_histogram    linear and logarithmic
+  latency_over_time    frame after frame, with median and p99
+  latency_percentiles  with 50, 90, 99 % marked
+  ring_size            overlapped frames against one memcpy, if rings were varied
+  counters             what both sides counted
+  memory_levels        what each cache and the memory give
+
+report.html is one page that needs no other file and no network. Its sentences follow
+from the data: nothing is called faster unless there are 5 runs and the margin is
+larger than what runs of the same thing differ by.
+
+Exit code: 0 all right, 1 nothing could be drawn, some frames had failed or a file
+could not be written, 2 wrong flags or no results, 130 interrupted.
 
 Flags:
 `
@@ -60,38 +79,106 @@ Flags:
 var chartNames = []string{"ops", "percentiles", "pareto", "waits", "heat"}
 
 func main() {
-	c, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "plot:", err)
-		os.Exit(exitUsage)
-	}
-	data, err := load(c)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "plot:", err)
-		os.Exit(exitUsage)
-	}
-	if err := os.MkdirAll(c.out, 0o755); err != nil {
-		fmt.Fprintln(os.Stderr, "plot: -out:", err)
-		os.Exit(exitUsage)
-	}
-	d := drawing{config: c, data: data, say: os.Stdout}
-	d.all()
-	if d.drawn == 0 {
-		fmt.Fprintln(os.Stderr, "plot: nothing could be drawn")
-		os.Exit(exitFailed)
-	}
+	command.Main("plot", parse, func(ctx context.Context, c config) int { return act(ctx, c, os.Stdout, os.Stderr) })
 }
 
-// parse reads the flags, which may stand between the files.
+// act draws the files of calls together, and each folder of frames by itself.
+func act(ctx context.Context, c config, stdout, stderr io.Writer) int {
+	calls, frames, err := kinds(c.names)
+	if err == nil && len(frames) > 1 && c.out != "" {
+		err = fmt.Errorf("-out: one folder of frames at a time: %q and %q", frames[0], frames[1])
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "plot:", err)
+		return command.Usage
+	}
+	code := command.OK
+	if len(calls) > 0 {
+		code = c.drawCalls(calls, stdout, stderr)
+	}
+	for _, folder := range frames {
+		code = max(code, drawFrames(ctx, folder, cmp.Or(c.out, folder), stdout, stderr))
+	}
+	return code
+}
+
+// kinds tells files of calls from folders of frames. A folder stands for the results in it.
+func kinds(names []string) (calls, frames []string, err error) {
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			name = filepath.Join(name, result.FileName)
+		}
+		kind, err := result.Experiment(name)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case framelog.Wrote(kind):
+			frames = append(frames, filepath.Dir(name))
+		default:
+			calls = append(calls, name)
+		}
+	}
+	return calls, frames, nil
+}
+
+func (c config) drawCalls(files []string, stdout, stderr io.Writer) int {
+	c.out = cmp.Or(c.out, "out/charts")
+	data, err := load(c, files)
+	if err == nil {
+		err = os.MkdirAll(c.out, 0o755)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "plot:", err)
+		return command.Usage
+	}
+	d := drawing{config: c, data: data, say: stdout}
+	d.all()
+	if len(d.drawn) == 0 {
+		fmt.Fprintln(stderr, "plot: nothing could be drawn")
+		return command.Failed
+	}
+	text, html, err := d.report().Write(c.out)
+	if err != nil {
+		fmt.Fprintln(stderr, "plot:", err)
+		return command.Failed
+	}
+	fmt.Fprintf(stdout, "%s\n%s\n", text, html)
+	return command.OK
+}
+
+func drawFrames(ctx context.Context, folder, out string, stdout, stderr io.Writer) int {
+	made, err := framereport.Make(ctx, folder, out)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "plot: interrupted; an older report, if there is one, is as it was")
+		return command.Interrupted
+	case err != nil:
+		fmt.Fprintln(stderr, "plot:", err)
+		if made.Charts == nil { // nothing to draw from
+			return command.Usage
+		}
+		return command.Failed
+	}
+	for _, chart := range made.Charts {
+		if chart.Skipped != "" {
+			fmt.Fprintf(stdout, "%s: left out: %s\n", chart.Name, chart.Skipped)
+		}
+	}
+	fmt.Fprintf(stdout, "%s\n%s\n", made.TextPath, made.HTMLPath)
+	if made.Document.Failed {
+		fmt.Fprintln(stderr, "plot: some frames had failed; see", made.TextPath)
+		return command.Failed
+	}
+	return command.OK
+}
+
+// parse reads the flags, which may stand between the names.
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{}
 	fs := flags.New("plot", usage, stderr)
-	fs.StringVar(&c.out, "out", "out/charts", "folder of the charts")
-	charts := fs.String("charts", strings.Join(chartNames, ","), "which to draw")
-	where := fs.String("where", "", "draw only results with these parameters: NAME=VALUE,...")
+	fs.StringVar(&c.out, "out", "", "folder of charts and report; default out/charts for calls, and for frames the folder of the results")
+	charts := fs.String("charts", strings.Join(chartNames, ","), "which charts of calls to draw")
+	where := fs.String("where", "", "draw only calls with these parameters: NAME=VALUE,...")
 	fs.StringVar(&c.x, "x", "", "horizontal parameter of heat; by itself: what a sweep varies")
 	fs.StringVar(&c.y, "y", "", "vertical parameter of heat")
 	fs.StringVar(&c.value, "value", "", "figure of heat: "+strings.Join(valueNames(), ", ")+"; by itself ops, in an open loop p99")
@@ -100,7 +187,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 			return c, err
 		}
 		if args = fs.Args(); len(args) > 0 {
-			c.files = append(c.files, args[0])
+			c.names = append(c.names, args[0])
 			args = args[1:]
 		}
 	}
@@ -116,8 +203,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if (c.x == "") != (c.y == "") {
 		return c, errors.New("-x and -y belong together")
 	}
-	if len(c.files) == 0 {
-		return c, errors.New("no file given; see -h")
+	if len(c.names) == 0 {
+		return c, errors.New("no file or folder given; see -h")
 	}
 	var err error
 	c.where, err = parseWhere(*where)

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"image/png"
@@ -13,7 +15,9 @@ import (
 	"time"
 
 	"dx/experiments/internal/chart"
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
+	"dx/experiments/internal/framelog/madeup"
 	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
 )
@@ -81,14 +85,14 @@ func draw(t *testing.T, args ...string) (string, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := load(c)
+	data, err := load(c, c.names)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var said strings.Builder
 	d := drawing{config: c, data: data, say: &said}
 	d.all()
-	return said.String(), d.drawn
+	return said.String(), len(d.drawn)
 }
 
 // texts returns the picture's texts, and checks that both formats are there.
@@ -174,12 +178,12 @@ func TestConditionsChooseResults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := load(c)
+	data, err := load(c, c.names)
 	if err != nil || len(data.sets[0].cells) != 4 {
 		t.Errorf("%d results, %v", len(data.sets[0].cells), err)
 	}
 	c.where[0].name = "colour"
-	if _, err := load(c); err == nil || !strings.Contains(err.Error(), `no parameter "colour"`) {
+	if _, err := load(c, c.names); err == nil || !strings.Contains(err.Error(), `no parameter "colour"`) {
 		t.Error(err)
 	}
 }
@@ -209,7 +213,7 @@ func TestOlderCommitsOfACellAreLeftOut(t *testing.T) {
 
 func TestWrongFlagsAreNamed(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                  "no file given",
+		"":                  "no file or folder given",
 		"a.jsonl -charts x": `"x" is none of: ops`,
 		"a.jsonl -value x":  `"x" is none of: ops`,
 		"a.jsonl -x x":      "belong together",
@@ -217,6 +221,97 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 	} {
 		if _, err := parse(strings.Fields(args), &strings.Builder{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v does not say %q", args, err, want)
+		}
+	}
+}
+
+func TestExitCodesTellWhatHappenedToFrames(t *testing.T) {
+	ctx := context.Background()
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	good, failed, empty, damaged := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	one := madeup.Few
+	one.Frames = 2
+	bad := one
+	bad.Failed = 1
+	if madeup.Write(good, one) != nil || madeup.Write(failed, bad) != nil ||
+		os.WriteFile(filepath.Join(empty, "result.jsonl"), nil, 0o644) != nil ||
+		os.WriteFile(filepath.Join(damaged, "result.jsonl"), []byte("{}\n{\"x\n{}\n"), 0o644) != nil {
+		t.Fatal("cannot make results up")
+	}
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		dir    string
+		code   int
+		stderr string
+	}{
+		{"good", ctx, good, command.OK, ""},
+		{"failed frames", ctx, failed, command.Failed, "some frames had failed"},
+		{"empty file", ctx, empty, command.Usage, "nothing was measured"},
+		{"damaged file", ctx, damaged, command.Usage, "result.jsonl:1: no experiment"},
+		{"no file", ctx, t.TempDir(), command.Usage, "name a folder that an experiment wrote"},
+		{"interrupted", cancelled, good, command.Interrupted, "interrupted"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := act(c.ctx, config{names: []string{c.dir}, out: t.TempDir()}, &stdout, &stderr)
+		if code != c.code || !strings.Contains(stderr.String(), c.stderr) || (stderr.Len() == 0) != (c.stderr == "") {
+			t.Errorf("%s: code %d, %q", c.name, code, stderr.String())
+		}
+		if (c.code <= command.Failed) != strings.Contains(stdout.String(), "report.html") {
+			t.Errorf("%s: %q", c.name, stdout.String())
+		}
+	}
+}
+
+func TestFlagsMayStandBehindTheFolderAndErrorsAreNamed(t *testing.T) {
+	c, err := parse([]string{"a", "-out", "elsewhere", "b"}, os.Stderr)
+	if err != nil || strings.Join(c.names, " ") != "a b" || c.out != "elsewhere" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if _, err := parse([]string{"a", "-nonsense"}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "not defined") {
+		t.Error(err)
+	}
+	dir := t.TempDir()
+	if err := madeup.Write(dir, madeup.Few); err != nil {
+		t.Fatal(err)
+	}
+	for want, names := range map[string][]string{"one folder of frames at a time": {dir, dir}, "no such file": {dir + "/none"}} {
+		var stderr bytes.Buffer
+		if code := act(context.Background(), config{names: names, out: "elsewhere"}, &stderr, &stderr); code != command.Usage || !strings.Contains(stderr.String(), want) {
+			t.Errorf("%v: %d, %s", names, code, stderr.String())
+		}
+	}
+	var help bytes.Buffer
+	if _, err := parse([]string{"-h"}, &help); err == nil || !strings.Contains(help.String(), "go run ./experiments/plot out/frames") {
+		t.Errorf("%v: %s", err, help.String())
+	}
+}
+
+// The folder of frames has its report in itself, and the calls theirs beside their charts.
+func TestCallsAndFramesAreDrawnAtOnce(t *testing.T) {
+	frames, calls := t.TempDir(), t.TempDir()
+	t.Chdir(calls)
+	one := madeup.Few
+	one.Frames = 2
+	if err := madeup.Write(frames, one); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	c := config{names: []string{plane(t, calls, "plane"), filepath.Join(frames, "result.jsonl")}, charts: []string{"ops"}}
+	if code := act(context.Background(), c, &out, &out); code != command.OK {
+		t.Fatalf("%d: %s", code, out.String())
+	}
+	for name, wants := range map[string][]string{
+		"out/charts/performance_report.txt": {"Calls through shared memory", "Figures of plane", "spin_start 1000, yield_every 10", "pacing", "M/s million round trips a second", "ops.svg"},
+		"out/charts/report.html":            {"Made-up CPU", "data:image/"},
+		frames + "/performance_report.txt":  {"Frames through shared memory"},
+	} {
+		text, err := os.ReadFile(name)
+		for _, want := range wants {
+			if err != nil || !strings.Contains(string(text), want) {
+				t.Errorf("%s: %v, no %q", name, err, want)
+			}
 		}
 	}
 }

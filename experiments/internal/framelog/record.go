@@ -25,6 +25,11 @@ const (
 	FirstTouch = "frames_first_touch"
 )
 
+// Wrote says whether lines of this experiment are those of frames.
+func Wrote(experiment string) bool {
+	return experiment == Frames || strings.HasPrefix(experiment, Frames+"_")
+}
+
 // Record is one frame: one line of result.jsonl.
 type Record struct {
 	Experiment string `json:"experiment"`

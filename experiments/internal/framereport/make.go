@@ -41,11 +41,18 @@ func Make(ctx context.Context, folder, out string) (m Made, err error) {
 		return m, err
 	}
 	m.Document = Build(f, m.Charts)
-	m.TextPath, m.HTMLPath = filepath.Join(out, TextName), filepath.Join(out, HTMLName)
-	if err := replace(m.TextPath, m.Document.Text); err != nil {
-		return m, err
+	m.TextPath, m.HTMLPath, err = m.Document.Write(out)
+	return m, err
+}
+
+// Write writes the report in both forms into the folder of its charts. Each file appears complete or
+// not at all.
+func (d Document) Write(dir string) (text, html string, err error) {
+	text, html = filepath.Join(dir, TextName), filepath.Join(dir, HTMLName)
+	if err := replace(text, d.Text); err != nil {
+		return text, html, err
 	}
-	return m, replace(m.HTMLPath, func(w io.Writer) error { return m.Document.HTML(w, out) })
+	return text, html, replace(html, func(w io.Writer) error { return d.HTML(w, dir) })
 }
 
 // replace writes a file of another name beside it and renames it.

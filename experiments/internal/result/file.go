@@ -160,6 +160,28 @@ func (w *Writer) Close() error {
 	return nil
 }
 
+// Experiment returns what the first line of a file of results says that it measured.
+func Experiment(path string) (string, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) && filepath.Base(path) == FileName {
+		return "", fmt.Errorf("%s has no %s: name a folder that an experiment wrote", filepath.Dir(path), FileName)
+	}
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	var first struct{ Experiment string }
+	switch err := json.NewDecoder(file).Decode(&first); {
+	case errors.Is(err, io.EOF):
+		return "", fmt.Errorf("%s is empty: nothing was measured", path)
+	case err != nil:
+		return "", fmt.Errorf("%s:1: %w", path, err)
+	case first.Experiment == "":
+		return "", fmt.Errorf("%s:1: no experiment", path)
+	}
+	return first.Experiment, nil
+}
+
 // Read returns all cells of a file of results. An unfinished last line, which an interrupted run
 // leaves, is left out and reported as torn; anything else that is no cell is an error.
 func Read(path string) (cells []Cell, torn bool, err error) {

@@ -14,12 +14,10 @@ import (
 // TableColumns is the width that Table keeps to.
 const TableColumns = 140
 
-const header = "callers\tM/s\tmin\tmax\tp50\tp90\tp99\tp99.9\tlongest\tfair\tCPU s/M\tfloor\tbare\thost s/y/p\tguest s/y/p\tcheck\t\n"
+var head = strings.Fields("callers M/s min max p50 p90 p99 p99.9 longest fair CPU_s/M floor bare host_s/y/p guest_s/y/p check")
 
-// An open loop asks for its rate, so that there is nothing to compare with a bare one.
-var openHeader = strings.Replace(header, "floor\tbare", "pacing\tnet", 1)
-
-const legend = `M/s          million round trips a second: median, smallest and largest of the runs
+// Legend says what the columns mean.
+const Legend = `M/s          million round trips a second: median, smallest and largest of the runs
 p50 - p99.9  time of a round trip: median of the runs' percentiles; - where a run has fewer than 100/(1-p) samples;
              in an open loop from when the call was to start, so that waiting for a late one before it counts
 longest      longest round trip of all runs
@@ -32,48 +30,58 @@ s/y/p        % of a side's waits that ended while spinning, after a yield, after
 check        ok: the content of every round trip was verified; none: not in every run
 `
 
-// Table writes the cells as tables for people, one for each combination of experiment, transport,
-// path, languages, payload, variant and rate, a line for each number of callers, and after them what must be known
-// to read them: failures, runs that should not have been put together, and what the columns mean.
+// Block is one table: what differs in the number of callers only.
+type Block struct {
+	Title string
+	Head  []string
+	Rows  [][]string
+	Notes []string // what must be known to read it: failures, runs that should not have been put together
+}
+
+// Blocks makes one for each combination of experiment, transport, path, languages, payload, variant
+// and rate, with a row for each number of callers.
+func Blocks(cells []Cell) (all []Block) {
+	for _, group := range Group(Summarise(cells), Summary.Title) {
+		b := Block{Title: fmt.Sprintf("%s; %s", group[0].Title(), runs(group))}
+		for _, name := range head {
+			b.Head = append(b.Head, strings.ReplaceAll(name, "_", " "))
+		}
+		if group[0].RatePerS > 0 { // which was asked for, so that there is nothing to compare with a bare one
+			b.Head[slices.Index(head, "floor")], b.Head[slices.Index(head, "bare")] = "pacing", "net"
+		}
+		for _, s := range group {
+			b.Rows = append(b.Rows, row(s))
+			for _, note := range s.Notes() {
+				b.Notes = append(b.Notes, Callers(s.Threads)+": "+note)
+			}
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+// Table writes the blocks of the cells for people, and what the columns mean.
 func Table(w io.Writer, cells []Cell) error {
 	var text bytes.Buffer
-	summaries := Summarise(cells)
-	for len(summaries) > 0 {
-		same := func(s Summary) bool { return s.Title() != summaries[0].Title() }
-		end := slices.IndexFunc(summaries, same)
-		if end < 0 {
-			end = len(summaries)
+	for _, b := range Blocks(cells) {
+		fmt.Fprintln(&text, b.Title)
+		aligned := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
+		for _, row := range append([][]string{b.Head}, b.Rows...) {
+			fmt.Fprintln(aligned, strings.Join(row, "\t")+"\t")
 		}
-		writeGroup(&text, summaries[:end])
-		summaries = summaries[end:]
+		aligned.Flush() // a bytes.Buffer takes everything
+		for _, note := range b.Notes {
+			fmt.Fprintln(&text, "  "+note)
+		}
+		text.WriteByte('\n')
 	}
 	if text.Len() == 0 {
 		text.WriteString("no results\n")
 	} else {
-		text.WriteString(legend)
+		text.WriteString(Legend)
 	}
 	_, err := w.Write(text.Bytes())
 	return err
-}
-
-func writeGroup(text *bytes.Buffer, group []Summary) {
-	fmt.Fprintf(text, "%s; %s\n", group[0].Title(), runs(group))
-	aligned := tabwriter.NewWriter(text, 0, 0, 2, ' ', tabwriter.AlignRight)
-	if group[0].RatePerS > 0 {
-		io.WriteString(aligned, openHeader)
-	} else {
-		io.WriteString(aligned, header)
-	}
-	for _, s := range group {
-		io.WriteString(aligned, row(s))
-	}
-	aligned.Flush() // a bytes.Buffer takes everything
-	for _, s := range group {
-		for _, note := range s.Notes() {
-			fmt.Fprintf(text, "  %s: %s\n", Callers(s.Threads), note)
-		}
-	}
-	text.WriteByte('\n')
 }
 
 // Callers writes a number of callers.
@@ -101,7 +109,7 @@ func runs(group []Summary) string {
 	return text
 }
 
-func row(s Summary) string {
+func row(s Summary) []string {
 	mega := func(x float64) string { return FormatSig3(x / 1e6) }
 	if !s.OpsPerS.Known {
 		mega = func(float64) string { return "-" }
@@ -111,7 +119,7 @@ func row(s Summary) string {
 	if s.RatePerS > 0 {
 		first, second = s.PaceCPUSPerMop, s.NetCPUSPerMop
 	}
-	cells := []string{
+	return []string{
 		fmt.Sprint(s.Threads), mega(s.OpsPerS.Median), mega(s.OpsPerS.Min), mega(s.OpsPerS.Max),
 		p50.Format(FormatNs), p90.Format(FormatNs), p99.Format(FormatNs),
 		p999.Format(FormatNs), Range{Median: longest.Max, Known: longest.Known}.Format(FormatNs),
@@ -119,7 +127,6 @@ func row(s Summary) string {
 		first.Format(FormatSig3), second.Format(FormatSig3),
 		FormatShares(s.Waits.Host), FormatShares(s.Waits.Guest), content(s),
 	}
-	return strings.Join(cells, "\t") + "\t\n"
 }
 
 func twoDecimals(x float64) string { return fmt.Sprintf("%.2f", x) }
