@@ -59,7 +59,7 @@ struct dx_native_caller {
     void *line;
     void *server_line;
     void *cells;
-    void *counters; /* struct dx_stats, sole writer: the caller */
+    void *counters; /* uint64_t each, in the order of docs/protocol.md; sole writer: the caller */
     void *request;
     void *response;
     uint32_t cells_count;
@@ -79,7 +79,7 @@ struct dx_native_server {
     void *caller_lines; /* of all slots of the region */
     void *server_lines;
     void *cells;
-    void *counters; /* struct dx_stats */
+    void *counters; /* as of dx_native_caller */
     void *serving;  /* uint64_t journal, see docs/protocol.md */
     void *slots_used;
     void *payload;

@@ -31,6 +31,7 @@ struct dx_stats {
     uint64_t rescued;        /* answers found when a sleep timed out; 0 except after a race */
     uint64_t yields;         /* yields; includes forced ones (burst) */
     uint64_t spin_limit;     /* gauge: the spin limit now, in looks; of several, the largest */
+    uint64_t reserved[8];    /* zero; room for counters of later versions */
 };
 
 /* Whose counters: those of all callers or of all serving threads of one side. */

@@ -120,8 +120,8 @@ enum dx_result {
     DX_RESULT_CORRUPT = 6, /* a stream whose caller published what cannot be */
 };
 
-/* Sole writer: the caller of the slot, or the worker. Names as in struct dx_stats. The first line
- * is what every call touches. */
+/* Sole writer: the caller of the slot, or the worker. Names as in struct dx_stats, which is a sum
+ * of these and has room to grow. The first line is what every call touches. */
 struct dx_counters {
     _Atomic uint64_t calls;
     _Atomic uint64_t request_bytes;

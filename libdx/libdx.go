@@ -32,7 +32,8 @@ const (
 	TypeMax  = C.DX_TYPE_MAX
 )
 
-func (s Status) text() string { return C.GoString(C.dx_status_string(C.dx_status(s))) }
+// Text is dx_status_string.
+func (s Status) Text() string { return C.GoString(C.dx_status_string(C.dx_status(s))) }
 
 // checked runs f, whose error text belongs to the thread it ran on.
 func checked(f func() C.dx_status) error {

@@ -54,7 +54,7 @@ func (k Caller) View() CallerView {
 	C.dx_native_caller(k.c, &v)
 	return CallerView{
 		Line: v.line, ServerLine: v.server_line, Cells: v.cells,
-		Counters: (*Stats)(v.counters), Request: v.request, Response: v.response,
+		Counters: (*Counters)(v.counters), Request: v.request, Response: v.response,
 		CellsCount: uint32(v.cells_count), Cell: uint32(v.cell),
 		SharedCell: uint32(v.shared_cell), Slot: uint32(v.slot), Epoch: uint32(v.epoch),
 		Sequence: uint32(v.sequence), SpinMax: uint32(v.spin_max), SpinMaxNs: int64(v.spin_max_ns),

@@ -216,21 +216,35 @@ func (ch Channel) Disarm(cell, armed uint32) {
 	C.dx_native_disarm(ch.c, C.uint32_t(cell), C.uint32_t(armed))
 }
 
-var _ = [1]struct{}{}[unsafe.Sizeof(Stats{})-C.sizeof_struct_dx_stats]
+// Both fail to compile if the region's counters are other ones.
+var (
+	_ = [1]struct{}{}[unsafe.Sizeof(Counters{})-C.sizeof_struct_dx_counters]
+	_ = [1]struct{}{}[unsafe.Offsetof(Counters{}.SpinLimit)-unsafe.Offsetof(C.struct_dx_stats{}.spin_limit)]
+)
+
+// StatsOf copies the struct dx_stats at from.
+func StatsOf(from unsafe.Pointer) Stats {
+	s := (*C.struct_dx_stats)(from)
+	return Stats{
+		Calls: uint64(s.calls), RequestBytes: uint64(s.request_bytes),
+		ResponseBytes: uint64(s.response_bytes), Looks: uint64(s.looks), Spin: uint64(s.spin),
+		Yield: uint64(s.yield), Park: uint64(s.park), Errors: uint64(s.errors),
+		Timeouts: uint64(s.timeouts), Parks: uint64(s.parks), ParkNs: uint64(s.park_ns),
+		Spurious: uint64(s.spurious), Rings: uint64(s.rings), Rescued: uint64(s.rescued),
+		Yields: uint64(s.yields), SpinLimit: uint64(s.spin_limit),
+	}
+}
 
 // ReadStats is dx_stats_read.
-func (ch Channel) ReadStats(of int) (s Stats, err error) {
-	err = checked(func() C.dx_status {
-		return C.dx_stats_read(ch.c, C.enum_dx_stats_of(of), (*C.struct_dx_stats)(unsafe.Pointer(&s)))
-	})
-	return s, err
+func (ch Channel) ReadStats(of int) (Stats, error) {
+	var s C.struct_dx_stats
+	err := checked(func() C.dx_status { return C.dx_stats_read(ch.c, C.enum_dx_stats_of(of), &s) })
+	return StatsOf(unsafe.Pointer(&s)), err
 }
 
 // ReadSlotStats is dx_stats_read_slot.
-func (ch Channel) ReadSlotStats(slot uint32) (s Stats, err error) {
-	err = checked(func() C.dx_status {
-		return C.dx_stats_read_slot(ch.c, C.uint32_t(slot),
-			(*C.struct_dx_stats)(unsafe.Pointer(&s)))
-	})
-	return s, err
+func (ch Channel) ReadSlotStats(slot uint32) (Stats, error) {
+	var s C.struct_dx_stats
+	err := checked(func() C.dx_status { return C.dx_stats_read_slot(ch.c, C.uint32_t(slot), &s) })
+	return StatsOf(unsafe.Pointer(&s)), err
 }

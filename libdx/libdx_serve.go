@@ -54,7 +54,7 @@ func (ch Channel) ServerBegin(index, threads uint32) (ServerView, error) {
 	})
 	return ServerView{
 		CallerLines: v.caller_lines, ServerLines: v.server_lines, Cells: v.cells,
-		Counters: (*Stats)(v.counters), Serving: (*uint64)(v.serving),
+		Counters: (*Counters)(v.counters), Serving: (*uint64)(v.serving),
 		SlotsUsed: (*uint32)(v.slots_used), Payload: v.payload,
 		PayloadStride: uint64(v.payload_stride), ResponseOffset: uint64(v.response_offset),
 		CellsCount: uint32(v.cells_count), Cell: uint32(v.cell), SharedCell: uint32(v.shared_cell), Base: uint32(v.base),

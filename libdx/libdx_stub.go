@@ -24,7 +24,8 @@ const (
 	TypeMax  = 65535
 )
 
-func (s Status) text() string { return fmt.Sprintf("status %d", int32(s)) }
+// Text names the number.
+func (s Status) Text() string { return fmt.Sprintf("status %d", int32(s)) }
 
 // Preset fails: the strategies are the C library's.
 func Preset(string) (Wait, error) { return Wait{}, errUnsupported }

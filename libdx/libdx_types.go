@@ -2,11 +2,7 @@
 
 package libdx
 
-import (
-	"context"
-	"io/fs"
-	"unsafe"
-)
+import "unsafe"
 
 // What is known without the C library, so that programs compile where it is not:
 // libdx_constants.go holds the constants against the headers.
@@ -16,35 +12,35 @@ type Status int32
 
 // The statuses that the Go packages name.
 const (
-	OK                  Status = 0
-	ErrInvalid          Status = -1
-	ErrTimeout          Status = -2
-	ErrStopped          Status = -3
-	ErrPeerClosed       Status = -4
-	ErrPeerDead         Status = -5
-	ErrNoPeer           Status = -6
-	ErrLost             Status = -7
-	ErrRequestTooLarge  Status = -8
-	ErrResponseTooLarge Status = -9
-	ErrBufferTooSmall   Status = -10
-	ErrBusy             Status = -11
-	ErrHostExists       Status = -12
-	ErrGuestExists      Status = -13
-	ErrNotDx            Status = -14
-	ErrVersion          Status = -15
-	ErrGeometry         Status = -16
-	ErrShort            Status = -17
-	ErrStale            Status = -18
-	ErrPermission       Status = -19
-	ErrURL              Status = -20
-	ErrNoSlot           Status = -21
-	ErrSystem           Status = -22
-	ErrType             Status = -23
-	ErrCancelled        Status = -24
-	ErrCorrupt          Status = -25
-	ErrEnded            Status = -26
-	ErrForked           Status = -27
-	ErrNameRemoved      Status = -28
+	OK                  = 0
+	ErrInvalid          = -1
+	ErrTimeout          = -2
+	ErrStopped          = -3
+	ErrPeerClosed       = -4
+	ErrPeerDead         = -5
+	ErrNoPeer           = -6
+	ErrLost             = -7
+	ErrRequestTooLarge  = -8
+	ErrResponseTooLarge = -9
+	ErrBufferTooSmall   = -10
+	ErrBusy             = -11
+	ErrHostExists       = -12
+	ErrGuestExists      = -13
+	ErrNotDx            = -14
+	ErrVersion          = -15
+	ErrGeometry         = -16
+	ErrShort            = -17
+	ErrStale            = -18
+	ErrPermission       = -19
+	ErrURL              = -20
+	ErrNoSlot           = -21
+	ErrSystem           = -22
+	ErrType             = -23
+	ErrCancelled        = -24
+	ErrCorrupt          = -25
+	ErrEnded            = -26
+	ErrForked           = -27
+	ErrNameRemoved      = -28
 )
 
 // Offsets of dx_native.h, in bytes.
@@ -84,39 +80,11 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	text := e.Status.text()
+	text := e.Status.Text()
 	if e.Detail == "" {
 		return "dx: " + text
 	}
 	return "dx: " + text + ": " + e.Detail
-}
-
-// Is makes two errors of one status equal for errors.Is, and a status equal to
-// what the standard library calls the same thing.
-func (e *Error) Is(target error) bool {
-	if other, ok := target.(*Error); ok {
-		return other.Status == e.Status && other.Detail == ""
-	}
-	switch e.Status {
-	case ErrTimeout, ErrNoPeer:
-		return target == context.DeadlineExceeded
-	case ErrPermission:
-		return target == fs.ErrPermission
-	case ErrHostExists, ErrGuestExists:
-		return target == fs.ErrExist
-	}
-	return false
-}
-
-// Wait is struct dx_wait, field by field.
-type Wait struct {
-	SpinMin, SpinMax, SpinStart uint32
-	SpinInc, SpinDec            uint32
-	YieldEvery, Burst           uint32
-	Relax, Park, Adapt          uint32
-	ParkTimeoutNs, PollNs       int64
-	PeerTimeoutNs               int64
-	reserved                    [3]uint64
 }
 
 // PeerInfo is struct dx_peer_info.
@@ -129,8 +97,8 @@ type PeerInfo struct {
 // ArmedPark is the park kind in what Arm returned.
 func ArmedPark(armed uint32) uint32 { return armed >> 1 & 7 }
 
-// Stats is struct dx_stats, field by field.
-type Stats struct {
+// Counters are those of the region that a caller or a serving thread writes, field by field.
+type Counters struct {
 	Calls, RequestBytes, ResponseBytes uint64
 	Looks, Spin, Yield, Park           uint64
 	Errors, Timeouts, Parks, ParkNs    uint64
@@ -138,10 +106,13 @@ type Stats struct {
 	SpinLimit                          uint64
 }
 
+// Stats is a copy of a struct dx_stats.
+type Stats Counters
+
 // CallerView is struct dx_native_caller.
 type CallerView struct {
 	Line, ServerLine, Cells unsafe.Pointer
-	Counters                *Stats
+	Counters                *Counters
 	Request, Response       unsafe.Pointer
 	CellsCount, Cell        uint32
 	SharedCell, Slot        uint32
@@ -168,7 +139,7 @@ const (
 // ServerView is struct dx_native_server.
 type ServerView struct {
 	CallerLines, ServerLines, Cells unsafe.Pointer
-	Counters                        *Stats
+	Counters                        *Counters
 	Serving                         *uint64
 	SlotsUsed                       *uint32
 	Payload                         unsafe.Pointer

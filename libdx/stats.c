@@ -7,20 +7,29 @@
 #include "channel.h"
 #include "error.h"
 
-#define COUNTERS (sizeof(struct dx_counters) / sizeof(uint64_t))
+/* Relaxed: counters are of no common instant. */
+#define ADD(name) sum->name += dx_load_relaxed(&counters->name)
 
-_Static_assert(sizeof(struct dx_stats) == sizeof(struct dx_counters), "same fields, same order");
-_Static_assert(offsetof(struct dx_stats, rescued) == offsetof(struct dx_counters, rescued),
-               "same fields, same order");
-_Static_assert(offsetof(struct dx_stats, spin_limit) == sizeof(struct dx_stats) - 8,
-               "the gauge is last");
+_Static_assert(offsetof(struct dx_stats, reserved) == sizeof(struct dx_counters),
+               "every counter is added");
 
 static void add(struct dx_stats *sum, const struct dx_counters *counters)
 {
-    uint64_t *to = (uint64_t *)(void *)sum;
-    const _Atomic uint64_t *from = (const _Atomic uint64_t *)(const void *)counters;
-    for (size_t i = 0; i + 1 < COUNTERS; i++)
-        to[i] += dx_load_relaxed(&from[i]); /* Relaxed: counters are of no common instant. */
+    ADD(calls);
+    ADD(request_bytes);
+    ADD(response_bytes);
+    ADD(looks);
+    ADD(spin);
+    ADD(yield);
+    ADD(park);
+    ADD(errors);
+    ADD(timeouts);
+    ADD(parks);
+    ADD(park_ns);
+    ADD(spurious);
+    ADD(rings);
+    ADD(rescued);
+    ADD(yields);
     uint64_t limit = dx_load_relaxed(&counters->spin_limit); /* Relaxed: a gauge. */
     if (limit > sum->spin_limit)
         sum->spin_limit = limit;

@@ -14,6 +14,7 @@ import (
 	"dx/experiments/internal/frame"
 	"dx/go/dx"
 	"dx/internal/child"
+	"dx/libdx"
 )
 
 // guestEnv makes this program a guest: it holds a guestConfig.
@@ -50,10 +51,10 @@ func guestRun() error {
 			return err
 		}
 	}
-	wait, err := g.Wait.Raw()
-	if err != nil {
+	if err := g.Wait.Check(); err != nil {
 		return err
 	}
+	wait := libdx.WaitOf(g.Wait)
 	return frame.Serve(g.URL, &wait, 1)
 }
 

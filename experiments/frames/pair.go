@@ -17,6 +17,7 @@ import (
 	"dx/experiments/internal/counters"
 	"dx/experiments/internal/frame"
 	"dx/internal/child"
+	"dx/libdx"
 )
 
 // pair is a host and its guest, with new memory for one cell. Its methods must be
@@ -59,10 +60,11 @@ func (c config) url(machine *boundary.Machine) string {
 // openPair starts both sides. The sequence numbers of its frames begin above first.
 func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, first uint64,
 	machine *boundary.Machine) (*pair, error) {
-	wait, err := c.wait.Raw()
+	err := c.wait.Check()
 	if err != nil {
 		return nil, err
 	}
+	wait := libdx.WaitOf(c.wait)
 	p := &pair{c: c, cell: of, sequence: first, machine: machine}
 	url := c.url(machine)
 	if p.host, err = frame.Create(url, of.direction.raw(), of.room(), &wait, c.timeout); err != nil {

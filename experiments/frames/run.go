@@ -14,6 +14,7 @@ import (
 	"dx/experiments/internal/membw"
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
+	"dx/go/dx"
 	"dx/libdx"
 )
 
@@ -158,10 +159,10 @@ func (r *runner) machine(ctx context.Context) (*boundary.Machine, error) {
 	if r.c.pinned {
 		o.Pin = r.halves.Guest
 	}
-	wait, err := r.c.wait.Raw()
-	if err != nil {
+	if err := r.c.wait.Check(); err != nil {
 		return nil, err
 	}
+	wait := libdx.WaitOf(r.c.wait)
 	for _, c := range r.c.cells() {
 		bytes, err := frame.RegionBytes(c.direction.raw(), c.room(), &wait)
 		if err != nil {
@@ -230,7 +231,7 @@ func (r *runner) memory(p *pair, run int) error {
 
 // gone says that the channel has ended, and every further frame would fail as well.
 func gone(err error) bool {
-	failure, ok := errors.AsType[*libdx.Error](err)
+	failure, ok := errors.AsType[*dx.Error](err)
 	if !ok {
 		return false
 	}

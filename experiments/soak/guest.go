@@ -10,6 +10,7 @@ import (
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/ledger"
 	"dx/go/dx"
+	"dx/libdx"
 )
 
 // guestSide is an attached guest, in either language.
@@ -77,10 +78,10 @@ func (r *role) serve(g guestSide) error {
 
 func (r *role) attach() (guestSide, error) {
 	if r.Lang == "c" {
-		wait, err := r.Wait.Raw()
-		if err != nil {
+		if err := r.Wait.Check(); err != nil {
 			return nil, err
 		}
+		wait := libdx.WaitOf(r.Wait)
 		guest, err := cload.AttachSoak(r.ctx, r.URL, &wait)
 		if err != nil {
 			return nil, err

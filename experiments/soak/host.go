@@ -12,6 +12,7 @@ import (
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/ledger"
 	"dx/go/dx"
+	"dx/libdx"
 )
 
 const (
@@ -82,10 +83,10 @@ func (r *role) create() (start func() (hostSide, error), err error) {
 
 func (r *role) tryCreate() (func() (hostSide, error), error) {
 	if r.Lang == "c" {
-		wait, err := r.Wait.Raw()
-		if err != nil {
+		if err := r.Wait.Check(); err != nil {
 			return nil, err
 		}
+		wait := libdx.WaitOf(r.Wait)
 		h, err := cload.Create(r.URL, r.Callers, r.Payload, &wait)
 		if err != nil {
 			return nil, err

@@ -20,7 +20,6 @@ import (
 	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
 	"dx/go/dx"
-	"dx/libdx"
 )
 
 // report is report.json.
@@ -120,7 +119,7 @@ func kindName(kind int) string {
 	if kind == 0 {
 		return "not an error of dx"
 	}
-	text := (&dx.Error{Status: libdx.Status(-kind)}).Error()
+	text := (&dx.Error{Status: dx.Status(-kind)}).Error()
 	return strings.TrimPrefix(text, "dx: ")
 }
 

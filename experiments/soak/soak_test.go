@@ -17,6 +17,7 @@ import (
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/ledger"
 	"dx/go/dx"
+	"dx/libdx"
 )
 
 // TestMain lets the test program be the processes that it starts.
@@ -269,10 +270,7 @@ func pair(t *testing.T, lang string, slots int, book *ledger.Ledger) (host hostS
 	url := "file:" + filepath.Join(t.TempDir(), "region")
 	var err error
 	if lang == "c" {
-		wait, rawErr := c.wait.Raw()
-		if rawErr != nil {
-			t.Fatal(rawErr)
-		}
+		wait := libdx.WaitOf(c.wait)
 		ch, createErr := cload.Create(url, slots, c.payload, &wait)
 		if createErr != nil {
 			t.Fatal(createErr)

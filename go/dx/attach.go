@@ -39,7 +39,7 @@ func Attach(ctx context.Context, url string, options Options) (*Channel, error) 
 	}
 	raw, err := libdx.BeginAttach(url, &ch.wait)
 	if err != nil {
-		return nil, err
+		return nil, ours(err)
 	}
 	defer raw.End()
 	for began := time.Now(); ; {
@@ -71,6 +71,7 @@ func (ch *Channel) attachOnce(ctx context.Context, raw libdx.Attaching) (missing
 	defer func() { <-attempts }()
 	var again bool
 	ch.raw, again, err = raw.Try()
+	err = ours(err)
 	if e, ok := err.(*Error); ok && again {
 		return e, nil
 	}

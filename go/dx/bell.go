@@ -48,7 +48,7 @@ func (b *bell) ensure() error {
 	}
 	raw, fd, err := b.ch.raw.OpenBell(b.cell)
 	if err != nil {
-		return err
+		return ours(err)
 	}
 	b.raw, b.file = raw, os.NewFile(uintptr(fd), "dx-bell")
 	return nil

@@ -4,7 +4,6 @@ package dx
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -61,7 +60,7 @@ type Caller struct {
 	serverWord   *uint64
 	results      unsafe.Pointer // the server's line
 	cells        unsafe.Pointer
-	counters     *libdx.Stats
+	counters     *libdx.Counters
 
 	cellsCount uint32
 	sequence   uint32
@@ -112,7 +111,7 @@ func (ch *Channel) openCaller() (*Caller, error) {
 	raw, err := ch.raw.OpenCaller(0)
 	if err != nil {
 		_ = ch.leave()
-		return nil, err
+		return nil, ours(err)
 	}
 	return newCaller(ch, raw), nil
 }
@@ -172,8 +171,7 @@ func (c *Caller) Call(ctx context.Context, kind uint32, request, response []byte
 }
 
 func tooSmall(buffer, response int) error {
-	return &Error{Status: libdx.ErrBufferTooSmall, Detail: fmt.Sprintf(
-		"the response has %d bytes, the buffer %d", response, buffer)}
+	return newError(libdx.ErrBufferTooSmall, "the response has %d bytes, the buffer %d", response, buffer)
 }
 
 // Request returns where the next request is to be built for CallInPlace: all of
@@ -227,13 +225,11 @@ func (c *Caller) admit(ctx context.Context, kind uint32, n int) error {
 	}
 	if uint(n) > uint(len(c.request)) {
 		c.counters.Errors++
-		return &Error{Status: libdx.ErrRequestTooLarge, Detail: fmt.Sprintf(
-			"a request of %d bytes, the slot takes %d", n, len(c.request))}
+		return newError(libdx.ErrRequestTooLarge, "a request of %d bytes, the slot takes %d", n, len(c.request))
 	}
 	if kind-TypeUser > TypeMax-TypeUser && kind != TypePing {
 		c.counters.Errors++
-		return &Error{Status: libdx.ErrType, Detail: fmt.Sprintf(
-			"message type %d: users send %d to %d", kind, TypeUser, TypeMax)}
+		return newError(libdx.ErrType, "message type %d: users send %d to %d", kind, TypeUser, TypeMax)
 	}
 	if ctx.Done() != nil {
 		if err := ctx.Err(); err != nil {

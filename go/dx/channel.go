@@ -86,8 +86,8 @@ func newChannel(options Options) (*Channel, error) {
 		}
 		options.Wait = &wait
 	}
-	wait := options.Wait.libdx()
-	if err := wait.Check(); err != nil {
+	wait, err := options.Wait.raw()
+	if err != nil {
 		return nil, err
 	}
 	return &Channel{wait: wait, path: options.Path}, nil
@@ -135,7 +135,7 @@ func (ch *Channel) Notice() string {
 
 // BindDevice binds the ivshmem device of a QEMU guest to vfio-pci, once after each
 // boot and as root, so that ivshmem:doorbell can be woken by interrupts.
-func BindDevice(url string) error { return libdx.BindDevice(url) }
+func BindDevice(url string) error { return ours(libdx.BindDevice(url)) }
 
 // Slots returns the number of slots on which this side calls.
 func (ch *Channel) Slots() int { return ch.slots.total }
@@ -165,7 +165,7 @@ func (ch *Channel) unmapIfUnused() error {
 	}
 	ch.closed = true
 	ch.doorbell.close()
-	return ch.raw.Close()
+	return ours(ch.raw.Close())
 }
 
 // Stop ends all calls in flight and Serve with ErrStopped. New ones fail, too.

@@ -3,7 +3,6 @@
 package dx
 
 import (
-	"fmt"
 	"math"
 
 	"dx/libdx"
@@ -24,9 +23,8 @@ func createPlaces(url string, guests int, config Config) ([]*Channel, error) {
 		return nil, err
 	}
 	if config.RequestBytes < 0 || config.ResponseBytes < 0 {
-		return nil, &Error{Status: libdx.ErrInvalid, Detail: fmt.Sprintf(
-			"capacities of %d and %d bytes: they cannot be negative",
-			config.RequestBytes, config.ResponseBytes)}
+		return nil, newError(libdx.ErrInvalid, "capacities of %d and %d bytes: they cannot be negative",
+			config.RequestBytes, config.ResponseBytes)
 	}
 	first, err := newChannel(config.Options)
 	if err != nil {
@@ -35,7 +33,7 @@ func createPlaces(url string, guests int, config Config) ([]*Channel, error) {
 	raws, err := libdx.CreatePlaces(url, places, slots, guestSlots, uint64(config.RequestBytes),
 		uint64(config.ResponseBytes), &first.wait)
 	if err != nil {
-		return nil, err
+		return nil, ours(err)
 	}
 	channels := make([]*Channel, len(raws))
 	var shared *doorbell
@@ -49,8 +47,7 @@ func createPlaces(url string, guests int, config Config) ([]*Channel, error) {
 
 func toUint32(name string, value int) (uint32, error) {
 	if value < 0 || int64(value) > math.MaxUint32 {
-		return 0, &Error{Status: libdx.ErrInvalid,
-			Detail: fmt.Sprintf("%s is %d: it cannot be", name, value)}
+		return 0, newError(libdx.ErrInvalid, "%s is %d: it cannot be", name, value)
 	}
 	return uint32(value), nil
 }

@@ -27,13 +27,13 @@ func TestAnErrorDoesNotTellOfAnOlderFailure(t *testing.T) {
 	}
 	defer first.Close()
 	var e *Error
-	if _, err = ch.raw.OpenCaller(0); !errors.Is(err, ErrNoSlot) || !errors.As(err, &e) || e.Detail == "" {
+	if _, err = ch.raw.OpenCaller(0); !errors.Is(ours(err), ErrNoSlot) || !errors.As(ours(err), &e) || e.Detail == "" {
 		t.Fatalf("a second caller on one slot: %v", err)
 	}
 	ch.raw.Stop()
-	if _, err = ch.raw.OpenCaller(0); !errors.Is(err, ErrStopped) {
+	if _, err = ch.raw.OpenCaller(0); !errors.Is(ours(err), ErrStopped) {
 		t.Fatalf("a caller after a stop: %v", err)
-	} else if errors.As(err, &e) && e.Detail != "" {
+	} else if errors.As(ours(err), &e) && e.Detail != "" {
 		t.Errorf("the error of a stop tells of something else: %v", err)
 	}
 	if status := ch.raw.Check(); status != libdx.ErrStopped {

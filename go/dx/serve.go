@@ -71,8 +71,7 @@ func (ch *Channel) Serve(ctx context.Context, h Handler) error {
 // PathCgo a call waits for its own worker.
 func (ch *Channel) ServeWith(ctx context.Context, h Handler, o ServeOptions) error {
 	if o.Workers < 0 || o.Workers > libdx.ServeThreads {
-		return &Error{Status: libdx.ErrInvalid, Detail: fmt.Sprintf(
-			"%d workers: 1 to %d are possible", o.Workers, libdx.ServeThreads)}
+		return newError(libdx.ErrInvalid, "%d workers: 1 to %d are possible", o.Workers, libdx.ServeThreads)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -88,7 +87,7 @@ func (ch *Channel) ServeWith(ctx context.Context, h Handler, o ServeOptions) err
 		return ch.serveCgo(ctx, h, o)
 	}
 	if err := ch.raw.ServeBegin(); err != nil {
-		return err
+		return ours(err)
 	}
 	workers := uint32(max(1, o.Workers))
 	defer ch.raw.ServeEnd(workers)
@@ -155,7 +154,7 @@ func (ch *Channel) serveCgo(ctx context.Context, h Handler, o ServeOptions) erro
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return err
+	return ours(err)
 }
 
 // handlerLeftToC is handlerLeft between frames of C, which nothing may unwind.

@@ -20,7 +20,7 @@ type server struct {
 	stride, responseOffset                   uintptr
 	slotsUsed                                *uint32
 	serving                                  *uint64
-	counters                                 *libdx.Stats
+	counters                                 *libdx.Counters
 	first, step, base, count                 uint32
 	lineStep, seenStep                       uintptr // bytes between the words of our slots
 	cell, cellsCount                         uint32
@@ -47,7 +47,7 @@ type server struct {
 func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server, error) {
 	v, err := ch.raw.ServerBegin(index, n)
 	if err != nil {
-		return nil, err
+		return nil, ours(err)
 	}
 	s := &server{
 		callerLines: v.CallerLines, serverLines: v.ServerLines, cells: v.Cells, payload: v.Payload,

@@ -4,9 +4,25 @@ package dx
 
 import "dx/libdx"
 
-// Stats are the counters of dx_stats.h. Calls are those answered or served;
-// Spin, Yield and Park count waits by the phase that ended them.
-type Stats = libdx.Stats
+// Stats are the counters of dx_stats.h. A wait is counted by the phase that ended it.
+type Stats struct {
+	Calls         uint64 // answered calls, of servers calls served
+	RequestBytes  uint64 // payload only
+	ResponseBytes uint64 // payload only
+	Looks         uint64 // at the awaited word, or rounds over the slots
+	Spin          uint64 // waits that ended while spinning
+	Yield         uint64 // waits that ended after a yield and before a park
+	Park          uint64 // waits that ended after a park was begun
+	Errors        uint64 // calls that failed, timeouts included
+	Timeouts      uint64 // calls that failed with ErrTimeout or ErrNoPeer
+	Parks         uint64 // sleeps begun; one wait may need several
+	ParkNs        uint64 // time asleep
+	Spurious      uint64 // sleeps that a ring ended, and nothing had come
+	Rings         uint64 // system calls made to wake the other side
+	Rescued       uint64 // answers found when a sleep timed out; 0 except after a race
+	Yields        uint64 // yields; includes those that Burst forces
+	SpinLimit     uint64 // gauge: the spin limit now, in looks; of several, the largest
+}
 
 // StatsOf says whose counters: all callers or all serving threads of one side.
 type StatsOf int
@@ -26,7 +42,8 @@ func (ch *Channel) Stats(of StatsOf) (Stats, error) {
 		return Stats{}, err
 	}
 	defer func() { _ = ch.leave() }()
-	return ch.raw.ReadStats(int(of))
+	raw, err := ch.raw.ReadStats(int(of))
+	return Stats(raw), ours(err)
 }
 
 // SlotStats returns the counters of the caller that holds a slot.
@@ -35,7 +52,8 @@ func (ch *Channel) SlotStats(slot int) (Stats, error) {
 		return Stats{}, err
 	}
 	defer func() { _ = ch.leave() }()
-	return ch.raw.ReadSlotStats(uint32(slot))
+	raw, err := ch.raw.ReadSlotStats(uint32(slot))
+	return Stats(raw), ours(err)
 }
 
 // RegionBytes is the size of the shared region, also after Close.
@@ -60,7 +78,7 @@ type Observer struct{ ch *Channel }
 func Observe(url string) (*Observer, error) {
 	raw, err := libdx.Observe(url)
 	if err != nil {
-		return nil, err
+		return nil, ours(err)
 	}
 	return &Observer{&Channel{raw: raw}}, nil
 }

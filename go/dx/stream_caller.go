@@ -4,7 +4,6 @@ package dx
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 
 	"dx/go/internal/spin"
@@ -26,13 +25,12 @@ func (c *Caller) Stream(ctx context.Context, kind uint32, o StreamOptions) (*Str
 		return nil, errStreamsByCgo
 	}
 	if uint(o.RequestRing) > uint(len(c.request)) || uint(o.ResponseRing) > uint(len(c.response)) {
-		return nil, &Error{Status: libdx.ErrInvalid, Detail: fmt.Sprintf(
+		return nil, newError(libdx.ErrInvalid,
 			"rings of %d and %d bytes: the slot has %d for requests and %d for responses",
-			o.RequestRing, o.ResponseRing, len(c.request), len(c.response))}
+			o.RequestRing, o.ResponseRing, len(c.request), len(c.response))
 	}
 	if kind-TypeUser > TypeMax-TypeUser {
-		return nil, &Error{Status: libdx.ErrType, Detail: fmt.Sprintf(
-			"message type %d: users send %d to %d", kind, TypeUser, TypeMax)}
+		return nil, newError(libdx.ErrType, "message type %d: users send %d to %d", kind, TypeUser, TypeMax)
 	}
 	if err := c.admit(ctx, kind, 0); err != nil {
 		return nil, err

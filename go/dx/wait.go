@@ -66,8 +66,10 @@ type Wait struct {
 // Preset returns a wait strategy by name: balanced, latency, throughput or
 // low-power.
 func Preset(name string) (Wait, error) {
-	w, err := libdx.Preset(name)
-	return fromLibdx(w), err
+	raw, err := libdx.Preset(name)
+	var w Wait
+	raw.CopyTo(&w)
+	return w, ours(err)
 }
 
 // PresetNames lists the names that Preset knows.
@@ -79,26 +81,14 @@ func HardwareWait() string { return spin.Hardware() }
 
 // Check says which field is out of its range, with its value and the range.
 func (w Wait) Check() error {
-	raw := w.libdx()
-	return raw.Check()
+	_, err := w.raw()
+	return err
 }
 
-func fromLibdx(w libdx.Wait) Wait {
-	return Wait{
-		SpinMin: w.SpinMin, SpinMax: w.SpinMax, SpinStart: w.SpinStart, SpinInc: w.SpinInc,
-		SpinDec: w.SpinDec, YieldEvery: w.YieldEvery, Burst: w.Burst, Relax: Relax(w.Relax),
-		Park: Park(w.Park), Adapt: Adapt(w.Adapt), ParkTimeoutNs: w.ParkTimeoutNs, PollNs: w.PollNs,
-		PeerTimeoutNs: w.PeerTimeoutNs,
-	}
-}
-
-func (w Wait) libdx() libdx.Wait {
-	return libdx.Wait{
-		SpinMin: w.SpinMin, SpinMax: w.SpinMax, SpinStart: w.SpinStart, SpinInc: w.SpinInc,
-		SpinDec: w.SpinDec, YieldEvery: w.YieldEvery, Burst: w.Burst, Relax: uint32(w.Relax),
-		Park: uint32(w.Park), Adapt: uint32(w.Adapt), ParkTimeoutNs: w.ParkTimeoutNs, PollNs: w.PollNs,
-		PeerTimeoutNs: w.PeerTimeoutNs,
-	}
+// raw is the strategy as the C library takes it, checked.
+func (w Wait) raw() (libdx.Wait, error) {
+	raw := libdx.WaitOf(w)
+	return raw, ours(raw.Check())
 }
 
 func nameOf(names []string, i uint32) string {
@@ -154,10 +144,4 @@ func (a *Adapt) UnmarshalText(text []byte) error {
 	i, err := indexOf(adaptNames, text)
 	*a = Adapt(i)
 	return err
-}
-
-// Raw returns the strategy as the C library takes it, checked.
-func (w Wait) Raw() (libdx.Wait, error) {
-	raw := w.libdx()
-	return raw, raw.Check()
 }

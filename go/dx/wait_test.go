@@ -110,7 +110,7 @@ func shortSleeper() *waiter {
 	w := &waiter{}
 	wait := libdx.Wait{SpinMin: 10, SpinMax: 1000, SpinStart: 1000, SpinInc: 300, SpinDec: 300,
 		Adapt: uint32(AdaptStep)}
-	w.init(&wait, wait.SpinMax, int64(time.Hour), &libdx.Stats{})
+	w.init(&wait, wait.SpinMax, int64(time.Hour), &libdx.Counters{})
 	return w
 }
 

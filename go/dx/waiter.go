@@ -40,13 +40,13 @@ type waiter struct {
 	relax      bool
 	rests      bool  // in hardware, between looks
 	cpus       int32 // AdaptLoad: more goroutines than these that spin are too many; else 0
-	counters   *libdx.Stats
+	counters   *libdx.Counters
 	vain       uint32        // waits that spun as long as they may, in vain, since one was won
 	won        uint64        // waits that ended without a sleep, when that was last asked
 	owed       time.Duration // sleep that is owed for them before spinning is tried again
 }
 
-func (w *waiter) init(wait *libdx.Wait, spinMax uint32, spinMaxNs int64, counters *libdx.Stats) {
+func (w *waiter) init(wait *libdx.Wait, spinMax uint32, spinMaxNs int64, counters *libdx.Counters) {
 	w.wait = *wait
 	w.wait.SpinMax = spinMax
 	w.wait.SpinMin = min(wait.SpinMin, spinMax)

@@ -32,7 +32,8 @@ static const struct {
 };
 #define COUNTERS (sizeof counters / sizeof *counters)
 
-_Static_assert(COUNTERS == sizeof(struct dx_stats) / sizeof(uint64_t), "every counter is shown");
+_Static_assert(COUNTERS == offsetof(struct dx_stats, reserved) / sizeof(uint64_t),
+               "every counter is shown");
 
 static uint64_t counter(const struct dx_stats *stats, size_t i)
 {

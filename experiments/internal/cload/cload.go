@@ -30,6 +30,7 @@ import (
 	"time"
 	"unsafe"
 
+	"dx/go/dx"
 	"dx/libdx"
 )
 
@@ -174,10 +175,10 @@ func row(samples *C.uint32_t, first, count int) []uint32 {
 }
 
 // Stats reads the counters of a kind, see dx_stats.h.
-func (h *Host) Stats(of int) libdx.Stats {
-	var s libdx.Stats
-	C.dx_stats_read(h.channel, C.enum_dx_stats_of(of), (*C.struct_dx_stats)(unsafe.Pointer(&s)))
-	return s
+func (h *Host) Stats(of int) dx.Stats {
+	var s C.struct_dx_stats
+	C.dx_stats_read(h.channel, C.enum_dx_stats_of(of), &s)
+	return dx.Stats(libdx.StatsOf(unsafe.Pointer(&s)))
 }
 
 // Stop ends a slice and all calls; any goroutine.

@@ -16,6 +16,7 @@ import (
 	"unsafe"
 
 	"dx/experiments/internal/ledger"
+	"dx/go/dx"
 	"dx/libdx"
 )
 
@@ -39,7 +40,7 @@ func statusError(status C.int) error {
 	if status == C.DX_OK {
 		return nil
 	}
-	return &libdx.Error{Status: libdx.Status(status)}
+	return &dx.Error{Status: dx.Status(status)}
 }
 
 // SoakHost is a host whose callers, in C, go on through every death of the guest.
@@ -89,7 +90,7 @@ func AttachSoak(ctx context.Context, url string, w *libdx.Wait) (*SoakGuest, err
 				continue
 			}
 		}
-		return nil, &libdx.Error{Status: libdx.Status(status), Detail: C.GoString(C.dx_last_error())}
+		return nil, &dx.Error{Status: dx.Status(status), Detail: C.GoString(C.dx_last_error())}
 	}
 }
 

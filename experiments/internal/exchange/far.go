@@ -17,6 +17,7 @@ import (
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/stat"
 	"dx/go/dx"
+	"dx/libdx"
 )
 
 // Directions are who calls whom.
@@ -211,10 +212,10 @@ func report(l load, o farOrder) farReport {
 // attachLoad opens the channel whose host is elsewhere.
 func attachLoad(g guestConfig) (load, error) {
 	if g.Lang == "c" {
-		wait, err := g.Wait.Raw()
-		if err != nil {
+		if err := g.Wait.Check(); err != nil {
 			return nil, err
 		}
+		wait := libdx.WaitOf(g.Wait)
 		h, err := cload.Attach(g.URL, g.Threads, &wait)
 		return &cLoad{h, g.URL, g.Threads}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/content"
 	"dx/go/dx"
+	"dx/libdx"
 )
 
 // Message types of the experiment.
@@ -77,10 +78,10 @@ func guestRun() error {
 		return callFar(g)
 	}
 	if g.Lang == "c" {
-		wait, err := g.Wait.Raw()
-		if err != nil {
+		if err := g.Wait.Check(); err != nil {
 			return err
 		}
+		wait := libdx.WaitOf(g.Wait)
 		return cload.Serve(g.URL, &wait, 1)
 	}
 	runtime.GOMAXPROCS(g.Procs)

@@ -17,6 +17,7 @@ import (
 	"dx/experiments/internal/content"
 	"dx/experiments/internal/stat"
 	"dx/go/dx"
+	"dx/libdx"
 )
 
 // slice is what all callers did in one stretch of the measurement.
@@ -101,10 +102,10 @@ func openHost(c Config, vm *vmRun) (load, error) {
 		return openFar(c, url)
 	}
 	if c.Host == "c" {
-		wait, err := c.Wait.Raw()
-		if err != nil {
+		if err := c.Wait.Check(); err != nil {
 			return nil, err
 		}
+		wait := libdx.WaitOf(c.Wait)
 		h, err := cload.Create(url, c.Threads, c.Payload, &wait)
 		return &cLoad{h, url, c.Threads}, err
 	}

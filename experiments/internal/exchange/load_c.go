@@ -5,7 +5,6 @@ package exchange
 import (
 	"dx/experiments/internal/cload"
 	"dx/go/dx"
-	"dx/libdx"
 )
 
 // cLoad calls from C threads.
@@ -21,7 +20,7 @@ func (l *cLoad) park() dx.Park                       { return dx.Park(l.host.Par
 func (l *cLoad) open(payload int, verify bool) error { return l.host.Open(payload, verify) }
 func (l *cLoad) stop()                               { l.host.Stop() }
 func (l *cLoad) close() error                        { return l.host.Close() }
-func (l *cLoad) stats(of dx.StatsOf) libdx.Stats     { return l.host.Stats(int(of)) }
+func (l *cLoad) stats(of dx.StatsOf) dx.Stats        { return l.host.Stats(int(of)) }
 
 func (l *cLoad) slice(of stretch) (slice, error) {
 	room := 0

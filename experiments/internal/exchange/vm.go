@@ -66,10 +66,10 @@ func (x *vmRun) leave() error {
 func RegionBytes(c Config) (int64, error) {
 	strategy := c.Wait
 	strategy.Park = dx.ParkFutex // which memfd has, and takes no room
-	wait, err := strategy.Raw()
-	if err != nil {
+	if err := strategy.Check(); err != nil {
 		return 0, err
 	}
+	wait := libdx.WaitOf(strategy)
 	hostSlots, guestSlots := uint32(c.Threads), uint32(0)
 	if c.Direction == GuestToHost {
 		hostSlots, guestSlots = guestSlots, hostSlots

@@ -24,6 +24,7 @@ import (
 	"unsafe"
 
 	"dx/experiments/internal/counters"
+	"dx/go/dx"
 	"dx/libdx"
 )
 
@@ -86,7 +87,7 @@ type Report struct {
 }
 
 // Errors of a frame that are none of the channel. Those of the channel are of
-// type *libdx.Error; the channel goes on after any of them but a peer that is
+// type *dx.Error; the channel goes on after any of them but a peer that is
 // gone.
 var (
 	ErrRefused = errors.New("the guest could not do that")
@@ -113,7 +114,7 @@ func failure(status C.int) error {
 	case C.FRAME_STRANGE:
 		return ErrStrange
 	}
-	return &libdx.Error{Status: libdx.Status(status), Detail: C.GoString(C.dx_last_error())}
+	return &dx.Error{Status: dx.Status(status), Detail: C.GoString(C.dx_last_error())}
 }
 
 func waitPointer(w *libdx.Wait) *C.struct_dx_wait { return (*C.struct_dx_wait)(unsafe.Pointer(w)) }

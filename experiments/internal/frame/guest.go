@@ -16,6 +16,7 @@ import (
 	"unsafe"
 
 	"dx/experiments/internal/counters"
+	"dx/go/dx"
 	"dx/libdx"
 )
 
@@ -35,6 +36,6 @@ func Serve(url string, w *libdx.Wait, readyFD int) error {
 	if status == C.DX_ERR_PEER_CLOSED {
 		return nil
 	}
-	return fmt.Errorf("serve %s: %w", url, &libdx.Error{Status: libdx.Status(status),
+	return fmt.Errorf("serve %s: %w", url, &dx.Error{Status: dx.Status(status),
 		Detail: C.GoString(C.dx_last_error())})
 }
