@@ -9,7 +9,7 @@
 # run beside others: no check is of how fast anything is. The last one looks at what the others left.
 lanes=(
     'gcc asan world gotest'
-    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak fuzz tsan goasan install'
+    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak fuzz tsan goasan docs install'
 )
 lane_last='leftovers'
 read -ra step_order <<<"${lanes[*]} $lane_last"
@@ -26,6 +26,7 @@ declare -A step_text=(
     [goasan]='in go/dx what closes under use, with the C library under AddressSanitizer'
     [goquick]='go test of the bindings, without -race; for -quick, since gotest does it all'
     [fuzz]='libFuzzer on regions, and for 60 s on both ends of the rendezvous protocol'
+    [docs]='the reference from the public headers, by Doxygen without a warning'
     [install]='install, then build and run programs outside the tree against it'
     [builds]='libdx, the tool and the Go package with each compiler, without a warning; headers as C++; what other systems are told'
     [tidy]='the rules of libdx/tests/tidy: sizes, memory-order labels, banned words, licences'
@@ -46,7 +47,7 @@ declare -A step_text=(
 declare -A step_tools=(
     [gcc]='gcc g++ cmake make cmocka inih'
     [asan]='gcc g++ cmake make cmocka inih' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
-    [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [install]='cc cmake make pkg-config'
+    [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [docs]='cc cmake make doxygen' [install]='cc cmake make pkg-config doxygen'
     [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
@@ -181,6 +182,21 @@ step_fuzz() {
     libdx/tests/corpus.sh unpack libdx/tests/fuzz_rendezvous.corpus "$TMPDIR/corpus"
     build/check-fuzz/libdx/tests/fuzz_rendezvous -max_total_time=60 -max_len=512 -print_final_stats=1 \
         -verbosity=0 -artifact_prefix=build/check-fuzz/ "$TMPDIR/corpus"
+}
+
+# Each function of the public headers has a page, and Doxygen finds nothing to complain of.
+step_docs() {
+    local name
+    make_docs "$TMPDIR/docs" -DDX_WERROR=ON
+    for name in $(sed -nE '/dx_native/d; s/^ +(dx_[a-z0-9_]+);$/\1/p' libdx/libdx.map); do
+        grep -q '^.SH THREADS' "$TMPDIR/docs/reference/man3/$name.3" || { echo "$name: no good page"; return 1; }
+    done
+    [ -s "$TMPDIR/docs/reference/html/index.html" ]
+}
+
+make_docs() { # folder option...
+    cmake -S . -B "$1" -DDX_TESTS=OFF -DDX_TOOL=OFF "${@:2}"
+    cmake --build "$1" --target docs
 }
 
 step_install() { libdx/tests/install.sh; }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How public symbols are declared; nothing here is for direct use. */
+/**
+ * @file
+ * How public symbols are declared; nothing here is for direct use.
+ */
 #ifndef DX_EXPORT_H
 #define DX_EXPORT_H
 
@@ -8,8 +11,10 @@
     "dx runs on 64-bit Linux only. (A Go program that uses it compiles elsewhere with CGO_ENABLED=0.)"
 #endif
 
+/** A function that the library exports. */
 #define DX_API __attribute__((visibility("default")))
 
+/** @cond */
 #ifdef __cplusplus
 #define DX_BEGIN_DECLS extern "C" {
 #define DX_END_DECLS }
@@ -17,5 +22,6 @@
 #define DX_BEGIN_DECLS
 #define DX_END_DECLS
 #endif
+/** @endcond */
 
 #endif

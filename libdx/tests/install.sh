@@ -65,6 +65,13 @@ check_files() { # prefix
         share/doc/dx/examples/{{,stream_}{host,guest},restart_guest}.c; do
         [ -f "$1/$file" ] || fail "$file is not installed"
     done
+    if command -v doxygen >/dev/null; then
+        for file in dx_{call,create,serve,config,park} dx_caller.h; do
+            [ -f "$1/share/man/man3/$file.3" ] || fail "man page $file(3) is not installed"
+        done
+        LC_ALL=C grep -q '^.SH PARAMETERS' "$1/share/man/man3/dx_call.3" ||
+            fail 'dx_call(3) names no parameters'
+    fi
     [[ $("$1/bin/dx" -h) == *'dx info'* ]] || fail 'bin/dx does not explain itself'
     [ "$("$1/bin/dx" -version)" = "dx $(PKG_CONFIG_PATH=$1/lib/pkgconfig pkg-config --modversion dx)" ] ||
         fail 'bin/dx and dx.pc are of different versions'
