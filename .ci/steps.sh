@@ -173,7 +173,7 @@ step_gotest() {
 
 step_goasan() { CGO_CFLAGS='-O1 -g' go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx; }
 
-step_goquick() { go test -count=1 -timeout 0 ./go/... ./internal/... ./libdx; }
+step_goquick() { go test -count=1 -timeout 0 ./go/... ./vm/child ./libdx; }
 
 step_fuzz() {
     build_with fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS='-O1 -g1' -- --target fuzz_attach fuzz_rendezvous
@@ -342,7 +342,7 @@ step_frames() {
     local out=$TMPDIR/frames code=0
     go run ./experiments/frames -sizes 64KiB,1080p -frames 4 -runs 1 -out "$out"
     # Every frame counts, in both directions, and every one is right.
-    [ "$(grep -c '"experiment":"frames",.*"direction":"guest_to_host"' "$out/result.jsonl")" = 24 ]
+    [ "$(grep -c '"experiment":"frames",.*"direction":"guest-host"' "$out/result.jsonl")" = 24 ]
     [ "$(grep -c '"experiment":"frames",.*"ok":true' "$out/result.jsonl")" = \
         "$(grep -c '"experiment":"frames",' "$out/result.jsonl")" ]
     [ "$(wc -l <"$out/latency_results.csv")" = 5 ]

@@ -2,10 +2,12 @@
 
 package main
 
+import "dx/experiments/internal/result"
+
 // cell is one combination that is measured.
 type cell struct {
 	size        size
-	direction   direction
+	direction   result.Direction
 	variant     string
 	ring, chunk int // of overlapped, else 0
 }

@@ -2,7 +2,11 @@
 
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"dx/experiments/internal/result"
+)
 
 // An earlier experiment found that a guest copies a frame out of shared memory 4.2
 // times as slowly as it reads it, and concluded that the guest's writes to its own
@@ -20,7 +24,7 @@ const uncachedLoadNs = 50
 // all runs on its side.
 func (s *summary) localWrites() []string {
 	// That guest received.
-	if s.direction != hostToGuest {
+	if s.direction != result.HostToGuest {
 		return nil
 	}
 	factor := s.times("copy_cold_ns", "read_cold_ns")

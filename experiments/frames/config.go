@@ -12,13 +12,14 @@ import (
 	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/flags"
 	"dx/experiments/internal/frame"
+	"dx/experiments/internal/result"
 	"dx/go/dx"
 )
 
 // config is what one invocation measures.
 type config struct {
 	sizes      []size
-	directions []direction
+	directions []result.Direction
 	variants   []string
 	rings      []int // of overlapped
 	chunks     []int
@@ -100,18 +101,9 @@ const (
 	variantOverlapped = "overlapped"
 )
 
-// direction is who sends, as result.jsonl says it.
-type direction string
-
-const (
-	hostToGuest direction = "host_to_guest"
-	guestToHost direction = "guest_to_host"
-)
-
-var directions = map[string]direction{"host-guest": hostToGuest, "guest-host": guestToHost}
-
-func (d direction) raw() frame.Direction {
-	if d == guestToHost {
+// raw is a direction as package frame says it.
+func raw(d result.Direction) frame.Direction {
+	if d == result.GuestToHost {
 		return frame.ToHost
 	}
 	return frame.ToGuest
@@ -151,11 +143,10 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		return c, fmt.Errorf("-fault %q is none of: none, flip, skip-write, skip-copy", *fault)
 	}
 	for _, name := range strings.Split(*way, ",") {
-		d, known := directions[name]
-		if !known {
+		if name != result.HostToGuest && name != result.GuestToHost {
 			return c, fmt.Errorf("-direction: %q is none of: host-guest, guest-host", name)
 		}
-		c.directions = append(c.directions, d)
+		c.directions = append(c.directions, result.Direction(name))
 	}
 	c.variants = strings.Split(*variants, ",")
 	c.isolated, c.pinned = *phases == "all", *pin == "auto"

@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"dx/experiments/internal/counters"
+	"dx/experiments/internal/result"
 )
 
 // The four CSV files hold the frames of the variant copy from host to guest, under the columns that
@@ -158,7 +159,7 @@ type csvFile struct {
 }
 
 // inCSV says whether the columns, which name host and guest, mean what this frame did.
-func inCSV(r *Record) bool { return r.Variant == variantCopy && r.Direction == hostToGuest }
+func inCSV(r *Record) bool { return r.Variant == variantCopy && r.Direction == result.HostToGuest }
 
 func writeCSV(dir string, records []Record) error {
 	largest := 0

@@ -20,16 +20,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/membw"
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/proctest"
 	"dx/experiments/internal/result"
 )
 
 func TestMain(m *testing.M) {
-	if isGuest() {
-		os.Exit(guestMain())
-	}
+	peer.Become()
 	os.Exit(m.Run())
 }
 
@@ -103,7 +103,7 @@ func TestPhasesOfEachVariant(t *testing.T) {
 			want[key] = true
 		}
 		if r.Variant != variantZeroCopy {
-			want["host_write_ns"], want["guest_write_ns"] = r.Direction == hostToGuest, r.Direction == guestToHost
+			want["host_write_ns"], want["guest_write_ns"] = r.Direction == result.HostToGuest, r.Direction == result.GuestToHost
 		}
 		for _, phase := range phaseOf {
 			if took := phase.of(&r.phases); took.known() != want[phase.key] || took == 0 {
@@ -221,7 +221,7 @@ func TestInterruptKeepsResultsAndLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	children := proctest.Children(t, cmd.Process.Pid)
-	if code := exitCode(cmd.Wait()); code != exitInterrupted {
+	if code := exitCode(cmd.Wait()); code != command.Interrupted {
 		t.Errorf("exit code %d", code)
 	}
 	for _, child := range children {
@@ -254,7 +254,7 @@ func TestGuestThatDiesEndsItsCellAndNoOtherOne(t *testing.T) {
 	if err := unix.PidfdSendSignal(guests[0], unix.SIGKILL, nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	if code := exitCode(cmd.Wait()); code != exitFailed {
+	if code := exitCode(cmd.Wait()); code != command.Failed {
 		t.Errorf("exit code %d", code)
 	}
 	rows := readCSV(t, filepath.Join(dir, "bandwidth_results.csv"))

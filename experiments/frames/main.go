@@ -7,44 +7,22 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"dx/experiments/internal/boundary"
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/result"
 )
 
-// Exit codes.
-const (
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130
-)
-
 func main() {
-	boundary.Init()
-	if isGuest() {
-		os.Exit(guestMain())
-	}
-	c, err := parse(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
-	if err == nil {
-		err = prepareDir(c.out)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "frames:", err)
-		os.Exit(exitUsage)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(measureAll(ctx, c))
+	command.Main("frames", parse, func(ctx context.Context, c config) int {
+		if err := prepareDir(c.out); err != nil {
+			fmt.Fprintln(os.Stderr, "frames:", err)
+			return command.Usage
+		}
+		return measureAll(ctx, c)
+	})
 }
 
 // prepareDir proves that results can be written, and that none are there already:
@@ -64,13 +42,12 @@ func measureAll(ctx context.Context, c config) int {
 	environment := env.Capture(".")
 	if err := measureMachine(ctx, c); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "frames: baseline:", err)
-		return exitFailed
+		return command.Failed
 	}
 	log, err := runAll(ctx, c, environment)
 	if len(log.records) > 0 && log.records[0].Accelerator != "" {
 		environment.Accelerator = log.records[0].Accelerator
 	}
-	interrupted := ctx.Err() != nil
 	if len(log.records) > 0 {
 		reportErr := report(c, environment, log)
 		if reportErr == nil {
@@ -78,7 +55,7 @@ func measureAll(ctx context.Context, c config) int {
 		}
 		if reportErr != nil && ctx.Err() == nil {
 			fmt.Fprintln(os.Stderr, "frames: report:", reportErr)
-			return exitFailed
+			return command.Failed
 		}
 	}
 	failed := 0
@@ -87,17 +64,9 @@ func measureAll(ctx context.Context, c config) int {
 			failed++
 		}
 	}
-	switch {
-	case interrupted:
-		fmt.Fprintf(os.Stderr, "frames: interrupted; %d frames are kept in %s; for charts: go run ./experiments/plot %s\n",
-			len(log.records), c.out, c.out)
-		return exitInterrupted
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "frames:", err)
-		return exitFailed
-	case failed > 0:
-		fmt.Fprintf(os.Stderr, "frames: %d of %d frames failed\n", failed, len(log.records))
-		return exitFailed
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %d frames failed", failed, len(log.records))
 	}
-	return 0
+	return command.Code(ctx, "frames", err, fmt.Sprintf("%d frames are kept in %s; for charts: go run ./experiments/plot %s",
+		len(log.records), c.out, c.out))
 }

@@ -4,11 +4,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -16,7 +14,9 @@ import (
 	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/counters"
 	"dx/experiments/internal/frame"
-	"dx/internal/child"
+	"dx/experiments/internal/peer"
+	"dx/experiments/internal/result"
+	"dx/go/dx"
 	"dx/libdx"
 )
 
@@ -26,7 +26,7 @@ type pair struct {
 	c        config
 	cell     cell
 	host     *frame.Host
-	guest    interface{ End() error }
+	guest    peer.Process
 	machine  *boundary.Machine // nil: the guest is a process beside us
 	set      *counters.Set
 	flush    string
@@ -42,20 +42,27 @@ type pair struct {
 // memory is the private memory of each side, frames included.
 type memory struct{ host, guest uint64 }
 
-func (c config) url(machine *boundary.Machine) string {
-	if machine != nil {
-		return machine.URL()
-	}
-	switch c.transport {
-	case "shm":
-		return fmt.Sprintf("shm:dx-frames-%d", os.Getpid())
-	case "file":
-		return "file:" + filepath.Join(c.out, "region")
-	case "unix":
-		return "unix:" + filepath.Join(c.out, "rendezvous")
-	}
-	return "memfd:"
+// guestConfig is what a guest must know to meet its host. Sizes, counts and what is
+// to be done come over the channel.
+type guestConfig struct {
+	URL  string
+	CPUs []int `json:",omitempty"`
+	Wait dx.Wait
 }
+
+// guestRole serves until the host closes.
+var guestRole = peer.Of("guest", func(g guestConfig) error {
+	if len(g.CPUs) > 0 {
+		if err := affinity.Pin(g.CPUs); err != nil {
+			return err
+		}
+	}
+	if err := g.Wait.Check(); err != nil {
+		return err
+	}
+	wait := libdx.WaitOf(g.Wait)
+	return frame.Serve(g.URL, &wait, 1)
+})
 
 // openPair starts both sides. The sequence numbers of its frames begin above first.
 func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, first uint64,
@@ -66,18 +73,17 @@ func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, fi
 	}
 	wait := libdx.WaitOf(c.wait)
 	p := &pair{c: c, cell: of, sequence: first, machine: machine}
-	url := c.url(machine)
-	if p.host, err = frame.Create(url, of.direction.raw(), of.room(), &wait, c.timeout); err != nil {
+	url := peer.URL(c.transport, c.out, "frames")
+	if machine != nil {
+		url = machine.URL()
+	}
+	if p.host, err = frame.Create(url, raw(of.direction), of.room(), &wait, c.timeout); err != nil {
 		return nil, err
 	}
 	runtime.LockOSThread()
 	p.set = counters.Open(counters.Thread)
 	p.unwatch = context.AfterFunc(ctx, p.host.Stop)
-	g := guestConfig{URL: url, Wait: c.wait}
-	if c.pinned {
-		g.CPUs = halves.Guest
-	}
-	if err := p.startGuest(ctx, g); err != nil {
+	if err := p.startGuest(ctx, url, halves.Guest); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	if err := p.host.Prepare(of.size.bytes, of.chunk, &p.report); err != nil {
@@ -89,24 +95,22 @@ func openPair(ctx context.Context, c config, of cell, halves affinity.Halves, fi
 }
 
 // startGuest starts the guest's side, beside us or in the machine.
-func (p *pair) startGuest(ctx context.Context, g guestConfig) error {
-	var err error
-	if p.machine == nil {
-		var guest *child.Process
-		if guest, err = startGuest(ctx, g, p.host.FD()); err == nil {
+func (p *pair) startGuest(ctx context.Context, url string, cpus []int) (err error) {
+	g := guestConfig{URL: url, Wait: p.c.wait}
+	if p.machine != nil { // QEMU as a whole is where it should be
+		g.URL = p.machine.GuestURL()
+		guest, err := p.machine.StartReady(ctx, []string{guestRole.Variable(g)}, os.Stderr)
+		if err == nil {
 			p.guest = guest
 		}
 		return err
 	}
-	g.URL, g.CPUs = p.machine.GuestURL(), nil // QEMU as a whole is where it should be
-	text, err := json.Marshal(g)
-	if err != nil {
-		return err
+	if p.c.pinned {
+		g.CPUs = cpus
 	}
-	guest, err := p.machine.StartReady(ctx, []string{guestEnv + "=" + string(text)}, os.Stderr)
-	if err == nil {
-		p.guest = guest
-	}
+	var inherited int
+	g.URL, inherited = peer.Reach(url, p.host.FD())
+	p.guest, err = guestRole.Start(ctx, g, inherited)
 	return err
 }
 
@@ -198,7 +202,7 @@ func (p *pair) memcpy(r *Record) error {
 
 // guestPart is where the time of the guest's part of a stream belongs.
 func (p *pair) guestPart(r *Record) *ns {
-	if p.cell.direction == guestToHost {
+	if p.cell.direction == result.GuestToHost {
 		return &r.GuestWriteNs
 	}
 	return &r.CopyNs
@@ -223,7 +227,7 @@ func (p *pair) hand(r *Record) error {
 			return err
 		}
 		// The guest's part is known when it has been asked.
-		if p.cell.direction == guestToHost {
+		if p.cell.direction == result.GuestToHost {
 			r.CopyNs = ns(t.ReceiveNs)
 		} else {
 			r.HostWriteNs = ns(t.WriteNs)
@@ -235,7 +239,7 @@ func (p *pair) hand(r *Record) error {
 
 // written is where the time of writing into the region belongs.
 func (p *pair) written(r *Record) *ns {
-	if p.cell.direction == guestToHost {
+	if p.cell.direction == result.GuestToHost {
 		return &r.GuestWriteNs
 	}
 	return &r.HostWriteNs

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dx/experiments/internal/counters"
+	"dx/experiments/internal/result"
 )
 
 // ns is a duration in nanoseconds; unknown is what was not measured, or belongs to
@@ -78,11 +79,11 @@ type Record struct {
 	SizeBytes  int       `json:"size_bytes"`
 	// CacheLevel is the smallest cache that holds the frame, L1d to L3, or memory; empty where the
 	// machine does not tell its caches. A copy takes twice as much, a ring has its own size.
-	CacheLevel string    `json:"cache_level,omitempty"`
-	Variant    string    `json:"variant"`
-	RingBytes  int       `json:"ring_bytes,omitempty"` // of overlapped
-	ChunkBytes int       `json:"chunk_bytes,omitempty"`
-	Direction  direction `json:"direction"` // host_to_guest, guest_to_host
+	CacheLevel string           `json:"cache_level,omitempty"`
+	Variant    string           `json:"variant"`
+	RingBytes  int              `json:"ring_bytes,omitempty"` // of overlapped
+	ChunkBytes int              `json:"chunk_bytes,omitempty"`
+	Direction  result.Direction `json:"direction"`
 	// Iteration counts the frames of a folder from 1, in the order in which they were sent; 0 for
 	// those of the first touch.
 	Iteration int `json:"iteration"`

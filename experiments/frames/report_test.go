@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"dx/experiments/internal/counters"
+	"dx/experiments/internal/result"
 )
 
 // The header lines of the predecessor's files, as its documentation gives them.
@@ -34,7 +35,7 @@ func TestColumnsAreThePredecessors(t *testing.T) {
 // known is a frame of numbers that are easy to recognise.
 func known() *Record {
 	r := &Record{Frame: "4K", Width: 3840, Height: 2160, SizeBytes: 24883200, Variant: variantCopy, Iteration: 7, Run: 1, OK: true,
-		Direction: hostToGuest, phases: noPhases}
+		Direction: result.HostToGuest, phases: noPhases}
 	r.HostWriteNs, r.ExchangeNs, r.CopyNs, r.VerifyNs, r.TotalNs = 5_000_000, 6_250_000, 6_000_500, 20_000_000, 11_250_000
 	r.NotifyNs, r.ReadHotNs, r.ReadColdNs, r.CopyColdNs = 750, 2_000_000, 2_500_000, 7_000_000
 	v := counters.Values{}.With(counters.Cycles, 49766400).With(counters.Instructions, 24883200).With(counters.ContextSwitches, 0)

@@ -28,13 +28,13 @@ type log struct {
 
 // memoryRecord says what a run of a cell cost in memory: a line of result.jsonl.
 type memoryRecord struct {
-	Experiment string    `json:"experiment"` // frames_memory
-	Run        int       `json:"run"`
-	Frame      string    `json:"frame"`
-	SizeBytes  int       `json:"size_bytes"`
-	Variant    string    `json:"variant"`
-	Direction  direction `json:"direction"`
-	RingBytes  int       `json:"ring_bytes,omitempty"`
+	Experiment string           `json:"experiment"` // frames_memory
+	Run        int              `json:"run"`
+	Frame      string           `json:"frame"`
+	SizeBytes  int              `json:"size_bytes"`
+	Variant    string           `json:"variant"`
+	Direction  result.Direction `json:"direction"`
+	RingBytes  int              `json:"ring_bytes,omitempty"`
 	// RegionBytes is the shared memory. The others are private memory that each side had gained from
 	// the first frame to the last, without the experiment's own buffers for frames.
 	RegionBytes uint64 `json:"region_bytes"`
@@ -164,7 +164,7 @@ func (r *runner) machine(ctx context.Context) (*boundary.Machine, error) {
 	}
 	wait := libdx.WaitOf(r.c.wait)
 	for _, c := range r.c.cells() {
-		bytes, err := frame.RegionBytes(c.direction.raw(), c.room(), &wait)
+		bytes, err := frame.RegionBytes(raw(c.direction), c.room(), &wait)
 		if err != nil {
 			return nil, err
 		}
@@ -219,7 +219,7 @@ func (r *runner) memory(p *pair, run int) error {
 		receiver = int64(p.cell.size.bytes)
 	}
 	hostBuffers, guestBuffers := sender, receiver
-	if p.cell.direction == guestToHost {
+	if p.cell.direction == result.GuestToHost {
 		hostBuffers, guestBuffers = receiver, sender
 	}
 	m := memoryRecord{"frames_memory", run, p.cell.size.name, p.cell.size.bytes, p.cell.variant, p.cell.direction, p.cell.ring,

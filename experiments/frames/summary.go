@@ -5,6 +5,7 @@ package main
 import (
 	"math"
 
+	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
 )
 
@@ -37,7 +38,7 @@ var phaseOf = []struct {
 // summary is all runs of one cell.
 type summary struct {
 	frame, variant, setting string
-	direction               direction
+	direction               result.Direction
 	level                   string // that holds the frame
 	bytes, ring             int
 	good, failed            int
@@ -50,7 +51,7 @@ type summary struct {
 func summarise(records []Record) (all []*summary) {
 	type key struct {
 		frame, variant, setting string
-		direction               direction
+		direction               result.Direction
 	}
 	found := map[key]*summary{}
 	lastRun := map[key]int{}

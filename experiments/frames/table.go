@@ -61,7 +61,7 @@ func transfers(text *bytes.Buffer, all []*summary) {
 // name tells cells of one frame apart.
 func (s *summary) name() string {
 	way := " host>guest"
-	if s.direction == guestToHost {
+	if s.direction == result.GuestToHost {
 		way = " guest>host"
 	}
 	if s.setting == "" {
@@ -72,7 +72,7 @@ func (s *summary) name() string {
 
 // write is what the sender does with the frame.
 func (s *summary) write() span {
-	if s.direction == guestToHost {
+	if s.direction == result.GuestToHost {
 		return s.gbps("guest_write_ns")
 	}
 	return s.gbps("host_write_ns")

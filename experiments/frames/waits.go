@@ -8,23 +8,24 @@ import (
 	"io"
 
 	"dx/experiments/internal/frame"
+	"dx/experiments/internal/result"
 )
 
 // waitsRecord says how the waits of both sides ended in a run of a cell, while the
 // frames that count were made, handed over, verified and passed over: a line of
 // result.jsonl. It proves, or refutes, that a side was spinning.
 type waitsRecord struct {
-	Experiment string      `json:"experiment"` // frames_waits
-	Run        int         `json:"run"`
-	Frame      string      `json:"frame"`
-	SizeBytes  int         `json:"size_bytes"`
-	Variant    string      `json:"variant"`
-	Direction  direction   `json:"direction"`
-	RingBytes  int         `json:"ring_bytes,omitempty"`
-	ChunkBytes int         `json:"chunk_bytes,omitempty"`
-	Wait       string      `json:"wait"`
-	Host       frame.Waits `json:"host"`
-	Guest      frame.Waits `json:"guest"`
+	Experiment string           `json:"experiment"` // frames_waits
+	Run        int              `json:"run"`
+	Frame      string           `json:"frame"`
+	SizeBytes  int              `json:"size_bytes"`
+	Variant    string           `json:"variant"`
+	Direction  result.Direction `json:"direction"`
+	RingBytes  int              `json:"ring_bytes,omitempty"`
+	ChunkBytes int              `json:"chunk_bytes,omitempty"`
+	Wait       string           `json:"wait"`
+	Host       frame.Waits      `json:"host"`
+	Guest      frame.Waits      `json:"guest"`
 }
 
 func (r *runner) waits(p *pair, run int, hostBefore, guestBefore frame.Waits) error {

@@ -21,7 +21,6 @@ import (
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
 	"dx/libdx/tools/mapping"
-	"dx/vm/quick"
 )
 
 const usage = `mapping measures loads and stores through UC, WC and WB mappings of shared memory.
@@ -57,13 +56,7 @@ type config struct {
 	out    string
 }
 
-func main() {
-	quick.Init()
-	if isProbe() {
-		os.Exit(probeMain(os.Stdout))
-	}
-	command.Main("mapping", parse, measureAll)
-}
+func main() { command.Main("mapping", parse, measureAll) }
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config

@@ -17,15 +17,12 @@ import (
 	"time"
 
 	"dx/experiments/internal/env"
+	"dx/experiments/internal/peer"
 	"dx/libdx/tools/mapping"
-	"dx/vm/quick"
 )
 
 func TestMain(m *testing.M) {
-	quick.Init()
-	if isProbe() {
-		os.Exit(probeMain(os.Stdout))
-	}
+	peer.Become()
 	os.Exit(m.Run())
 }
 

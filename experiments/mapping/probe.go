@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,12 +13,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dx/experiments/internal/peer"
 	"dx/libdx/tools/mapping"
+	"dx/vm/machine"
 )
 
-// probeEnv holds the order of a process that is to measure one mapping: itself on the host, and in
-// a guest.
-const probeEnv = "DX_MAPPING_PROBE"
+// probeRole measures one mapping: on the host, and in a guest.
+var probeRole = peer.Of("mapping", func(o order) error { return probe(o, json.NewEncoder(os.Stdout)) })
 
 // order is what such a process is to do.
 type order struct {
@@ -46,21 +46,6 @@ type figure struct {
 	Bytes  int     `json:"bytes"`
 	Passes int     `json:"passes"`  // of each run
 	RunsNs []int64 `json:"runs_ns"` // in the order they were made
-}
-
-func isProbe() bool { return os.Getenv(probeEnv) != "" }
-
-func probeMain(out io.Writer) int {
-	var o order
-	err := json.Unmarshal([]byte(os.Getenv(probeEnv)), &o)
-	if err == nil {
-		err = probe(o, json.NewEncoder(out))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "mapping:", err)
-		return 1
-	}
-	return 0
 }
 
 // probe prints an answer, and then its figures.
@@ -175,36 +160,21 @@ func mapFile(f *os.File, offset int64, size int) ([]byte, error) {
 
 // findBAR returns the sysfs folder of the ivshmem device and the physical address of its memory.
 func findBAR(size int) (folder string, address int64, err error) {
-	folders, err := filepath.Glob("/sys/bus/pci/devices/*")
-	if err != nil {
+	if folder, err = machine.FindDevice(); err != nil {
 		return "", 0, err
 	}
-	for _, folder := range folders {
-		if read(folder, "vendor") != "0x1af4" || read(folder, "device") != "0x1110" {
-			continue
-		}
-		lines := strings.Split(read(folder, "resource"), "\n")
-		if len(lines) < 3 {
-			return "", 0, errors.New("an ivshmem device without BAR 2")
-		}
-		var first, last int64
-		if _, err := fmt.Sscanf(lines[2], "%v %v", &first, &last); err != nil {
-			return "", 0, fmt.Errorf("BAR 2 of %s: %w", folder, err)
-		}
-		if last-first+1 < int64(size) {
-			return "", 0, fmt.Errorf("BAR 2 of %s has %d bytes, %d are wanted", folder, last-first+1, size)
-		}
-		return folder, first, nil
+	lines := strings.Split(machine.Attribute(folder, "resource"), "\n")
+	if len(lines) < 3 {
+		return "", 0, errors.New("an ivshmem device without BAR 2")
 	}
-	return "", 0, errors.New("no ivshmem device")
-}
-
-func read(folder, name string) string {
-	text, err := os.ReadFile(filepath.Join(folder, name))
-	if err != nil {
-		return ""
+	var first, last int64
+	if _, err := fmt.Sscanf(lines[2], "%v %v", &first, &last); err != nil {
+		return "", 0, fmt.Errorf("BAR 2 of %s: %w", folder, err)
 	}
-	return strings.TrimSpace(string(text))
+	if last-first+1 < int64(size) {
+		return "", 0, fmt.Errorf("BAR 2 of %s has %d bytes, %d are wanted", folder, last-first+1, size)
+	}
+	return folder, first, nil
 }
 
 // memoryType asks the kernel what it has made of a mapping of that physical address; empty if it
@@ -222,7 +192,7 @@ func memoryType(address int64) string {
 		return ""
 	}
 	defer func() { _ = unix.Unmount(folder, 0) }()
-	return typeIn(read(folder, "x86/pat_memtype_list"), address)
+	return typeIn(machine.Attribute(folder, "x86/pat_memtype_list"), address)
 }
 
 // typeIn reads lines such as "PAT: [mem 0x00000000f8000000-0x00000000f9000000] write-combining".

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -62,16 +61,13 @@ func subjectsOf(c config) []subject {
 
 // measure runs the probe where the subject is; it notes the accelerator of the guest.
 func (s subject) measure(ctx context.Context, c config, e *env.Environment) (measured, error) {
-	text, err := json.Marshal(order{s.Source, c.sizes, c.runs, c.target.Nanoseconds()})
-	if err != nil {
-		return measured{}, err
-	}
-	variable := probeEnv + "=" + string(text)
+	o := order{s.Source, c.sizes, c.runs, c.target.Nanoseconds()}
 	var out []byte
+	var err error
 	if s.Where == "host" {
-		out, err = onHost(ctx, variable)
+		out, err = onHost(ctx, o)
 	} else {
-		out, err = s.inGuest(ctx, c, variable, e)
+		out, err = s.inGuest(ctx, c, o, e)
 	}
 	if err != nil {
 		return measured{}, fmt.Errorf("%s: %w", s, err)
@@ -80,19 +76,17 @@ func (s subject) measure(ctx context.Context, c config, e *env.Environment) (mea
 	return measured{s, a}, err
 }
 
-func onHost(ctx context.Context, variable string) ([]byte, error) {
-	self, err := os.Executable()
+func onHost(ctx context.Context, o order) ([]byte, error) {
+	cmd, err := probeRole.Command(o)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), variable)
-	cmd.Stderr = os.Stderr
+	defer context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })()
 	return cmd.Output()
 }
 
 // inGuest boots a guest of its own: what was mapped before decides what a mapping becomes.
-func (s subject) inGuest(ctx context.Context, c config, variable string, e *env.Environment) ([]byte, error) {
+func (s subject) inGuest(ctx context.Context, c config, o order, e *env.Environment) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, guestTime)
 	defer cancel()
 	size := int64(0)
@@ -116,7 +110,7 @@ func (s subject) inGuest(ctx context.Context, c config, variable string, e *env.
 	defer guest.Kill()
 	e.Accelerator = string(guest.Accel)
 	var out, said bytes.Buffer
-	command, err := guest.Start([]string{quick.Self}, []string{variable}, &out, &said)
+	command, err := guest.Start([]string{quick.Self}, []string{probeRole.Variable(o)}, &out, &said)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/flags"
+	"dx/experiments/internal/result"
 	"dx/go/dx"
 )
 
@@ -109,7 +110,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.IntVar(&c.Payload, "payload", 64, "bytes of each request and each response")
 	fs.DurationVar(&c.Duration, "duration", time.Second, "of the throughput part of one run; the latency part takes half as long")
 	fs.IntVar(&c.runs, "runs", 5, "runs of each number of callers")
-	fs.StringVar(&c.Direction, "direction", exchange.HostToGuest, "who calls: host-guest, guest-host (closed loops, host in Go)")
+	fs.StringVar(&c.Direction, "direction", result.HostToGuest, "who calls: host-guest, guest-host (closed loops, host in Go)")
 	fs.StringVar(&c.Host, "host", "go", "language of the host: go, c")
 	fs.StringVar(&c.Guest, "guest", "go", "language of the guest: go, c")
 	fs.StringVar(&c.Path, "path", "native", "how Go calls, and answers the host: native, cgo")

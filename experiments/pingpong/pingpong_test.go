@@ -8,15 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/peer"
 	"dx/go/dx"
 )
 
 // TestMain lets the test program be the guest that it starts.
 func TestMain(m *testing.M) {
-	if exchange.IsGuest() {
-		os.Exit(exchange.GuestMain())
-	}
+	peer.Become()
 	os.Exit(m.Run())
 }
 

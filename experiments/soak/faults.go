@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dx/experiments/internal/ledger"
+	"dx/experiments/internal/peer"
 )
 
 // fault is a line of events.jsonl. All times count from the moment just before the fault: the kill
@@ -288,7 +289,7 @@ func (s *soak) stop(ctx context.Context, f *fault, victim *process) error {
 		return err
 	}
 	victim.signal(syscall.SIGSTOP)
-	if err := victim.awaitStop(); err != nil {
+	if err := peer.AwaitStop(victim.cmd.Process.Pid); err != nil {
 		return fmt.Errorf("stop %v: %w", victim, err)
 	}
 	began := time.Now()

@@ -18,9 +18,6 @@ import (
 )
 
 func main() {
-	if isRole() {
-		os.Exit(roleMain())
-	}
 	command.Main("soak", parse, func(ctx context.Context, c config) int {
 		if err := result.PrepareDir(c.out); err != nil {
 			fmt.Fprintln(os.Stderr, "soak:", err)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -14,10 +13,8 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"dx/experiments/internal/ledger"
-	"dx/internal/child"
+	"dx/vm/child"
 )
 
 // state is how far a process has come.
@@ -57,11 +54,7 @@ type process struct {
 
 // start starts a process with a role; errors is where it says what must not be.
 func start(r roleConfig, l *ledger.Ledger, errors *os.File) (*process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(r)
+	cmd, err := soakRole.Command(r)
 	if err != nil {
 		return nil, err
 	}
@@ -76,10 +69,10 @@ func start(r roleConfig, l *ledger.Ledger, errors *os.File) (*process, error) {
 		return nil, err
 	}
 	defer func() { _ = itsEvents.Close() }()
-	p := &process{role: r.Role, lang: r.Lang, life: r.Life, cmd: exec.Command(self),
+	p := &process{role: r.Role, lang: r.Lang, life: r.Life, cmd: cmd,
 		commands: commands, done: make(chan struct{}), answers: make(chan uint64, 1)}
 	// Programs with the race detector would take a second to end.
-	p.cmd.Env = append(os.Environ(), roleEnv+"="+string(text), "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
+	p.cmd.Env = append(p.cmd.Env, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	p.cmd.ExtraFiles = []*os.File{l.File()}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = itsCommands, itsEvents, errors
 	exited, err := child.Start(p.cmd)
@@ -162,14 +155,3 @@ func (p *process) String() string { return fmt.Sprintf("%s %d (%s)", p.role, p.l
 func (p *process) tell(command string) { _, _ = io.WriteString(p.commands, command+"\n") }
 
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
-
-// awaitStop returns when the process has stopped, or ended.
-func (p *process) awaitStop() error {
-	for {
-		// WNOWAIT leaves an exit to be seen by Wait.
-		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
-		if err != unix.EINTR {
-			return err
-		}
-	}
-}

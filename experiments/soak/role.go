@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -18,13 +17,28 @@ import (
 
 	"dx/experiments/internal/affinity"
 	"dx/experiments/internal/cload"
-	"dx/experiments/internal/command"
 	"dx/experiments/internal/ledger"
+	"dx/experiments/internal/peer"
 	"dx/go/dx"
 )
 
-// roleEnv makes this program one of the processes of a soak: it holds a roleConfig.
-const roleEnv = "DX_SOAK_ROLE"
+// soakRole is one of the processes of a soak. It ends by SIGTERM, in good order; an error is for the
+// supervisor, as an event.
+var soakRole = peer.Of("soak", func(c roleConfig) error {
+	r, err := newRole(c)
+	if err != nil {
+		return err
+	}
+	switch r.Role {
+	case "host":
+		return r.host()
+	case "guest":
+		return r.guest()
+	case "scribbler":
+		return r.scribble()
+	}
+	return fmt.Errorf("no role %q", r.Role)
+})
 
 // ledgerFD is where a process finds its ledger: the first of its extra files.
 const ledgerFD = 3
@@ -48,32 +62,6 @@ type roleConfig struct {
 	Seed     uint64
 }
 
-func isRole() bool { return os.Getenv(roleEnv) != "" }
-
-// roleMain is a process of the soak. It ends by SIGTERM, in good order; an error is for the
-// supervisor, as an event.
-func roleMain() int {
-	signal.Ignore(os.Interrupt) // the supervisor ends us
-	r, err := newRole()
-	if err == nil {
-		switch r.Role {
-		case "host":
-			err = r.host()
-		case "guest":
-			err = r.guest()
-		case "scribbler":
-			err = r.scribble()
-		default:
-			err = fmt.Errorf("no role %q", r.Role)
-		}
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "soak: %v\n", err)
-		return command.Failed
-	}
-	return 0
-}
-
 // role is this process.
 type role struct {
 	roleConfig
@@ -84,11 +72,8 @@ type role struct {
 	mu       sync.Mutex  // one event at a time
 }
 
-func newRole() (*role, error) {
-	r := &role{commands: make(chan string)}
-	if err := json.Unmarshal([]byte(os.Getenv(roleEnv)), &r.roleConfig); err != nil {
-		return nil, fmt.Errorf("%s: %w", roleEnv, err)
-	}
+func newRole(c roleConfig) (*role, error) {
+	r := &role{roleConfig: c, commands: make(chan string)}
 	if len(r.CPUs) > 0 {
 		if err := affinity.Pin(r.CPUs); err != nil {
 			return nil, err

@@ -16,15 +16,14 @@ import (
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/ledger"
+	"dx/experiments/internal/peer"
 	"dx/go/dx"
 	"dx/libdx"
 )
 
 // TestMain lets the test program be the processes that it starts.
 func TestMain(m *testing.M) {
-	if isRole() {
-		os.Exit(roleMain())
-	}
+	peer.Become()
 	os.Exit(m.Run())
 }
 

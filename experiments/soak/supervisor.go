@@ -16,6 +16,7 @@ import (
 
 	"dx/experiments/internal/affinity"
 	"dx/experiments/internal/ledger"
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/progress"
 )
 
@@ -99,20 +100,17 @@ func (s *soak) beginWatch() {
 
 // place chooses the region's URL.
 func (s *soak) place() error {
-	name := fmt.Sprintf("dx-soak-%d", os.Getpid())
-	switch s.transport {
-	case "shm":
-		s.url, s.path = "shm:"+name, "/dev/shm/"+name
-	case "file":
-		s.path = filepath.Join(s.out, "region")
-		s.url = "file:" + s.path
-	case "unix":
-		folder, err := os.MkdirTemp("", name+"-")
-		if err != nil {
+	folder := s.out
+	if s.transport == "unix" { // a path to a socket has no room for the results' folder
+		var err error
+		if s.folder, err = os.MkdirTemp("", "dx-soak-"); err != nil {
 			return err
 		}
-		s.folder, s.path = folder, filepath.Join(folder, "socket")
-		s.url = "unix:" + s.path
+		folder = s.folder
+	}
+	s.url = peer.URL(s.transport, folder, "soak")
+	if _, s.path, _ = strings.Cut(s.url, ":"); s.transport == "shm" {
+		s.path = "/dev/shm/" + s.path
 	}
 	return nil
 }

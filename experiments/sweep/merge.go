@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 
-	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/result"
 )
 
@@ -58,7 +57,7 @@ func (m *merged) check(cell result.Cell, at origin) error {
 	at.text = canonical(map[string]any{
 		"experiment": cell.Experiment, "variant": cell.Variant, "wait": cell.Wait,
 		"threads": cell.Threads, "payload": cell.PayloadBytes, "host": cell.Host, "guest": cell.Guest,
-		"path": cell.Path, "transport": cell.Transport, "back": cell.Direction == exchange.GuestToHost, "rate": cell.Rate(), "lock": cell.LockOSThread,
+		"path": cell.Path, "transport": cell.Transport, "back": cell.Direction == result.GuestToHost, "rate": cell.Rate(), "lock": cell.LockOSThread,
 		"duration": cell.DurationNs,
 	})
 	first, known := m.params[cell.CellKey]

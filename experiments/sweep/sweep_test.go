@@ -14,14 +14,13 @@ import (
 
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/result"
 )
 
 // TestMain lets the test program be the guest that it starts.
 func TestMain(m *testing.M) {
-	if exchange.IsGuest() {
-		os.Exit(exchange.GuestMain())
-	}
+	peer.Become()
 	os.Exit(m.Run())
 }
 

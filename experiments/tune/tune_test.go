@@ -14,6 +14,7 @@ import (
 
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/proctest"
 	"dx/experiments/internal/result"
 	"dx/go/dx"
@@ -21,9 +22,7 @@ import (
 
 // TestMain lets the test program be the guest that it starts.
 func TestMain(m *testing.M) {
-	if exchange.IsGuest() {
-		os.Exit(exchange.GuestMain())
-	}
+	peer.Become()
 	os.Exit(m.Run())
 }
 

@@ -8,40 +8,27 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/floor"
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/progress"
 	"dx/go/dx"
-	"dx/internal/child"
+	"dx/vm/child"
 )
 
-// idleEnv makes this program the host of a channel that lies idle, or the parent of a
-// process that only sleeps: it holds a pair.
-const idleEnv = "DX_WAKEUP_IDLE"
-
-func isIdlePair() bool { return os.Getenv(idleEnv) != "" && !exchange.IsGuest() }
-
-// idlePairMain lets one channel lie idle and says what that cost.
-func idlePairMain() int {
-	var p pair
-	err := json.Unmarshal([]byte(os.Getenv(idleEnv)), &p)
-	if err == nil {
-		var cost exchange.Idleness
-		if cost, err = p.idle(); err == nil {
-			err = json.NewEncoder(os.Stdout).Encode(cost)
-		}
-	}
+// idleRole is the host of a channel that lies idle, or the parent of a process that only sleeps. It
+// says what that cost.
+var idleRole = peer.Of("idle", func(p pair) error {
+	cost, err := p.idle()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "wakeup: idle:", err)
-		return 1
+		return err
 	}
-	return 0
-}
+	return json.NewEncoder(os.Stdout).Encode(cost)
+})
 
 // idle lets it lie idle in this process and its child.
 func (p pair) idle() (exchange.Idleness, error) {
@@ -152,18 +139,12 @@ func idlePair(ctx context.Context, p pair, c config) (cost exchange.Idleness, er
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	p.Config.Dir, p.Config.Duration, p.Config.Pin = dir, c.idle, "none"
-	text, err := json.Marshal(p)
-	if err != nil {
-		return cost, err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return cost, err
-	}
 	var out bytes.Buffer
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), idleEnv+"="+string(text))
-	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	cmd, err := idleRole.Command(p)
+	if err != nil {
+		return cost, err
+	}
+	cmd.Stdout = &out
 	exited, err := child.Start(cmd)
 	if err != nil {
 		return cost, err

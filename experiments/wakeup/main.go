@@ -17,12 +17,7 @@ import (
 	"dx/experiments/internal/result"
 )
 
-func main() {
-	if isIdlePair() {
-		os.Exit(idlePairMain())
-	}
-	command.Main("wakeup", parse, measureAll)
-}
+func main() { command.Main("wakeup", parse, measureAll) }
 
 // measureAll measures round trips, then idleness, and reports also what an
 // interruption left.

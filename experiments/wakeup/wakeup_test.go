@@ -12,17 +12,13 @@ import (
 
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/result"
 )
 
 // TestMain lets the test program be the processes that it starts.
 func TestMain(m *testing.M) {
-	switch {
-	case exchange.IsGuest():
-		os.Exit(exchange.GuestMain())
-	case isIdlePair():
-		os.Exit(idlePairMain())
-	}
+	peer.Become()
 	os.Exit(m.Run())
 }
 

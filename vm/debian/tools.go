@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"dx/internal/child"
+	"dx/vm/child"
 )
 
 // packageOf says in which of Debian's packages a tool is.

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"dx/internal/child"
+	"dx/vm/child"
 	"dx/vm/debian"
 	"dx/vm/machine"
 )

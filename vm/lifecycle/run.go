@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"dx/internal/child"
+	"dx/vm/child"
 )
 
 // Run is one program of the host's that runs in the guest.

@@ -12,7 +12,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"dx/internal/child"
+	"dx/vm/child"
 	"dx/vm/debian"
 )
 

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"dx/internal/child"
+	"dx/vm/child"
 )
 
 // Program is the QEMU that is started, looked up in PATH.

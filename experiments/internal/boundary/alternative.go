@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dx/vm/machine"
 	"dx/vm/quick"
 )
 
@@ -22,9 +23,6 @@ const (
 	GuestGateway = "10.0.2.2"
 	guestAddress = "10.0.2.15"
 )
-
-// networkEnv tells the guest's side of the bare loop to set up the network first.
-const networkEnv = "DX_BOUNDARY_NETWORK"
 
 // addAlternatives gives a machine both.
 func (m *Machine) addAlternatives(c *quick.Config) {
@@ -47,7 +45,7 @@ func OpenSerial() (fd int, err error) {
 	}
 	for _, name := range names {
 		folder := filepath.Dir(name)
-		if attribute(folder, "name") != serialName {
+		if machine.Attribute(folder, "name") != serialName {
 			continue
 		}
 		fd, err := unix.Open("/dev/"+filepath.Base(folder), unix.O_RDWR|unix.O_CLOEXEC, 0)

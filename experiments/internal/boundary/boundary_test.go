@@ -13,14 +13,12 @@ import (
 	"time"
 
 	"dx/experiments/internal/floor"
+	"dx/experiments/internal/peer"
 	"dx/vm/quick"
 )
 
 func TestMain(m *testing.M) {
-	Init()
-	if os.Getenv(echoEnv) != "" {
-		echo()
-	}
+	peer.Become()
 	os.Exit(m.Run())
 }
 

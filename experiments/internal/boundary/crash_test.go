@@ -13,30 +13,29 @@ import (
 	"testing"
 	"time"
 
+	"dx/experiments/internal/peer"
 	"dx/go/dx"
 	"dx/vm/quick"
 )
 
-// echoEnv makes the test program a guest that answers with what it is sent.
-const echoEnv = "DX_BOUNDARY_ECHO"
-
-func echo() {
-	ch, err := dx.Attach(context.Background(), os.Getenv(echoEnv), dx.Options{})
-	if err == nil {
-		fmt.Println("ready")
-		err = ch.Serve(context.Background(), dx.HandlerFunc(
-			func(q *dx.Request, response []byte) (int, int32) { return copy(response, q.Data), 0 }))
+// echoRole is a guest that answers with what it is sent, at the URL that it is told.
+var echoRole = peer.Of("echo", func(url string) error {
+	ch, err := dx.Attach(context.Background(), url, dx.Options{})
+	if err != nil {
+		return err
 	}
-	if err != nil && !errors.Is(err, dx.ErrPeerClosed) {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	fmt.Println("ready")
+	err = ch.Serve(context.Background(), dx.HandlerFunc(
+		func(q *dx.Request, response []byte) (int, int32) { return copy(response, q.Data), 0 }))
+	if errors.Is(err, dx.ErrPeerClosed) {
+		return nil
 	}
-	os.Exit(0)
-}
+	return err
+})
 
 func startEcho(t *testing.T, m *Machine) *Process {
 	t.Helper()
-	p, err := m.StartReady(context.Background(), []string{echoEnv + "=" + m.GuestURL()}, os.Stderr)
+	p, err := m.StartReady(context.Background(), []string{echoRole.Variable(m.GuestURL())}, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,12 +4,10 @@ package boundary
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,40 +15,29 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dx/experiments/internal/floor"
-	"dx/internal/child"
+	"dx/experiments/internal/peer"
 	"dx/libdx"
+	"dx/vm/child"
+	"dx/vm/machine"
 	"dx/vm/quick"
 )
 
-// bareEnv makes this program the guest's side of the bare loop; its value is a URL of the device if
-// that is to be bound to vfio first.
-const bareEnv = "DX_BOUNDARY_BARE"
-
-const bareUnbound = "plain"
-
-// Init makes this process what Boot started it as, inside the guest, and then does not return. On
-// the host it does nothing.
-func Init() {
-	quick.Init()
-	role := os.Getenv(bareEnv)
-	if role == "" {
-		return
-	}
-	if err := serveBare(role); err != nil {
-		fmt.Fprintln(os.Stderr, "bare loop:", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+// bare is what the guest's side of the bare loop has to do first.
+type bare struct {
+	Bind    string // the URL of a device that is to be bound to vfio; empty: none
+	Network bool   // the network card gets its address
 }
 
-func serveBare(role string) error {
-	if os.Getenv(networkEnv) != "" {
+var bareRole = peer.Of("bare-loop", serveBare)
+
+func serveBare(b bare) error {
+	if b.Network {
 		if err := setUpNetwork(); err != nil {
 			return err
 		}
 	}
-	if role != bareUnbound {
-		if err := libdx.BindDevice(role); err != nil {
+	if b.Bind != "" {
+		if err := libdx.BindDevice(b.Bind); err != nil {
 			return err
 		}
 	}
@@ -69,49 +56,31 @@ func serveBare(role string) error {
 // mapDevice maps the memory of the ivshmem device, write-combining as libdx does: the kernel does
 // not mix kinds.
 func mapDevice() ([]byte, error) {
-	devices, err := filepath.Glob("/sys/bus/pci/devices/*")
+	device, err := machine.FindDevice()
 	if err != nil {
 		return nil, err
 	}
-	for _, device := range devices {
-		if attribute(device, "vendor") != "0x1af4" || attribute(device, "device") != "0x1110" {
-			continue
-		}
-		f, err := os.OpenFile(filepath.Join(device, "resource2_wc"), os.O_RDWR, 0)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = f.Close() }()
-		s, err := f.Stat()
-		if err != nil {
-			return nil, err
-		}
-		return unix.Mmap(int(f.Fd()), 0, int(s.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	}
-	return nil, errors.New("this machine has no ivshmem device (PCI 1af4:1110)")
-}
-
-func attribute(device, name string) string {
-	text, err := os.ReadFile(filepath.Join(device, name))
+	f, err := os.OpenFile(filepath.Join(device, "resource2_wc"), os.O_RDWR, 0)
 	if err != nil {
-		return ""
+		return nil, err
 	}
-	return strings.TrimSpace(string(text))
+	defer func() { _ = f.Close() }()
+	s, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return unix.Mmap(int(f.Fd()), 0, int(s.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 }
 
 // startBare starts the guest's side of the bare loop, and stops it until it is wanted.
 func (m *Machine) startBare() error {
 	ctx, cancel := context.WithTimeout(context.Background(), readyMax)
 	defer cancel()
-	role := bareUnbound
+	b := bare{Network: m.options.Alternatives}
 	if m.options.Doorbell {
-		role = m.GuestURL()
+		b.Bind = m.GuestURL()
 	}
-	env := []string{bareEnv + "=" + role}
-	if m.options.Alternatives {
-		env = append(env, networkEnv+"=1")
-	}
-	p, err := m.StartReady(ctx, env, os.Stderr)
+	p, err := m.StartReady(ctx, []string{bareRole.Variable(b)}, os.Stderr)
 	if err != nil {
 		return fmt.Errorf("bare loop: %w", err)
 	}

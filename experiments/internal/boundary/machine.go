@@ -4,7 +4,7 @@
 // booted by vm/quick, with the experiment's region behind its ivshmem device. One machine serves
 // any number of guest processes, one after the other.
 //
-// A program that uses it begins its main, and the TestMain of its tests, with boundary.Init.
+// A program that uses it, and the TestMain of its tests, begins with peer.Become.
 package boundary
 
 import (

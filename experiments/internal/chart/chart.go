@@ -27,7 +27,7 @@ type Series struct {
 	// Points may come in any order.
 	Points []Point
 	// Reference marks what the line is to be compared with, such as the bare cache line: it is
-	// drawn dashed, across the whole chart, without points and ranges. Min and Max are not used.
+	// drawn dashed, over the whole chart, without points and ranges. Min and Max are not used.
 	Reference bool
 }
 
@@ -124,7 +124,7 @@ func addLines(p *plot.Plot, legend *plot.Legend, series []Series, unit float64) 
 		if !s.Reference {
 			continue
 		}
-		line, err := plotter.NewLine(across(p, ascending(s.Points), unit))
+		line, err := plotter.NewLine(extended(p, ascending(s.Points), unit))
 		if err != nil {
 			return fmt.Errorf("chart: series %q: %w", s.Name, err)
 		}
@@ -225,8 +225,8 @@ func faint(c color.Color) color.Color {
 	return color.NRGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), 40}
 }
 
-// across extends a reference to both edges of the chart at the height of its outermost points.
-func across(p *plot.Plot, points []Point, unit float64) plotter.XYs {
+// extended draws a reference to both edges of the chart at the height of its outermost points.
+func extended(p *plot.Plot, points []Point, unit float64) plotter.XYs {
 	line := plotter.XYs{{X: p.X.Min, Y: points[0].Median / unit}}
 	for _, point := range points {
 		if x := float64(point.Threads); x > p.X.Min && x < p.X.Max {

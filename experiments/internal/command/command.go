@@ -14,8 +14,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"dx/experiments/internal/boundary"
-	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/peer"
 )
 
 // Exit codes.
@@ -26,16 +25,13 @@ const (
 	Interrupted = 130
 )
 
-// Main runs an experiment and does not return. A process that was started as a
-// guest, or in one, is that and nothing else. parse reads the flags; after -h it returns
+// Main runs an experiment and does not return. A process that was started in a role is
+// that and nothing else. parse reads the flags; after -h it returns
 // flag.ErrHelp, and any other error of it is the user's. act measures until the
 // context ends by Ctrl-C or SIGTERM, and returns an exit code.
 func Main[C any](name string, parse func(args []string, stderr io.Writer) (C, error),
 	act func(context.Context, C) int) {
-	boundary.Init()
-	if exchange.IsGuest() {
-		os.Exit(exchange.GuestMain())
-	}
+	peer.Become()
 	os.Exit(run(name, os.Args[1:], os.Stderr, parse, act))
 }
 

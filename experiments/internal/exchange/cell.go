@@ -56,7 +56,7 @@ func betweenPeers[T any](ctx context.Context, c Config, cpus placement, vm *vmRu
 		host.stop()
 		closeErr := host.close()
 		if guest != nil {
-			closeErr = errors.Join(closeErr, guest.end())
+			closeErr = errors.Join(closeErr, guest.End())
 		}
 		if err == nil {
 			err = closeErr

@@ -3,12 +3,7 @@
 // Package exchange measures calls between two processes: this one, and a guest
 // that it starts from the same program. It is what pingpong, sweep and whatever
 // searches for settings have in common.
-//
-// A program that uses it begins its main, and the TestMain of its tests, with
-//
-//	if exchange.IsGuest() {
-//		os.Exit(exchange.GuestMain())
-//	}
+// A program that uses it, and the TestMain of its tests, begins with peer.Become.
 package exchange
 
 import (
@@ -18,6 +13,7 @@ import (
 	"time"
 
 	"dx/experiments/internal/boundary"
+	"dx/experiments/internal/result"
 	"dx/go/dx"
 )
 
@@ -66,7 +62,7 @@ func Default() Config {
 	if err != nil {
 		panic(err) // cannot be: the library has it
 	}
-	return Config{Threads: 1, Payload: 64, Duration: time.Second, Direction: HostToGuest, Host: "go", Guest: "go",
+	return Config{Threads: 1, Payload: 64, Duration: time.Second, Direction: result.HostToGuest, Host: "go", Guest: "go",
 		Path: "native", Transport: "memfd", Wait: wait, Pin: "auto", Pace: PaceSleep, GuestRelax: RelaxAuto}
 }
 
@@ -93,7 +89,7 @@ func oneOf(field, value string, allowed ...string) error {
 // of the library for a wait strategy that cannot.
 func (c Config) Check() error {
 	for _, err := range []error{
-		oneOf("direction", c.Direction, HostToGuest, GuestToHost),
+		oneOf("direction", c.Direction, result.HostToGuest, result.GuestToHost),
 		oneOf("host", c.Host, "go", "c"),
 		oneOf("guest", c.Guest, "go", "c"),
 		oneOf("path", c.Path, "native", "cgo"),
@@ -127,11 +123,11 @@ func (c Config) Check() error {
 	case c.Wait.Park == dx.ParkDoorbell && c.Transport != "unix" && c.Transport != boundary.TransportDoorbell:
 		return wrong("park", "doorbell needs the transport unix or %s, not %s", boundary.TransportDoorbell, c.Transport)
 	}
-	if c.Direction == GuestToHost && (c.Host != "go" || c.RatePerS > 0 || isAlternative(c.Transport)) {
-		return wrong("direction", "%s takes a host in Go, a closed loop, and a transport of dx", GuestToHost)
+	if c.Direction == result.GuestToHost && (c.Host != "go" || c.RatePerS > 0 || isAlternative(c.Transport)) {
+		return wrong("direction", "%s takes a host in Go, a closed loop, and a transport of dx", result.GuestToHost)
 	}
 	if c.Transport == TransportBell && (c.Threads != 1 || c.Host != "c" || c.Guest != "c" || c.Verify || c.RatePerS > 0 ||
-		c.Direction != HostToGuest) {
+		c.Direction != result.HostToGuest) {
 		return wrong("transport", "%s takes one caller, both sides in C, a closed loop from the host, and no verification", c.Transport)
 	}
 	if isAlternative(c.Transport) && (c.Threads != 1 || c.Payload == 0 || c.Host != "go" || c.Guest != "go") {

@@ -10,17 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"dx/experiments/internal/boundary"
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/result"
 	"dx/go/dx"
 )
 
 // TestMain lets the test program be the guest that it starts.
 func TestMain(m *testing.M) {
-	boundary.Init()
-	if IsGuest() {
-		os.Exit(GuestMain())
-	}
+	peer.Become()
 	os.Exit(m.Run())
 }
 
@@ -74,12 +71,12 @@ func TestGuestsOfBothLanguagesCallTheirHost(t *testing.T) {
 		for _, side := range []struct{ guest, path string }{{"c", "native"}, {"go", "native"}, {"go", "cgo"}} {
 			t.Run(fmt.Sprint(transport, side), func(t *testing.T) {
 				cell := mustMeasure(t, testConfig(t, func(c *Config) {
-					c.Direction, c.Guest, c.Path = GuestToHost, side.guest, side.path
+					c.Direction, c.Guest, c.Path = result.GuestToHost, side.guest, side.path
 					c.Threads, c.Transport, c.Payload = 3, transport, 61
 				}))
 				w := cell.Waits
 				if cell.Errors != 0 || cell.VerifyFailures != 0 || !cell.Verified || cell.Ops == 0 || cell.RTTSamples == 0 ||
-					cell.Direction != GuestToHost || w.Guest.Looks == 0 || w.Host.Looks == 0 {
+					cell.Direction != result.GuestToHost || w.Guest.Looks == 0 || w.Host.Looks == 0 {
 					t.Errorf("%+v", cell)
 				}
 			})
@@ -106,9 +103,9 @@ func (*wrongLoad) slice(of stretch) (slice, error) {
 }
 
 func TestGuestThatDiesWhileItCallsIsAnError(t *testing.T) {
-	c := testConfig(t, func(c *Config) { c.Direction, c.Duration = GuestToHost, time.Minute })
+	c := testConfig(t, func(c *Config) { c.Direction, c.Duration = result.GuestToHost, time.Minute })
 	_, err := withPeers(context.Background(), c, func(m *measurement, _ context.Context) (bool, error) {
-		p := m.guest.(*guestProcess)
+		p := m.guest.(peer.Beside)
 		time.AfterFunc(50*time.Millisecond, func() { _ = p.Cmd.Process.Kill() })
 		_, err := m.host.slice(stretch{d: time.Minute})
 		if !errors.Is(err, dx.ErrPeerDead) {
@@ -204,8 +201,8 @@ func TestImpossibleConfigurationsNameTheirField(t *testing.T) {
 		{"duration", func(c *Config) { c.Duration = 1 }},
 		{"host", func(c *Config) { c.Host = "rust" }},
 		{"direction", func(c *Config) { c.Direction = "" }},
-		{"direction", func(c *Config) { c.Direction, c.Host = GuestToHost, "c" }},
-		{"direction", func(c *Config) { c.Direction, c.RatePerS = GuestToHost, 1 }},
+		{"direction", func(c *Config) { c.Direction, c.Host = result.GuestToHost, "c" }},
+		{"direction", func(c *Config) { c.Direction, c.RatePerS = result.GuestToHost, 1 }},
 		{"guest", func(c *Config) { c.Guest = "" }},
 		{"path", func(c *Config) { c.Path = "fast" }},
 		{"path", func(c *Config) { c.Host, c.Guest, c.Path = "c", "c", "cgo" }},

@@ -15,15 +15,10 @@ import (
 	"time"
 
 	"dx/experiments/internal/cload"
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/stat"
 	"dx/go/dx"
 	"dx/libdx"
-)
-
-// Directions are who calls whom.
-const (
-	HostToGuest = "host-guest"
-	GuestToHost = "guest-host"
 )
 
 // farLoad is a load whose callers run in the guest: this side answers them, for as long as a slice
@@ -33,7 +28,7 @@ type farLoad struct {
 	ch    *dx.Channel
 	where string
 	c     Config
-	guest guest
+	guest peer.Process
 	once  sync.Once
 	ended chan struct{} // by stop
 }

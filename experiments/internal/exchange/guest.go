@@ -4,11 +4,8 @@ package exchange
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"runtime"
 	"strings"
 	"syscall"
@@ -17,6 +14,7 @@ import (
 	"dx/experiments/internal/affinity"
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/content"
+	"dx/experiments/internal/peer"
 	"dx/go/dx"
 	"dx/libdx"
 )
@@ -26,9 +24,6 @@ const (
 	typeEcho   = dx.TypeUser
 	typeVerify = dx.TypeUser + 1
 )
-
-// guestEnv makes this program a guest: it holds a guestConfig.
-const guestEnv = "DX_EXCHANGE_GUEST"
 
 // guestConfig is what the parent tells its guest.
 type guestConfig struct {
@@ -45,26 +40,11 @@ type guestConfig struct {
 	Wait    dx.Wait
 }
 
-// IsGuest says whether this process was started as a guest: main then calls
-// GuestMain and nothing else.
-func IsGuest() bool { return os.Getenv(guestEnv) != "" }
+// guestRole is the guest process: it says "ready" on standard output and serves until the host
+// closes.
+var guestRole = peer.Of("guest", guestRun)
 
-// GuestMain is the guest process: it says "ready" on standard output and serves
-// until the host closes. It returns the exit code.
-func GuestMain() int {
-	signal.Ignore(os.Interrupt) // the parent ends us
-	if err := guestRun(); err != nil {
-		fmt.Fprintln(os.Stderr, "guest:", err)
-		return 1
-	}
-	return 0
-}
-
-func guestRun() error {
-	var g guestConfig
-	if err := json.Unmarshal([]byte(os.Getenv(guestEnv)), &g); err != nil {
-		return fmt.Errorf("%s: %w", guestEnv, err)
-	}
+func guestRun(g guestConfig) error {
 	if len(g.CPUs) > 0 {
 		if err := affinity.Pin(g.CPUs); err != nil {
 			return err

@@ -4,17 +4,15 @@ package exchange
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/content"
+	"dx/experiments/internal/peer"
+	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
 	"dx/go/dx"
 	"dx/libdx"
@@ -84,21 +82,14 @@ func openHost(c Config, vm *vmRun) (load, error) {
 	if isAlternative(c.Transport) {
 		return openAlternative(c, vm.machine)
 	}
-	url := "memfd:"
-	switch c.Transport {
-	case "shm":
-		url = fmt.Sprintf("shm:dx-exchange-%d", os.Getpid())
-	case "file":
-		url = "file:" + filepath.Join(c.Dir, "region")
-	case boundary.Transport, boundary.TransportDoorbell, TransportBell:
+	url := peer.URL(c.Transport, c.Dir, "exchange")
+	if vm != nil {
 		url = vm.machine.URL()
-	case "unix":
-		url = "unix:" + filepath.Join(c.Dir, "rendezvous")
 	}
 	if c.Transport == TransportBell {
 		return openBell(c, url)
 	}
-	if c.Direction == GuestToHost {
+	if c.Direction == result.GuestToHost {
 		return openFar(c, url)
 	}
 	if c.Host == "c" {

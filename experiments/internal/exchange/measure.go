@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dx/experiments/internal/floor"
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
 	"dx/go/dx"
@@ -30,7 +31,7 @@ const (
 type measurement struct {
 	c     Config
 	host  load
-	guest guest
+	guest peer.Process
 	cpus  placement
 	vm    *vmRun // nil: host and guest are processes of one kernel
 	warm  bool   // calls were made before, of another kind
@@ -151,7 +152,7 @@ func (m *measurement) part(ctx context.Context, d, each time.Duration,
 
 // floors measures the bare line and the bare loop while the guest is stopped.
 func (m *measurement) floors() error {
-	if err := m.guest.pause(); err != nil {
+	if err := m.guest.Pause(); err != nil {
 		return err
 	}
 	line, err := m.bareLoop(0)
@@ -164,7 +165,7 @@ func (m *measurement) floors() error {
 		return err
 	}
 	m.bareNs.add(loop)
-	return m.guest.resume()
+	return m.guest.Resume()
 }
 
 // bareLoop is one floor: between the same two CPUs, and across the boundary if dx crosses it.
@@ -270,7 +271,7 @@ func (m *measurement) cpuTimes() (host, guest time.Duration, err error) {
 	if host, err = ownCPUTime(); err != nil {
 		return 0, 0, err
 	}
-	guest, err = m.guest.cpuTime()
+	guest, err = m.guest.CPUTime()
 	return host, guest, err
 }
 
@@ -284,7 +285,7 @@ func ownCPUTime() (time.Duration, error) {
 type sides struct{ host, guest dx.Stats }
 
 func (m *measurement) waits() sides {
-	if m.c.Direction == GuestToHost {
+	if m.c.Direction == result.GuestToHost {
 		return sides{m.host.stats(dx.HostServers), m.host.stats(dx.GuestCallers)}
 	}
 	return sides{m.host.stats(dx.HostCallers), m.host.stats(dx.GuestServers)}
@@ -312,7 +313,7 @@ func counted(before, after dx.Stats) *result.WaitCounts {
 func (m *measurement) cell(waits result.Waits) result.Cell {
 	cell := result.Cell{
 		Time: m.began, Threads: m.c.Threads, PayloadBytes: m.c.Payload,
-		Direction: m.c.Direction, Host: m.c.Host, Guest: m.c.Guest, Path: m.c.Path, Transport: m.c.Transport,
+		Direction: result.Direction(m.c.Direction), Host: m.c.Host, Guest: m.c.Guest, Path: m.c.Path, Transport: m.c.Transport,
 		ElapsedNs: int64(m.elapsed), FloorRTTNs: m.floorNs.value(), BareRTTNs: m.bareNs.value(),
 		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.Verify,
 		VerifyFailures: m.verifyFailures, Waits: waits, Wait: m.c.Wait,

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/result"
 	"dx/go/dx"
 )
@@ -102,7 +103,7 @@ func (m *measurement) idle(ctx context.Context) (Idleness, error) {
 // and were woken, until now.
 func (m *measurement) wakeups() (uint64, error) {
 	all, err := voluntarySwitches(os.Getpid())
-	if p, ok := m.guest.(*guestProcess); ok && err == nil {
+	if p, ok := m.guest.(peer.Beside); ok && err == nil {
 		var more uint64
 		more, err = voluntarySwitches(p.Cmd.Process.Pid)
 		all += more

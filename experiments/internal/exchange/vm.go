@@ -4,12 +4,10 @@ package exchange
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"os"
-	"time"
 
 	"dx/experiments/internal/boundary"
+	"dx/experiments/internal/result"
 	"dx/go/dx"
 	"dx/libdx"
 )
@@ -71,7 +69,7 @@ func RegionBytes(c Config) (int64, error) {
 	}
 	wait := libdx.WaitOf(strategy)
 	hostSlots, guestSlots := uint32(c.Threads), uint32(0)
-	if c.Direction == GuestToHost {
+	if c.Direction == result.GuestToHost {
 		hostSlots, guestSlots = guestSlots, hostSlots
 	}
 	ch, err := libdx.Create("memfd:", hostSlots, guestSlots, uint64(c.Payload), uint64(c.Payload), &wait)
@@ -93,28 +91,3 @@ func chooseRelax(c Config, m *boundary.Machine) (relax dx.Relax, err error) {
 	err = relax.UnmarshalText([]byte(name))
 	return relax, err
 }
-
-// start starts the guest in the machine.
-func (x *vmRun) start(ctx context.Context, g guestConfig) (guest, error) {
-	g.Wait.Relax = x.relax
-	text, err := json.Marshal(g)
-	if err != nil {
-		return nil, err
-	}
-	p, err := x.machine.StartReady(ctx, []string{guestEnv + "=" + string(text)}, os.Stderr)
-	if err != nil {
-		return nil, err
-	}
-	return vmGuest{p}, nil
-}
-
-// vmGuest is a guest in a virtual machine.
-type vmGuest struct{ p *boundary.Process }
-
-func (g vmGuest) Write(text []byte) (int, error) { return g.p.Write(text) }
-func (g vmGuest) Lines() <-chan string           { return g.p.Lines() }
-
-func (g vmGuest) pause() error                    { return g.p.Pause() }
-func (g vmGuest) resume() error                   { return g.p.Resume() }
-func (g vmGuest) cpuTime() (time.Duration, error) { return g.p.CPUTime() }
-func (g vmGuest) end() error                      { return g.p.End() }

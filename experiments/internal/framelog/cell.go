@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"dx/experiments/internal/counters"
+	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
 )
 
@@ -16,17 +17,14 @@ type Key struct {
 	Frame      string
 	SizeBytes  int
 	Variant    string
-	Direction  string
+	Direction  result.Direction
 	RingBytes  int
 	ChunkBytes int
 }
 
-// GuestToHost is the Direction of frames that the guest sends.
-const GuestToHost = "guest_to_host"
-
 // WritePhase is the phase in which the sender writes into the region.
 func (k Key) WritePhase() string {
-	if k.Direction == GuestToHost {
+	if k.Direction == result.GuestToHost {
 		return "guest_write"
 	}
 	return "host_write"
@@ -228,8 +226,9 @@ func Guest(r Record) *counters.Values { return r.GuestCounters }
 // the most frames, the first one if that is not alone.
 func Main(cells []*Cell) (kept []*Cell) {
 	type kind struct {
-		frame, variant, direction string
-		bytes                     int
+		frame, variant string
+		direction      result.Direction
+		bytes          int
 	}
 	best := map[kind]*Cell{}
 	of := func(c *Cell) kind { return kind{c.Frame, c.Variant, c.Direction, c.SizeBytes} }

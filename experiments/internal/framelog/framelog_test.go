@@ -11,6 +11,7 @@ import (
 
 	"dx/experiments/internal/framelog"
 	"dx/experiments/internal/framelog/madeup"
+	"dx/experiments/internal/result"
 )
 
 const good = `{"experiment":"frames","frame":"4K","size_bytes":24883200,"variant":"copy","run":1,"iteration":1,"total_ns":5000000,"memcpy_ns":5500000,"copy_ns":null,"ok":true}` + "\n"
@@ -63,6 +64,13 @@ func TestWhatAnInterruptedRunLeftIsRead(t *testing.T) {
 	}
 	if _, known := f.Records[0].Ns["copy"]; known || f.Records[0].Ns["total"] != 5_000_000 || f.Records[0].Ns["memcpy"] != 5_500_000 {
 		t.Errorf("%v", f.Records[0].Ns)
+	}
+}
+
+func TestOlderResultsSpellTheirDirectionOtherwise(t *testing.T) {
+	f, err := framelog.Read(write(t, strings.Replace(good, `"run":1`, `"direction":"guest_to_host","run":1`, 1)))
+	if err != nil || f.Records[0].Direction != result.GuestToHost {
+		t.Errorf("%+v, %v", f.Records, err)
 	}
 }
 

@@ -32,17 +32,17 @@ func Wrote(experiment string) bool {
 
 // Record is one frame: one line of result.jsonl.
 type Record struct {
-	Experiment string `json:"experiment"`
-	Run        int    `json:"run"`
-	Frame      string `json:"frame"`
-	SizeBytes  int    `json:"size_bytes"`
-	Variant    string `json:"variant"`
-	Direction  string `json:"direction"`
-	RingBytes  int    `json:"ring_bytes"`
-	ChunkBytes int    `json:"chunk_bytes"`
-	Iteration  int    `json:"iteration"`
-	OK         bool   `json:"ok"`
-	Failure    string `json:"failure"`
+	Experiment string           `json:"experiment"`
+	Run        int              `json:"run"`
+	Frame      string           `json:"frame"`
+	SizeBytes  int              `json:"size_bytes"`
+	Variant    string           `json:"variant"`
+	Direction  result.Direction `json:"direction"`
+	RingBytes  int              `json:"ring_bytes"`
+	ChunkBytes int              `json:"chunk_bytes"`
+	Iteration  int              `json:"iteration"`
+	OK         bool             `json:"ok"`
+	Failure    string           `json:"failure"`
 
 	StridedLoads  uint64           `json:"strided_loads"`
 	ReadLoads     uint64           `json:"read_loads"`

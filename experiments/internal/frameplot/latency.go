@@ -118,15 +118,15 @@ func (d *data) overTime() (chart.Sheet, error) {
 				first, last = min(first, float64(r.Iteration)), max(last, float64(r.Iteration))
 			}
 		}
-		across := func(ns float64, look chart.Look, name string) chart.Line {
+		level := func(ns float64, look chart.Look, name string) chart.Line {
 			return chart.Line{Name: name, Style: line.Style, Look: look,
 				Dots: []chart.Dot{{X: first, Y: ns * milli}, {X: last, Y: ns * milli}}}
 		}
 		median := stat.Median(c.Times("total"))
 		panel.Lines = append(panel.Lines, line,
-			across(median, chart.Plain, fmt.Sprintf("%s: median %s", d.lineOf(c), result.FormatNs(median))))
+			level(median, chart.Plain, fmt.Sprintf("%s: median %s", d.lineOf(c), result.FormatNs(median))))
 		if name, high, ok := highest(c); ok {
-			panel.Lines = append(panel.Lines, across(high, chart.Dashed, fmt.Sprintf("%s: %s %s", d.lineOf(c), name, result.FormatNs(high))))
+			panel.Lines = append(panel.Lines, level(high, chart.Dashed, fmt.Sprintf("%s: %s %s", d.lineOf(c), name, result.FormatNs(high))))
 		}
 		if c.Good() < 10_000 {
 			notes = append(notes, fmt.Sprintf("%s has %d frames", d.lineOf(c), c.Good()))

@@ -138,7 +138,7 @@ func (b *builder) localWrites() Section {
 	loads := Table{Caption: "One load in each line, ns", Head: verdictHead("ns a load")}
 	for _, c := range b.main {
 		factor, writes, load := c.Ratio("copy_cold", "read_cold"), c.Ratio("write_cold", "read_cold"), perLoad(c)
-		if c.Direction == framelog.GuestToHost { // it received nothing
+		if c.Direction == result.GuestToHost { // it received nothing
 			continue
 		}
 		if !factor.Known() || !writes.Known() || !load.Known() {

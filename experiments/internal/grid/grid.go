@@ -34,6 +34,7 @@ import (
 
 	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/result"
 )
 
 // Bounds of a file.
@@ -230,7 +231,7 @@ func byCallers(value any) (map[string]float64, error) {
 func (c Cell) key() string {
 	config := c.Config
 	config.Dir = ""
-	if config.Direction == exchange.HostToGuest { // older results do not say it
+	if config.Direction == result.HostToGuest { // older results do not say it
 		config.Direction = ""
 	}
 	if !boundary.Crosses(config.Transport) { // these mean nothing there, and older results have none

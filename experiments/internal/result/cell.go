@@ -6,6 +6,7 @@ package result
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"dx/experiments/internal/env"
@@ -20,7 +21,7 @@ type Cell struct {
 	Threads      int       `json:"threads"` // callers
 	Run          int       `json:"run"`     // 1, 2, ... of this number of callers
 	PayloadBytes int       `json:"payload_bytes"`
-	Direction    string    `json:"direction,omitempty"` // who calls: host-guest (also if it is not there), guest-host
+	Direction    Direction `json:"direction,omitempty"` // who calls
 	Host         string    `json:"host"`                // the host's language
 	Guest        string    `json:"guest"`               // the guest's language
 	Path         string    `json:"path"`                // native, cgo, ...: which implementation carries the calls
@@ -86,6 +87,21 @@ type Cell struct {
 	Preset  string           `json:"preset,omitempty"`   // what the wait strategy began with
 	CellKey string           `json:"cell_key,omitempty"` // names the file's name and all parameters
 	Env     *env.Environment `json:"environment,omitempty"`
+}
+
+// Direction is who begins: calls, or sends frames. Results without one are of HostToGuest.
+type Direction string
+
+// The directions, as flags and results spell them.
+const (
+	HostToGuest = "host-guest"
+	GuestToHost = "guest-host"
+)
+
+// UnmarshalText knows the spelling of older results of frames, too: host_to_guest.
+func (d *Direction) UnmarshalText(text []byte) error {
+	*d = Direction(strings.Replace(string(text), "_to_", "-", 1))
+	return nil
 }
 
 // Waits holds how each side's waits ended; nil for a side that keeps no counters.

@@ -31,7 +31,7 @@ func KeyOf(c Cell) Key {
 	if c.Accelerator != "" {
 		transport += " under " + c.Accelerator
 	}
-	if c.Direction == "guest-host" {
+	if c.Direction == GuestToHost {
 		transport += ", the guest calls"
 	}
 	return Key{c.Experiment, transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate()}

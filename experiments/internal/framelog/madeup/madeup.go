@@ -116,7 +116,7 @@ func (w *writer) frame(run int, frame string, bytes int, variant string, ring in
 		return int64(float64(bytes) / rate * (1 + w.Noise*(place+w.random.Float64()-0.5)))
 	}
 	l := line{"experiment": experiment, "frame": frame, "size_bytes": bytes, "variant": variant, "run": run,
-		"direction": "host_to_guest", "iteration": w.iteration, "ok": true, "generate_ns": took(1), "notify_ns": 900 + w.random.IntN(200),
+		"direction": "host-guest", "iteration": w.iteration, "ok": true, "generate_ns": took(1), "notify_ns": 900 + w.random.IntN(200),
 		"verify_ns": took(0.4), "memcpy_ns": int64(float64(bytes) / Memcpy), "read_hot_ns": took(12), "read_cold_ns": took(9),
 		"strided_ns": took(10), "strided_loads": bytes / 64, "read_loads": bytes / 16, "copy_cold_ns": took(9 / w.CopyFactor),
 		"write_cold_ns": took(8), "transport": "memfd", "wait": "spin", "pinning": "host [0] guest [1]", "flush": "clflushopt",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Across compares the ways from a host into a virtual machine: dx that polls, dx with
+// Boundary compares the ways from a host into a virtual machine: dx that polls, dx with
 // doorbells, virtio-serial and TCP, by latency and by what they cost. See -h.
 package main
 
@@ -19,7 +19,7 @@ import (
 	"dx/experiments/internal/result"
 )
 
-func main() { command.Main("across", parse, measureAll) }
+func main() { command.Main("boundary", parse, measureAll) }
 
 // log is what was measured.
 type log struct {
@@ -40,7 +40,7 @@ const machineAlone = "the machine alone"
 
 func measureAll(ctx context.Context, c config) int {
 	if err := result.PrepareDir(c.out); err != nil {
-		fmt.Fprintln(os.Stderr, "across: -out:", err)
+		fmt.Fprintln(os.Stderr, "boundary: -out:", err)
 		return command.Usage
 	}
 	environment := env.Capture(".")
@@ -56,7 +56,7 @@ func measureAll(ctx context.Context, c config) int {
 				cell.VerifyFailures)
 		}
 	}
-	return command.Code(ctx, "across", err, "complete runs are kept in "+c.out)
+	return command.Code(ctx, "boundary", err, "complete runs are kept in "+c.out)
 }
 
 // measure measures each way in turn, in one machine, so that a drift meets all alike.
@@ -66,7 +66,7 @@ func measure(ctx context.Context, c config, e env.Environment) (l log, err error
 		return l, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	bar := progress.New("across", c.runs*len(c.ways()))
+	bar := progress.New("boundary", c.runs*len(c.ways()))
 	defer bar.Close()
 	machines := &boundary.Pool{Say: bar.Note, Everything: true}
 	defer func() { err = errors.Join(err, machines.Close()) }()
@@ -151,7 +151,7 @@ func (w writers) visited(l *log, name string, run int, v exchange.Visited) error
 		cells = append(cells, *v.Open)
 	}
 	for _, cell := range cells {
-		cell.Experiment, cell.Variant, cell.Run, cell.EnvCommit = "across", name, run, w.environment.Commit()
+		cell.Experiment, cell.Variant, cell.Run, cell.EnvCommit = "boundary", name, run, w.environment.Commit()
 		if err := w.cells.Write(cell); err != nil {
 			return err
 		}

@@ -31,11 +31,11 @@ type config struct {
 // its rate is compared.
 const least = 300 * time.Millisecond
 
-const usage = `across compares the ways from a host into a virtual machine, all in the same one.
+const usage = `boundary compares the ways from a host into a virtual machine, all in the same one.
 
-  go run ./experiments/across
-  go run ./experiments/across -runs 15 -idle-runs 5
-  go run ./experiments/across -runs 1 -longest 500ms -idle 0
+  go run ./experiments/boundary
+  go run ./experiments/boundary -runs 15 -idle-runs 5
+  go run ./experiments/boundary -runs 1 -longest 500ms -idle 0
 
 The ways: dx that polls, dx that spins (preset latency) and then waits for a doorbell, dx that waits for
 a doorbell at once, dx that looks again after poll_ns; and what one would have taken
@@ -50,7 +50,7 @@ Each is measured three times: with each call made when the one before is answere
 nothing of ours runs. The cost is the CPU time of this process and of all of QEMU. Ways
 take turns, run by run, in one boot of one machine. It takes less than three minutes.
 
-It prints a table and leaves result.jsonl, idle.jsonl, table.txt, across.png, across.svg
+It prints a table and leaves result.jsonl, idle.jsonl, table.txt, boundary.png, boundary.svg
 and environment.json in -out. Ctrl-C keeps what was measured.
 Exit code: 0 all right, 1 wrong content, failed calls or a failed run, 2 wrong flags or
 a machine that cannot do it, 130 interrupted.
@@ -60,7 +60,7 @@ Flags:
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flags.New("across", usage, stderr)
+	fs := flags.New("boundary", usage, stderr)
 	fs.IntVar(&c.runs, "runs", 5, "runs of each way, interleaved")
 	fs.IntVar(&c.samples, "samples", 2000, "round trips of a run, unless -longest is over first; 10000 in all runs give a p99")
 	fs.DurationVar(&c.longest, "longest", 2*time.Second, "of one run of one way that is asked again at once")
@@ -70,11 +70,11 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.IntVar(&c.idleRuns, "idle-runs", 2, "in how many of the runs nobody calls for a while")
 	fs.IntVar(&c.payload, "payload", 64, "bytes of each request and each response")
 	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
-	fs.StringVar(&c.out, "out", "", "folder of the results; default out/across-TIME")
+	fs.StringVar(&c.out, "out", "", "folder of the results; default out/boundary-TIME")
 	if err := flags.Parse(fs, args); err != nil {
 		return c, err
 	}
-	c.out = flags.Folder(c.out, "across")
+	c.out = flags.Folder(c.out, "boundary")
 	return c, c.check()
 }
 

@@ -24,7 +24,7 @@ func report(c config, e env.Environment, l log) error {
 	if err := e.Save(c.out); err != nil {
 		return err
 	}
-	fmt.Printf("\n%s\nresults: %s (result.jsonl, idle.jsonl, table.txt, across.png, across.svg, environment.json)\n", footer(e), c.out)
+	fmt.Printf("\n%s\nresults: %s (result.jsonl, idle.jsonl, table.txt, boundary.png, boundary.svg, environment.json)\n", footer(e), c.out)
 	return draw(c, e, l)
 }
 
@@ -53,7 +53,7 @@ func draw(c config, e env.Environment, l log) error {
 	if len(sheet.Panels) == 0 {
 		return nil // too few samples for a single p50
 	}
-	return sheet.Save(filepath.Join(c.out, "across.png"), filepath.Join(c.out, "across.svg"))
+	return sheet.Save(filepath.Join(c.out, "boundary.png"), filepath.Join(c.out, "boundary.svg"))
 }
 
 // lines are those of a panel: a named dot for each way, and one up to its p99.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bells
+package tests
 
 import (
 	"context"
@@ -8,20 +8,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"dx/go/dx"
-	"dx/internal/child"
 	"dx/libdx"
-	"dx/vm/internal/adder"
 	"dx/vm/quick"
 )
 
 // noticeMax is how late the death of a machine may be noticed where no socket's end tells of it: the
-// heartbeat may stand still for adder.PeerTimeout, and is looked at 4 times a second. The rest is for a loaded
+// heartbeat may stand still for peerTimeout, and is looked at 4 times a second. The rest is for a loaded
 // machine; a call's own limit is many times as long.
 const noticeMax = 10 * time.Minute
 
@@ -39,18 +36,7 @@ func rendezvous(path string) error {
 // startRole starts the test program again, as a server that can be killed: kill returns when it is gone.
 func startRole(t *testing.T, role, url string) (kill func()) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), roleEnv+"="+role, urlEnv+"="+url)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	p, err := child.StartReady(ctx, cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := startSelf(t, role, url)
 	ended := false
 	kill = func() {
 		if !ended {
@@ -82,44 +68,6 @@ func nobodyServes(t *testing.T, url string) {
 	}
 }
 
-// traffic is verified calls until one fails; whoever waits is told of each hundred.
-type traffic struct {
-	hundreds chan struct{}
-	ended    chan struct{}
-	err      error
-}
-
-func startTraffic(ch *dx.Channel) *traffic {
-	w := &traffic{hundreds: make(chan struct{}), ended: make(chan struct{})}
-	go func() {
-		defer close(w.ended)
-		for n := uint64(0); w.err == nil; n++ {
-			w.err = adder.Call(ch, n)
-			if n%100 == 99 {
-				select {
-				case w.hundreds <- struct{}{}:
-				default: // nobody wants to know
-				}
-			}
-		}
-	}()
-	return w
-}
-
-// await returns when hundreds more calls have been made.
-func (w *traffic) await(t *testing.T, hundreds int) {
-	t.Helper()
-	for range hundreds {
-		select {
-		case <-w.hundreds:
-		case <-w.ended:
-			t.Fatalf("the calls ended: %v", w.err)
-		case <-time.After(patience):
-			t.Fatal("the calls stand still")
-		}
-	}
-}
-
 // The daemon of a rendezvous is killed under calls that sleep, and started again. Those who have met
 // go on, by doorbell as before; a new machine and a new host meet at the new server.
 func TestCallsSurviveTheServerAndANewOneServesNewPeers(t *testing.T) {
@@ -129,9 +77,9 @@ func TestCallsSurviveTheServerAndANewOneServesNewPeers(t *testing.T) {
 	old.open("go")
 	old.start(old.boot(), "ivshmem:doorbell", "1", "cgo")
 	load := startTraffic(old.host)
-	load.await(t, 3)
+	load.await(t, 300)
 	kill()
-	load.await(t, 10)
+	load.await(t, 1000)
 	nobodyServes(t, url)
 	// Without doorbells the looks for the peer's life would rescue each call. On a loaded machine they
 	// may be in time now and then.
@@ -146,7 +94,7 @@ func TestCallsSurviveTheServerAndANewOneServesNewPeers(t *testing.T) {
 	next.open("go")
 	next.start(next.boot(), "ivshmem:doorbell", "1", "cgo")
 	next.calls(1000)
-	load.await(t, 3)
+	load.await(t, 300)
 
 	// Without its server the old machine's death shows by its heartbeat only; the new one goes on. The
 	// old host's name is the new server's by now: it may have noticed that nobody new can come to it.
@@ -167,13 +115,13 @@ func TestCallsSurviveTheServerAndANewOneServesNewPeers(t *testing.T) {
 // host serves a socket itself and calls whoever comes, until it is killed.
 func host(url string) error {
 	ch, err := dx.Create(url, dx.Config{Slots: 4, RequestBytes: 8, ResponseBytes: 8,
-		Options: dx.Options{Wait: adder.Sleeper()}})
+		Options: dx.Options{Wait: sleeper()}})
 	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
 	for n := uint64(0); err == nil; n++ {
-		err = adder.Call(ch, n)
+		err = call(ch, n)
 	}
 	return err
 }

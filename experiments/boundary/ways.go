@@ -10,7 +10,7 @@ import (
 	"dx/go/dx"
 )
 
-// way is one way across.
+// way is one way over the VM boundary.
 type way struct {
 	name        string
 	config      exchange.Config
@@ -46,7 +46,7 @@ func (c config) ways() (all []way) {
 		e.Transport, e.Host, e.Guest, e.Wait = boundary.TransportDoorbell, side, side, wait
 		all = append(all, way{name: name, config: e, again: name == pollingAgain})
 	}
-	// Across the boundary a side is away for longer, and sleeping costs more, than between processes.
+	// Over the VM boundary a side is away for longer, and sleeping costs more, than between processes.
 	spins, err := dx.Preset("latency")
 	if err != nil {
 		panic(err) // cannot be: the library has it

@@ -114,7 +114,7 @@ func TestTheReportHoldsEveryWay(t *testing.T) {
 	if err := report(c, env.Environment{}, l); err != nil {
 		t.Fatal(err)
 	}
-	svg, err := os.ReadFile(filepath.Join(c.out, "across.svg"))
+	svg, err := os.ReadFile(filepath.Join(c.out, "boundary.svg"))
 	if err != nil {
 		t.Fatal(err)
 	}

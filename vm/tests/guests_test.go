@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package guests
+package tests
 
 import (
 	"bufio"
@@ -8,85 +8,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"dx/go/dx"
-	"dx/internal/child"
-	"dx/vm/internal/adder"
-	"dx/vm/machine"
 	"dx/vm/quick"
 )
 
-const (
-	patience = adder.Patience
-	// pauseMax is what a guest's death may hold up the others: nothing by the protocol; a loaded machine
-	// needs some, far below what a lost wake-up would cost, for which the guests would sleep a minute.
-	pauseMax = 2 * time.Second
-
-	urlEnv  = "DX_GUESTS_URL"  // set: be a guest there
-	bindEnv = "DX_GUESTS_BIND" // "1": bind the device first
-)
-
-// TestMain lets the test program be a machine's init, a guest in one and a guest beside them.
-func TestMain(m *testing.M) {
-	quick.Init()
-	if os.Getenv(urlEnv) == "" {
-		os.Exit(m.Run())
-	}
-	if err := serve(os.Getenv(urlEnv)); err != nil {
-		fmt.Println("failed:", err)
-		os.Exit(1)
-	}
-}
-
-// serve is the guest, until its host closes.
-func serve(url string) error {
-	ch, err := adder.Attach(url, os.Getenv(bindEnv) == "1", dx.PathNative)
-	if err != nil {
-		return err
-	}
-	fmt.Println("ready")
-	return adder.Serve(ch)
-}
-
-// startProcess starts a guest beside the machines.
-func startProcess(t *testing.T, url string) *child.Process {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), urlEnv+"="+url)
-	p, err := child.StartReady(ctx, cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
+// pauseMax is what a guest's death may hold up the others: nothing by the protocol; a loaded machine
+// needs some, far below what a lost wake-up would cost, for which the guests would sleep a minute.
+const pauseMax = 2 * time.Second
 
 // startMachine boots a machine that is connected to the host's socket, and starts a guest in it.
 func startMachine(t *testing.T, url string) (*quick.Guest, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	g, err := quick.Boot(ctx, quick.Config{Accel: machine.TCG, IOMMU: true, MemoryMiB: 256,
-		Region:  machine.Region{Socket: strings.TrimPrefix(url, "unix:"), Vectors: 1},
-		Modules: []string{"vfio_iommu_type1", "vfio-pci"}})
+	g, err := bootAt(t, url)
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(g.Kill)
 	r, w := io.Pipe()
-	c, err := g.Start([]string{quick.Self}, []string{urlEnv + "=ivshmem:doorbell", bindEnv + "=1"}, w, w)
+	c, err := g.Start([]string{quick.Self}, []string{roleEnv + "=guest", urlEnv + "=ivshmem:doorbell", bindEnv + "=1"}, w, w)
 	if err != nil {
 		return nil, err
 	}
@@ -97,46 +39,6 @@ func startMachine(t *testing.T, url string) (*quick.Guest, error) {
 		return nil, fmt.Errorf("the guest says %q (%v)", said, err)
 	}
 	return g, nil
-}
-
-// traffic is verified calls on one channel, one after the other, until it is stopped or one fails.
-type traffic struct {
-	calls   atomic.Uint64
-	stop    atomic.Bool
-	ended   chan struct{}
-	err     error
-	longest time.Duration
-}
-
-func startTraffic(ch *dx.Channel) *traffic {
-	w := &traffic{ended: make(chan struct{})}
-	go func() {
-		defer close(w.ended)
-		for n := uint64(0); !w.stop.Load() && w.err == nil; n++ {
-			began := time.Now()
-			w.err = adder.Call(ch, n)
-			w.longest = max(w.longest, time.Since(began))
-			w.calls.Add(1)
-		}
-	}()
-	return w
-}
-
-// await returns when so many more calls have been made, or the traffic has ended.
-func (w *traffic) await(t *testing.T, more uint64) {
-	t.Helper()
-	until := w.calls.Load() + more
-	deadline := time.Now().Add(patience)
-	for w.calls.Load() < until {
-		select {
-		case <-w.ended:
-			t.Fatalf("the traffic ended: %v", w.err)
-		case <-time.After(time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the traffic stands still")
-		}
-	}
 }
 
 func (w *traffic) end(t *testing.T) {
@@ -164,7 +66,7 @@ func accept(t *testing.T, l *dx.Listener) (*dx.Channel, dx.Peer) {
 func TestTwoMachinesAndAProcessShareAHost(t *testing.T) {
 	url := "unix:" + filepath.Join(t.TempDir(), "dx")
 	l, err := dx.Listen(url, 3, dx.Config{Slots: 1, RequestBytes: 8, ResponseBytes: 8,
-		Options: dx.Options{Wait: adder.Sleeper()}})
+		Options: dx.Options{Wait: sleeper()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +77,7 @@ func TestTwoMachinesAndAProcessShareAHost(t *testing.T) {
 	for i := range machines {
 		boots.Go(func() { machines[i], failed[i] = startMachine(t, url) })
 	}
-	process := startProcess(t, url)
+	process := startSelf(t, "guest", url)
 	t.Cleanup(func() { _ = process.Cmd.Process.Kill() })
 	if boots.Wait(); errors.Join(failed[:]...) != nil {
 		t.Fatal(errors.Join(failed[:]...))
@@ -233,14 +135,14 @@ func checkTheRest(t *testing.T, l *dx.Listener, loads []*traffic, url string, se
 	if dead != 1 {
 		t.Fatalf("%d guests were lost with one machine", dead)
 	}
-	next := startProcess(t, url)
+	next := startSelf(t, "guest", url)
 	t.Cleanup(func() { _ = next.Cmd.Process.Kill() })
 	ch, peer := accept(t, l)
 	if peer.PID != next.Cmd.Process.Pid || sessions[peer.Session] || peer.Remote {
 		t.Errorf("the next guest is %+v", peer)
 	}
 	for n := range uint64(200) {
-		if err := adder.Call(ch, n); err != nil {
+		if err := call(ch, n); err != nil {
 			t.Fatal(err)
 		}
 	}

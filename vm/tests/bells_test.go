@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bells
+package tests
 
 import (
 	"bufio"
@@ -19,24 +19,20 @@ import (
 
 	"dx/go/dx"
 	"dx/internal/trial"
-	"dx/vm/internal/adder"
-	"dx/vm/machine"
 	"dx/vm/quick"
 )
 
-const patience = adder.Patience
-
-// roleEnv says what the test program does: "serve" and "look" in the guest, "rendezvous" and "host"
-// beside the test. bindEnv, pathEnv: "1" to bind the device first, "cgo" to run the C library's loops.
+// roleEnv says what the test program does: "serve", "guest" and "look" in the guest, "rendezvous",
+// "host" and "guest" beside the test. bindEnv, pathEnv: "1" to bind the device first, "cgo" to run the C library's loops.
 const (
-	roleEnv = "DX_BELLS_ROLE"
-	bindEnv = "DX_BELLS_BIND"
-	pathEnv = "DX_BELLS_PATH"
-	urlEnv  = "DX_BELLS_URL"
+	roleEnv = "DX_VM_TESTS_ROLE"
+	bindEnv = "DX_VM_TESTS_BIND"
+	pathEnv = "DX_VM_TESTS_PATH"
+	urlEnv  = "DX_VM_TESTS_URL"
 	// trialEnv is trial.Liveness for the guest.
-	trialEnv = "DX_BELLS_LIVENESS"
+	trialEnv = "DX_VM_TESTS_LIVENESS"
 
-	callsEnv = "DX_BELLS_CALLS" // how many calls to look for a lost wake-up in
+	callsEnv = "DX_VM_TESTS_CALLS" // how many calls to look for a lost wake-up in
 )
 
 // TestMain lets the test program be the guest's init, and what it runs.
@@ -60,6 +56,8 @@ func play(role string) error {
 		return host(url)
 	case "look":
 		return look(url)
+	case "guest":
+		return guest(url)
 	default:
 		return serve(url)
 	}
@@ -78,12 +76,22 @@ func serve(url string) (err error) {
 	if trial.Liveness, err = time.ParseDuration(os.Getenv(trialEnv)); err != nil {
 		return err
 	}
-	ch, err := adder.Attach(url, os.Getenv(bindEnv) == "1", pathOf(os.Getenv(pathEnv)))
+	ch, err := attach(url, os.Getenv(bindEnv) == "1", pathOf(os.Getenv(pathEnv)))
 	if err != nil {
 		return err
 	}
 	fmt.Printf("attached, parks by %v; %s\n", ch.Park(), ch.Notice())
-	return adder.Serve(ch)
+	return answer(ch)
+}
+
+// guest is one of several, until its host closes.
+func guest(url string) error {
+	ch, err := attach(url, os.Getenv(bindEnv) == "1", dx.PathNative)
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	return answer(ch)
 }
 
 // scene is a host at a socket and a guest at its device.
@@ -116,7 +124,7 @@ func newScene(t *testing.T, path string) *scene {
 func (s *scene) open(path string) {
 	s.t.Helper()
 	host, err := dx.Create(s.url, dx.Config{Slots: 4, RequestBytes: 8, ResponseBytes: 8,
-		Options: dx.Options{Wait: adder.Sleeper(), Path: pathOf(path)}})
+		Options: dx.Options{Wait: sleeper(), Path: pathOf(path)}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -127,15 +135,10 @@ func (s *scene) open(path string) {
 // boot starts a virtual machine that is connected to the host's socket.
 func (s *scene) boot() *quick.Guest {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	g, err := quick.Boot(ctx, quick.Config{Accel: machine.TCG, IOMMU: true,
-		Region:  machine.Region{Socket: strings.TrimPrefix(s.url, "unix:"), Vectors: 1},
-		Modules: []string{"vfio_iommu_type1", "vfio-pci"}})
+	g, err := bootAt(s.t, s.url)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(g.Kill)
 	s.guest = g
 	return g
 }
@@ -305,7 +308,7 @@ func TestAKilledMachineIsDeadAtOnceAndAnotherGoesOn(t *testing.T) {
 			t.Errorf("the call ended with %v", err)
 		}
 		// Well below the time for which a heartbeat may stand still.
-		if took := time.Since(began); took > adder.PeerTimeout*3/4 {
+		if took := time.Since(began); took > peerTimeout*3/4 {
 			t.Errorf("that took %v", took)
 		}
 	}

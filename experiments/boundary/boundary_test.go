@@ -11,18 +11,14 @@ import (
 	"testing"
 	"time"
 
-	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/command"
-	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/peer"
 	"dx/experiments/internal/result"
 )
 
 // TestMain lets the test program be the guest, in the machine that it boots.
 func TestMain(m *testing.M) {
-	boundary.Init()
-	if exchange.IsGuest() {
-		os.Exit(exchange.GuestMain())
-	}
+	peer.Become()
 	os.Exit(m.Run())
 }
 
