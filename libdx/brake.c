@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "brake.h"
 
-#define PAUSE_NS 100000
-#define PAUSE_MAX_NS 1000000
-
 int64_t dx_brake_pause_ns(struct dx_brake *brake, uint64_t found)
 {
     uint64_t news = found - brake->found;
@@ -17,7 +14,7 @@ int64_t dx_brake_pause_ns(struct dx_brake *brake, uint64_t found)
         brake->pause_ns = 0;
         return 0;
     }
-    int64_t next_ns = brake->pause_ns == 0 ? PAUSE_NS : 2 * brake->pause_ns;
-    brake->pause_ns = next_ns < PAUSE_MAX_NS ? next_ns : PAUSE_MAX_NS;
+    int64_t next_ns = brake->pause_ns == 0 ? DX_BRAKE_PAUSE_NS : 2 * brake->pause_ns;
+    brake->pause_ns = next_ns < DX_BRAKE_PAUSE_MAX_NS ? next_ns : DX_BRAKE_PAUSE_MAX_NS;
     return brake->pause_ns;
 }

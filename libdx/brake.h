@@ -9,10 +9,7 @@
 
 #include <stdint.h>
 
-/* Rings that are heard at once: so many for each piece of news, and no more than so many at once.
- */
-#define DX_BRAKE_RINGS_EACH 4u
-#define DX_BRAKE_RINGS_MAX 64u
+#include "dx_protocol.h"
 
 struct dx_brake {
     uint64_t found; /* news, at the last look */

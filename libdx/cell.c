@@ -132,7 +132,7 @@ uint32_t dx_cell_arm(struct dx_cell *cell, enum dx_park kind)
     /* Relaxed: a stale value makes the ringer's compare-and-swap fail only if a ring came in
      * between, and then dx_cell_wait sees it. */
     uint32_t rings = dx_load_relaxed(&cell->rings);
-    uint32_t armed = DX_CELL_RINGS(rings) | (uint32_t)kind << 1 | DX_CELL_ARMED;
+    uint32_t armed = DX_CELL_RINGS(rings) | (uint32_t)kind << DX_CELL_KIND_SHIFT | DX_CELL_ARMED;
     /* No ringer leaves anything in the low bits, and none can ring while it is there; we would take
      * it for a ring, now and in every later sleep. Relaxed: published below. */
     if (dx_unlikely(rings != DX_CELL_RINGS(rings)))

@@ -20,13 +20,12 @@
 #include <stdint.h>
 
 #include "atomic.h"
+#include "dx_protocol.h"
 #include "dx_wait.h"
 #include "layout.h"
 
-#define DX_CELL_ARMED 1u
-#define DX_CELL_KIND(armed) ((armed) >> 1 & 7u)
-#define DX_CELL_RINGS(armed) ((armed) & ~15u)
-#define DX_CELL_STEP 16u
+#define DX_CELL_KIND(armed) ((armed) >> DX_CELL_KIND_SHIFT & DX_CELL_KIND_MASK)
+#define DX_CELL_RINGS(armed) ((armed) & ~(DX_CELL_STEP - 1u))
 
 /* Makes a cell of ours new. The sleeper's side calls it before anybody can sleep there. */
 void dx_cell_init(struct dx_cell *cell);

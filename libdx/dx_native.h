@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For bindings in other languages that run the fast path themselves: where things lie, and the
- * slow steps as functions. A binding keeps the contract of docs/protocol.md; offsets come from
- * here at compile time, so that they cannot drift. C programs need none of this.
+ * slow steps as functions. A binding keeps the contract of docs/protocol.md, whose constants are in
+ * dx_protocol.h. C programs need none of this.
  */
 #ifndef DX_NATIVE_H
 #define DX_NATIVE_H
@@ -13,31 +13,11 @@
 
 #include "dx_caller.h"
 #include "dx_channel.h"
+#include "dx_protocol.h"
 #include "dx_serve.h"
 #include "dx_status.h"
 
 DX_BEGIN_DECLS
-
-/* Offsets and sizes within the region's structures, in bytes; see docs/protocol.md. */
-enum dx_native_offset {
-    DX_NATIVE_LINE = 64,
-    DX_NATIVE_CALLER_WORD = 0,
-    DX_NATIVE_CALLER_BYTES = 8,
-    DX_NATIVE_CALLER_TYPE = 12,
-    DX_NATIVE_CALLER_PARKED = 16,
-    DX_NATIVE_CALLER_RESPONSE_RING = 20,
-    DX_NATIVE_CALLER_SENT = 24,
-    DX_NATIVE_CALLER_TAKEN = 32,
-    DX_NATIVE_SERVER_WORD = 0,
-    DX_NATIVE_SERVER_BYTES = 8,
-    DX_NATIVE_SERVER_STATUS = 12,
-    DX_NATIVE_SERVER_RESULT = 16,
-    DX_NATIVE_SERVER_CELL = 20,
-    DX_NATIVE_SERVER_TAKEN = 24,
-    DX_NATIVE_SERVER_SENT = 32,
-    DX_NATIVE_CELL_ARMED = 0,
-    DX_NATIVE_CELL_RINGS = 4,
-};
 
 /*
  * dx_attach in steps, for runtimes that do not block a thread of theirs while they wait for a host:

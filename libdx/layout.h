@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "dx_channel.h"
+#include "dx_protocol.h"
 #include "dx_serve.h"
 #include "dx_status.h"
 
@@ -101,23 +102,12 @@ struct dx_server_line {
     _Atomic uint64_t word;
     _Atomic uint32_t response_bytes;
     _Atomic int32_t status;  /* the handler's */
-    _Atomic uint32_t result; /* enum dx_result */
+    _Atomic uint32_t result; /* enum dx_result, of dx_protocol.h */
     _Atomic uint32_t cell;   /* 1 + the cell to ring when a request is there, 0: nobody serves */
     /* Of streams only. */
     _Atomic uint64_t taken; /* of the request */
     _Atomic uint64_t sent;  /* of the response */
     uint32_t padding[6];
-};
-
-/* What the server's library says of a call. */
-enum dx_result {
-    DX_RESULT_OK = 0,
-    DX_RESULT_TOO_LARGE = 1, /* response_bytes says how large, saturated */
-    DX_RESULT_LOST = 2,
-    DX_RESULT_CANCELLED = 3,
-    DX_RESULT_TYPE = 4,
-    DX_RESULT_REQUEST_TOO_LARGE = 5,
-    DX_RESULT_CORRUPT = 6, /* a stream whose caller published what cannot be */
 };
 
 /* Sole writer: the caller of the slot, or the worker. Names as in struct dx_stats, which is a sum

@@ -25,13 +25,6 @@ import (
 	"unsafe"
 )
 
-// The types of messages.
-const (
-	TypePing = C.DX_TYPE_PING
-	TypeUser = C.DX_TYPE_USER
-	TypeMax  = C.DX_TYPE_MAX
-)
-
 // Text is dx_status_string.
 func (s Status) Text() string { return C.GoString(C.dx_status_string(C.dx_status(s))) }
 

@@ -17,13 +17,6 @@ import (
 var errUnsupported = fmt.Errorf("dx: %w: this program was built without the C library of dx, "+
 	"which needs 64-bit Linux and cgo (CGO_ENABLED=1 and a C compiler)", errors.ErrUnsupported)
 
-// The types of messages, as in dx_caller.h.
-const (
-	TypePing = 0
-	TypeUser = 128
-	TypeMax  = 65535
-)
-
 // Text names the number.
 func (s Status) Text() string { return fmt.Sprintf("status %d", int32(s)) }
 

@@ -4,74 +4,10 @@ package libdx
 
 import "unsafe"
 
-// What is known without the C library, so that programs compile where it is not:
-// libdx_constants.go holds the constants against the headers.
+// What is known without the C library, so that programs compile where it is not.
 
 // Status is a dx_status of dx_status.h.
 type Status int32
-
-// The statuses that the Go packages name.
-const (
-	OK                  = 0
-	ErrInvalid          = -1
-	ErrTimeout          = -2
-	ErrStopped          = -3
-	ErrPeerClosed       = -4
-	ErrPeerDead         = -5
-	ErrNoPeer           = -6
-	ErrLost             = -7
-	ErrRequestTooLarge  = -8
-	ErrResponseTooLarge = -9
-	ErrBufferTooSmall   = -10
-	ErrBusy             = -11
-	ErrHostExists       = -12
-	ErrGuestExists      = -13
-	ErrNotDx            = -14
-	ErrVersion          = -15
-	ErrGeometry         = -16
-	ErrShort            = -17
-	ErrStale            = -18
-	ErrPermission       = -19
-	ErrURL              = -20
-	ErrNoSlot           = -21
-	ErrSystem           = -22
-	ErrType             = -23
-	ErrCancelled        = -24
-	ErrCorrupt          = -25
-	ErrEnded            = -26
-	ErrForked           = -27
-	ErrNameRemoved      = -28
-)
-
-// Offsets of dx_native.h, in bytes.
-const (
-	Line          = 64
-	CallerWord    = 0
-	CallerBytes   = 8
-	CallerType    = 12
-	CallerParked  = 16
-	CallerRing    = 20
-	CallerSent    = 24
-	CallerTaken   = 32
-	ServerWord    = 0
-	ServerBytes   = 8
-	ServerStatus  = 12
-	ServerResult  = 16
-	ServerCell    = 20
-	ServerTaken   = 24
-	ServerSent    = 32
-	CellArmed     = 0
-	ServeThreads  = 16
-	RelaxNone     = 0
-	ParkNever     = 0
-	ParkPoll      = 3
-	ParkDoorbell  = 4
-	AdaptOff      = 0
-	CapacityBytes = 1 << 30
-)
-
-// NoID is DX_NO_ID.
-const NoID = 1<<32 - 1
 
 // Error is a failed call of the library: what kind, and the detail.
 type Error struct {
@@ -95,7 +31,7 @@ type PeerInfo struct {
 }
 
 // ArmedPark is the park kind in what Arm returned.
-func ArmedPark(armed uint32) uint32 { return armed >> 1 & 7 }
+func ArmedPark(armed uint32) uint32 { return armed >> ArmedKindShift & ArmedKindMask }
 
 // Counters are those of the region that a caller or a serving thread writes, field by field.
 type Counters struct {
@@ -129,12 +65,6 @@ const HandlerLeft = -1
 // ServeFunc answers one request; it returns the bytes of the response and the
 // handler's status. It must return: nothing may unwind the frames of C below it.
 type ServeFunc func(kind, slot uint32, request, response []byte) (int, int32)
-
-// Flags of ServeC, as in enum dx_serve_flag.
-const (
-	ServeCopy           = 1
-	ServeThroughRestart = 2
-)
 
 // ServerView is struct dx_native_server.
 type ServerView struct {

@@ -11,8 +11,8 @@
 /* With the epoch, as sequences begin anew in every life of the caller. */
 static uint64_t journal_entry(uint32_t slot, uint64_t word)
 {
-    return (uint64_t)(dx_word_epoch(word) & 0xffffu) << 48 | (uint64_t)(slot + 1) << 32 |
-           dx_word_sequence(word);
+    return (uint64_t)(dx_word_epoch(word) & DX_JOURNAL_EPOCH_MASK) << DX_JOURNAL_EPOCH_SHIFT |
+           (uint64_t)(slot + 1) << DX_JOURNAL_SLOT_SHIFT | dx_word_sequence(word);
 }
 
 /* Did an earlier server of this side begin this request? */

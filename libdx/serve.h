@@ -6,11 +6,9 @@
 
 #include "channel.h"
 #include "dx_caller.h"
+#include "dx_protocol.h"
 #include "dx_serve.h"
 #include "stream.h"
-
-/* Answers after which their callers' parked flags are looked at, behind one common fence. */
-#define DX_BATCH 64u
 
 /* What the serving threads of one dx_serve share. */
 struct dx_pool {

@@ -21,40 +21,23 @@
 #include <stdint.h>
 
 #include "atomic.h"
+#include "dx_protocol.h"
 #include "layout.h"
-
-enum dx_caller_state {
-    DX_CALLER_UNINITIALIZED = 0,
-    DX_CALLER_INITIALIZING = 1, /* observers only: the peer line says so */
-    DX_CALLER_READY = 2,        /* new epoch, nothing sent yet */
-    DX_CALLER_SENDING = 3,      /* request n is there */
-    DX_CALLER_COMPLETED = 4,    /* nothing in flight, nobody holds the slot */
-    DX_CALLER_ABANDONED = 5,    /* request n was given up: acknowledge, do not begin it */
-};
-
-enum dx_server_state {
-    DX_SERVER_UNINITIALIZED = 0,
-    DX_SERVER_WAITING_HOST_INIT = 1, /* observers only: attached, caller not initialised */
-    DX_SERVER_READY = 2,             /* has seen the caller's epoch */
-    DX_SERVER_PROCESSING = 3,        /* observers only: told by the worker's journal */
-    DX_SERVER_ACKNOWLEDGED = 4,      /* response n is there */
-};
-
-#define DX_EPOCH_MASK 0xffffffu
 
 static inline uint64_t dx_word(uint32_t epoch, uint32_t state, uint32_t sequence)
 {
-    return (uint64_t)(epoch & DX_EPOCH_MASK) << 40 | (uint64_t)state << 32 | sequence;
+    return (uint64_t)(epoch & DX_EPOCH_MASK) << DX_WORD_EPOCH_SHIFT |
+           (uint64_t)state << DX_WORD_STATE_SHIFT | sequence;
 }
 
 static inline uint32_t dx_word_epoch(uint64_t word)
 {
-    return (uint32_t)(word >> 40);
+    return (uint32_t)(word >> DX_WORD_EPOCH_SHIFT);
 }
 
 static inline uint32_t dx_word_state(uint64_t word)
 {
-    return (uint32_t)(word >> 32) & 0xffu;
+    return (uint32_t)(word >> DX_WORD_STATE_SHIFT) & DX_WORD_STATE_MASK;
 }
 
 static inline uint32_t dx_word_sequence(uint64_t word)

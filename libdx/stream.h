@@ -19,13 +19,8 @@
 #include <stdint.h>
 
 #include "atomic.h"
+#include "dx_protocol.h"
 #include "dx_stream.h"
-
-/* In a message type: this request is a stream. */
-#define DX_TYPE_STREAM 0x10000u
-
-/* In `sent`: no more will come. */
-#define DX_STREAM_END (1ull << 63)
 
 /* One flow, as one side sees it. */
 struct dx_flow {

@@ -15,17 +15,10 @@
 
 #include "atomic.h"
 #include "cell.h"
+#include "dx_protocol.h"
 #include "dx_wait.h"
 #include "hardware.h"
 #include "layout.h"
-
-/* Longest time that a sleeper goes without looking whether its peer still lives. */
-#define DX_LIVENESS_NS 20000000ll
-#define DX_LIVENESS_LINK_NS 5000000ll /* where looking costs no system call */
-
-/* The same for a serving thread that has had nothing to do for that long: each sleep may be twice
- * as long as the one before, up to this. Nobody waits for it to look. */
-#define DX_IDLE_SLEEP_NS 1000000000ll
 
 /* Looks between two checks of the clock and the peer while spinning. */
 #define DX_CHECK_LOOKS 1024u

@@ -2,14 +2,10 @@
 
 package dx
 
-import "time"
+import (
+	"time"
 
-const (
-	// brakeRings are heard at once for each piece of news, brakeRingsMax in a row.
-	brakeRings    = 4
-	brakeRingsMax = 64
-	brakePause    = 100 * time.Microsecond
-	brakePauseMax = time.Millisecond
+	"dx/libdx"
 )
 
 // brake slows down who is rung more often than there is news: brake.c in Go. A peer can
@@ -22,13 +18,13 @@ type brake struct {
 
 // afterRing returns how long to sleep before the next ring is listened for, mostly 0.
 func (b *brake) afterRing(found uint64) time.Duration {
-	b.rings = min(brakeRingsMax, b.rings+brakeRings*min(brakeRingsMax, found-b.found))
+	b.rings = min(libdx.BrakeRingsMax, b.rings+libdx.BrakeRingsEach*min(libdx.BrakeRingsMax, found-b.found))
 	b.found = found
 	if b.rings > 0 {
 		b.rings--
 		b.pause = 0
 		return 0
 	}
-	b.pause = min(max(brakePause, 2*b.pause), brakePauseMax)
+	b.pause = min(max(libdx.BrakePauseNs, 2*b.pause), libdx.BrakePauseMaxNs)
 	return b.pause
 }

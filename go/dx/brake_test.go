@@ -4,10 +4,14 @@
 
 package dx
 
-import "testing"
+import (
+	"testing"
+
+	"dx/libdx"
+)
 
 func TestWhoRingsForNewsIsHeardAtOnce(t *testing.T) {
-	b := brake{rings: brakeRingsMax}
+	b := brake{rings: libdx.BrakeRingsMax}
 	for found := range uint64(10_000) {
 		if b.afterRing(found) != 0 || b.afterRing(found) != 0 {
 			t.Fatalf("a pause after %d pieces of news", found)
@@ -16,8 +20,8 @@ func TestWhoRingsForNewsIsHeardAtOnce(t *testing.T) {
 }
 
 func TestWhoOnlyRingsIsHeardMoreAndMoreSeldom(t *testing.T) {
-	b := brake{rings: brakeRingsMax}
-	for i := range brakeRingsMax {
+	b := brake{rings: libdx.BrakeRingsMax}
+	for i := range libdx.BrakeRingsMax {
 		if b.afterRing(0) != 0 {
 			t.Fatalf("a pause after %d rings", i)
 		}
@@ -25,12 +29,12 @@ func TestWhoOnlyRingsIsHeardMoreAndMoreSeldom(t *testing.T) {
 	before := b.afterRing(0)
 	for range 10 {
 		pause := b.afterRing(0)
-		if pause < before || pause > brakePauseMax {
+		if pause < before || pause > libdx.BrakePauseMaxNs {
 			t.Fatalf("a pause of %v after one of %v", pause, before)
 		}
 		before = pause
 	}
-	if before != brakePauseMax {
+	if before != libdx.BrakePauseMaxNs {
 		t.Errorf("the longest pause was %v", before)
 	}
 }
@@ -38,7 +42,7 @@ func TestWhoOnlyRingsIsHeardMoreAndMoreSeldom(t *testing.T) {
 func TestNewsBuysAFewRings(t *testing.T) {
 	b := brake{}
 	for found := uint64(1); found < 100; found++ {
-		for range brakeRings {
+		for range libdx.BrakeRingsEach {
 			if b.afterRing(found) != 0 {
 				t.Fatal("a pause in spite of news")
 			}

@@ -12,37 +12,18 @@ import (
 	"dx/libdx"
 )
 
-// States of a slot's words, as in docs/protocol.md.
-const (
-	callerReady     = 2
-	callerSending   = 3
-	callerCompleted = 4
-	callerAbandoned = 5
-
-	serverReady        = 2
-	serverProcessing   = 3
-	serverAcknowledged = 4
-)
-
 // burstsKept is how many bursts a caller may make without a yield: the only one of
 // a channel, or one whose turns ended early.
 const burstsKept = 8
 
-// Results that a server's library reports, as in docs/protocol.md.
-const (
-	resultOK = iota
-	resultTooLarge
-	resultLost
-	resultCancelled
-	resultType
-	resultRequestTooLarge
-	resultCorrupt
-)
-
 // word packs a slot's word.
 func word(epoch uint32, state uint64, sequence uint32) uint64 {
-	return uint64(epoch)<<40 | state<<32 | uint64(sequence)
+	return uint64(epoch)<<libdx.EpochShift | state<<libdx.StateShift | uint64(sequence)
 }
+
+// epochOf and stateOf unpack it; its sequence is its lower half.
+func epochOf(w uint64) uint32 { return uint32(w >> libdx.EpochShift) }
+func stateOf(w uint64) uint64 { return w >> libdx.StateShift & libdx.StateMask }
 
 // Reply is what came back: the response and the handler's status.
 type Reply struct {
@@ -252,10 +233,10 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	*c.kind = kind
 	// R2 -> A2 (server.go): the request before its word. S1 <-> S2: the word before
 	// the look at the server's cell. Two steps, because slot.h says so.
-	spin.StoreRelease(c.callerWord, word(c.epoch, callerSending, c.sequence))
+	spin.StoreRelease(c.callerWord, word(c.epoch, libdx.CallerSending, c.sequence))
 	spin.Fence()
 	c.ringServer()
-	awaited := word(c.epoch, serverAcknowledged, c.sequence)
+	awaited := word(c.epoch, libdx.ServerAcknowledged, c.sequence)
 	// A3 <- R3: the response is there when the word is.
 	first := c.ch.crowd.firstLooks(c.sequence, c.waiter.firstLooks)
 	if c.waiter.crowded() {
@@ -298,7 +279,7 @@ func (c *Caller) takeAnswer(n int) (Reply, error) {
 	bytes := atomic.LoadUint32(at[uint32](c.results, libdx.ServerBytes))
 	status := atomic.LoadInt32(at[int32](c.results, libdx.ServerStatus))
 	result := atomic.LoadUint32(at[uint32](c.results, libdx.ServerResult))
-	if result != resultOK || uint64(bytes) > uint64(len(c.response)) {
+	if result != libdx.ResultOK || uint64(bytes) > uint64(len(c.response)) {
 		return Reply{}, c.failed(resultError(result))
 	}
 	c.counters.Calls++
@@ -309,15 +290,15 @@ func (c *Caller) takeAnswer(n int) (Reply, error) {
 
 func resultError(result uint32) error {
 	switch result {
-	case resultTooLarge:
+	case libdx.ResultTooLarge:
 		return ErrResponseTooLarge
-	case resultLost:
+	case libdx.ResultLost:
 		return ErrLost
-	case resultCancelled:
+	case libdx.ResultCancelled:
 		return ErrCancelled
-	case resultType:
+	case libdx.ResultType:
 		return ErrType
-	case resultRequestTooLarge:
+	case libdx.ResultRequestTooLarge:
 		return ErrRequestTooLarge
 	}
 	return ErrCorrupt

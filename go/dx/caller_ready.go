@@ -17,9 +17,9 @@ import (
 // sent on our slot.
 func (c *Caller) readyWord() uint64 {
 	if c.abandoned {
-		return word(c.epoch, serverAcknowledged, c.sequence)
+		return word(c.epoch, libdx.ServerAcknowledged, c.sequence)
 	}
-	return word(c.epoch, serverReady, 0)
+	return word(c.epoch, libdx.ServerReady, 0)
 }
 
 // getReady waits until a request may be sent: the first time for the server's
@@ -55,7 +55,7 @@ func (c *Caller) abandon() {
 }
 
 func (c *Caller) publishAbandoned(sequence uint32) {
-	atomic.StoreUint64(c.callerWord, word(c.epoch, callerAbandoned, sequence))
+	atomic.StoreUint64(c.callerWord, word(c.epoch, libdx.CallerAbandoned, sequence))
 	c.ringServer()
 }
 

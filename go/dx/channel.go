@@ -98,14 +98,14 @@ func (ch *Channel) ready(shared *doorbell) *Channel {
 	ch.slots.init(ch)
 	ch.bytes = ch.raw.RegionBytes()
 	ch.parker.init(ch)
-	ch.liveness = liveness
+	ch.liveness = libdx.LivenessNs
 	if ch.path == PathNative {
 		ch.doorbell = openDoorbell(ch.raw.TakeDoorbell(), shared)
 	}
 	if ch.doorbell != nil {
-		ch.liveness = livenessRendezvous
+		ch.liveness = libdx.LivenessLinkNs
 	}
-	if ch.sleep = liveness; trial.Liveness != 0 {
+	if ch.sleep = libdx.LivenessNs; trial.Liveness != 0 {
 		ch.sleep = trial.Liveness
 		ch.raw.SetLiveness(trial.Liveness)
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"dx/libdx"
 )
 
 // doorbell is this side's eventfd at a rendezvous, for which the runtime's poller
@@ -60,12 +62,12 @@ func (d *doorbell) run() {
 	if err != nil {
 		return // closed
 	}
-	slow := brake{rings: brakeRingsMax}
+	slow := brake{rings: libdx.BrakeRingsMax}
 	for {
 		if err := conn.Read(takeRings); errors.Is(err, os.ErrClosed) {
 			return
 		} else if err != nil { // the runtime cannot wait for it: look now and then
-			time.Sleep(brakePauseMax)
+			time.Sleep(libdx.BrakePauseMaxNs)
 			if conn.Control(func(fd uintptr) { takeRings(fd) }) != nil {
 				return
 			}

@@ -98,9 +98,9 @@ func (y *hostileTally) stream(c *Caller, p *hostilePeer, number uint64) {
 func (p *hostilePeer) await(c *Caller, err error) {
 	awaited := uint64(0)
 	if err != nil || !c.ready {
-		awaited = word(c.epoch, serverReady, 0)
+		awaited = word(c.epoch, libdx.ServerReady, 0)
 		if c.abandoned {
-			awaited = word(c.epoch, serverAcknowledged, c.sequence)
+			awaited = word(c.epoch, libdx.ServerAcknowledged, c.sequence)
 		}
 	}
 	p.awaited[c.raw.View().Slot].Store(awaited)

@@ -139,7 +139,7 @@ func (s *server) pick(journal *uint64) (c claim, ok bool) {
 		if w == s.seen[slot-s.base] {
 			continue
 		}
-		if w>>32&0xff != callerSending || s.occupied != 0 && s.isOccupied(slot) {
+		if stateOf(w) != libdx.CallerSending || s.occupied != 0 && s.isOccupied(slot) {
 			s.takeUp(slot, w)
 		} else {
 			c = claim{slot: slot, kind: s.kindOf(slot), n: s.bytesOf(slot), word: w}
@@ -150,7 +150,7 @@ func (s *server) pick(journal *uint64) (c claim, ok bool) {
 				s.serve(slot, w, c.kind, c.n)
 			}
 		}
-		if len(s.answered) == answerBatch {
+		if len(s.answered) == libdx.Batch {
 			s.ringAnswered()
 		}
 	}

@@ -11,9 +11,6 @@ import (
 	"dx/libdx"
 )
 
-// answerBatch is the number of answers behind which one fence stands.
-const answerBatch = 64
-
 // server is one serving goroutine: serve.c in Go.
 type server struct {
 	callerLines, serverLines, cells, payload unsafe.Pointer
@@ -58,7 +55,7 @@ func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server
 		lineStep:         uintptr(n) * libdx.Line,
 		seenStep:         uintptr(n) * 8,
 		seen:             make([]uint64, v.Count),
-		answered:         make([]uint32, 0, answerBatch),
+		answered:         make([]uint32, 0, libdx.Batch),
 		requestCapacity:  uint32(ch.raw.RequestCapacity()),
 		responseCapacity: uint32(ch.raw.ResponseCapacity()),
 		handler:          directly(h),
@@ -160,7 +157,7 @@ func (s *server) roundFrom(i, used uint32) {
 		if w != s.seen[slot-s.base] {
 			s.takeUp(slot, w)
 		}
-		if len(s.answered) == answerBatch {
+		if len(s.answered) == libdx.Batch {
 			s.ringAnswered()
 		}
 	}
@@ -232,25 +229,26 @@ func (s *server) takeUp(slot uint32, w uint64) {
 	}
 	before := s.seen[slot-s.base]
 	s.seen[slot-s.base] = w
-	switch w >> 32 & 0xff {
-	case callerSending:
+	switch stateOf(w) {
+	case libdx.CallerSending:
 		s.serve(slot, w, s.kindOf(slot), s.bytesOf(slot))
-	case callerAbandoned:
+	case libdx.CallerAbandoned:
 		// Given up after we answered it: nothing to say.
-		if before != word(uint32(w>>40), callerSending, uint32(w)) {
-			s.refuse(slot, w, resultCancelled)
+		if before != word(epochOf(w), libdx.CallerSending, uint32(w)) {
+			s.refuse(slot, w, libdx.ResultCancelled)
 		}
-	case callerReady, callerCompleted:
+	case libdx.CallerReady, libdx.CallerCompleted:
 		// A new life greets; the answer tells it that we have let go of the old one.
-		if before>>40 != w>>40 {
-			s.publish(slot, w, serverReady)
+		if epochOf(before) != epochOf(w) {
+			s.publish(slot, w, libdx.ServerReady)
 		}
 	}
 }
 
 // journal is the entry that says that a request's handler was entered.
 func journal(slot uint32, w uint64) uint64 {
-	return w>>40&0xffff<<48 | uint64(slot+1)<<32 | w&math.MaxUint32
+	return uint64(epochOf(w)&libdx.JournalEpochMask)<<libdx.JournalEpochShift |
+		uint64(slot+1)<<libdx.JournalSlotShift | w&math.MaxUint32
 }
 
 // bytesOf and kindOf are of a slot's request: input, of which each is read once.
@@ -267,7 +265,7 @@ func isUsers(kind uint32) bool { return kind-TypeUser <= TypeMax-TypeUser }
 // serve runs the handler for one request of n bytes.
 func (s *server) serve(slot uint32, w uint64, kind, n uint32) {
 	if n > s.requestCapacity {
-		s.refuse(slot, w, resultRequestTooLarge)
+		s.refuse(slot, w, libdx.ResultRequestTooLarge)
 		return
 	}
 	used, status := 0, int32(0)
@@ -293,15 +291,15 @@ func (s *server) serve(slot uint32, w uint64, kind, n uint32) {
 		if s.beginStream(slot, w, kind, n) {
 			return
 		}
-		s.refuse(slot, w, resultType)
+		s.refuse(slot, w, libdx.ResultType)
 		return
 	}
 	if uint(used) > uint(s.responseCapacity) {
 		s.counters.Errors++
-		s.answer(slot, w, resultTooLarge, uint32(min(uint(used), math.MaxUint32)), status)
+		s.answer(slot, w, libdx.ResultTooLarge, uint32(min(uint(used), math.MaxUint32)), status)
 		return
 	}
-	s.answer(slot, w, resultOK, uint32(used), status)
+	s.answer(slot, w, libdx.ResultOK, uint32(used), status)
 	s.counters.Calls++
 	s.counters.RequestBytes += uint64(n)
 	s.counters.ResponseBytes += uint64(used)
@@ -318,7 +316,7 @@ func (s *server) lose() {
 		if s.lends {
 			s.regain(s.runningSlot, s.running)
 		}
-		s.refuse(s.runningSlot, s.running, resultLost)
+		s.refuse(s.runningSlot, s.running, libdx.ResultLost)
 		s.running = 0
 	}
 	s.ringAnswered() // those who were answered before it in the same round, too
@@ -329,13 +327,13 @@ func (s *server) answer(slot uint32, w uint64, result, n uint32, status int32) {
 	*at[uint32](line, libdx.ServerBytes) = n
 	*at[int32](line, libdx.ServerStatus) = status
 	*at[uint32](line, libdx.ServerResult) = result
-	s.publish(slot, w, serverAcknowledged)
+	s.publish(slot, w, libdx.ServerAcknowledged)
 }
 
 func (s *server) publish(slot uint32, w uint64, state uint64) {
 	// R3 -> A3: the response before its word.
 	spin.StoreRelease((*uint64)(s.serverField(slot, libdx.ServerWord)),
-		word(uint32(w>>40), state, uint32(w)))
+		word(epochOf(w), state, uint32(w)))
 	s.answered = append(s.answered, slot)
 }
 

@@ -81,7 +81,7 @@ func (s *server) park() error {
 		return err
 	}
 	var slept time.Duration
-	for limit := s.ch.sleep; ; limit = max(limit, min(2*limit, idleSleep)) {
+	for limit := s.ch.sleep; ; limit = max(limit, min(2*limit, libdx.IdleSleepNs)) {
 		armed := s.ch.raw.Arm(s.cell)
 		// S2 <-> S1: Arm has a fence, so that this look misses nothing.
 		news := s.look()

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"dx/libdx"
 )
 
 // sleepers are the bells for which goroutines of this process wait. The runtime looks
@@ -25,13 +27,11 @@ const (
 	sleepersEvery = 4
 	// sleepersRounds is the same in rounds of a server that has something to do.
 	sleepersRounds = 64
-	// armedBits of what Arm returned are not of the count of rings (docs/protocol.md).
-	armedBits = 15
 )
 
 // lieDown says that the bell, whose cell is armed, is waited for.
 func (b *bell) lieDown(armed uint32) {
-	b.before, b.called = armed&^armedBits, false
+	b.before, b.called = armed&^(libdx.RingsStep-1), false
 	sleepers.mu.Lock()
 	defer sleepers.mu.Unlock()
 	b.place = len(sleepers.bells)

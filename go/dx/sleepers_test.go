@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"dx/libdx"
 )
 
 // parkAtOnce sleeps without any spin.
@@ -104,7 +106,7 @@ func TestGoroutinesThatSpinWakeThoseWhoWereRung(t *testing.T) {
 			for host.parked() == 0 || !sleeps(&host.parker.bell) {
 				runtime.Gosched()
 			}
-			atomic.StoreUint64(c.serverWord, word(c.epoch, serverAcknowledged, c.sequence))
+			atomic.StoreUint64(c.serverWord, word(c.epoch, libdx.ServerAcknowledged, c.sequence))
 			atomic.AddUint32(host.raw.Rings(host.parker.bell.cell), 16)
 			defer spin(t)()
 			select {

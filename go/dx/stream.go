@@ -124,7 +124,7 @@ func (s *Stream) lookAtWord() *ending {
 		if !s.accepted.Load() {
 			s.accepted.Store(true)
 		}
-	case s.server != nil && w>>40 == s.goesOn>>40:
+	case s.server != nil && epochOf(w) == epochOf(s.goesOn):
 		return s.fail(ErrCancelled)
 	case s.server != nil:
 		return s.fail(ErrPeerDead)
@@ -268,7 +268,7 @@ func (s *Stream) CloseWrite() {
 	}
 	f.ended = true
 	if s.over.Load() == nil {
-		f.publish(f.position | streamEnd)
+		f.publish(f.position | libdx.StreamEnd)
 	}
 }
 

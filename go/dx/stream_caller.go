@@ -10,9 +10,6 @@ import (
 	"dx/libdx"
 )
 
-// streamType, added to a message type, says that the request is a stream.
-const streamType = 1 << 16
-
 // Stream opens a stream of this type. The Caller makes no other call (ErrBusy)
 // until End or Close of the stream. ctx bounds the waits of opening, and those of
 // the stream until SetContext.
@@ -38,15 +35,15 @@ func (c *Caller) Stream(ctx context.Context, kind uint32, o StreamOptions) (*Str
 	s := c.newStream(ctx, kind, o)
 	*c.requestBytes = uint32(len(s.out.ring))
 	*at[uint32](c.line(), libdx.CallerRing) = uint32(len(s.in.ring))
-	*c.kind = kind | streamType
+	*c.kind = kind | libdx.TypeStream
 	c.sequence++
-	s.goesOn = word(c.epoch, serverProcessing, c.sequence)
-	s.answered = word(c.epoch, serverAcknowledged, c.sequence)
+	s.goesOn = word(c.epoch, libdx.ServerProcessing, c.sequence)
+	s.answered = word(c.epoch, libdx.ServerAcknowledged, c.sequence)
 	c.ready = false
 	c.stream.Store(s)
 	// R2 -> A2 (serve.c): rings, type and progress words before the slot's.
 	// S1 <-> S2: the word before the look at the server's cell.
-	spin.StoreRelease(c.callerWord, word(c.epoch, callerSending, c.sequence))
+	spin.StoreRelease(c.callerWord, word(c.epoch, libdx.CallerSending, c.sequence))
 	spin.Fence()
 	c.ringServer()
 	return s, nil
@@ -80,7 +77,7 @@ func part(area []byte, n int) []byte {
 // streamAnswer reads what the server says of a stream whose handler has returned.
 func (c *Caller) streamAnswer() *ending {
 	status := atomic.LoadInt32(at[int32](c.results, libdx.ServerStatus))
-	if result := atomic.LoadUint32(at[uint32](c.results, libdx.ServerResult)); result != resultOK {
+	if result := atomic.LoadUint32(at[uint32](c.results, libdx.ServerResult)); result != libdx.ResultOK {
 		return &ending{err: resultError(result)}
 	}
 	return &ending{status: status}

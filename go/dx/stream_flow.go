@@ -12,9 +12,6 @@ import (
 	"dx/libdx"
 )
 
-// streamEnd, in a progress word, says that no more will be sent.
-const streamEnd = 1 << 63
-
 // flow is one direction of a stream, as one side sees it: a ring and two progress
 // words. stream.h in Go. One goroutine at a time uses it.
 type flow struct {
@@ -46,8 +43,8 @@ func (f *flow) note(word uint64) bool {
 		f.peer = count
 		return true
 	}
-	count &^= streamEnd
-	end := word&streamEnd != 0
+	count &^= libdx.StreamEnd
+	end := word&libdx.StreamEnd != 0
 	if count < f.peer || count-f.position > uint64(len(f.ring)) ||
 		f.ended && (!end || count != f.peer) {
 		return false
@@ -97,7 +94,7 @@ func (f *flow) has(word uint64) bool {
 		used := f.position - word
 		return used > uint64(len(f.ring)) || len(f.ring)-int(used) >= f.enough()
 	}
-	return word&streamEnd != 0 || word-f.position >= uint64(f.enough())
+	return word&libdx.StreamEnd != 0 || word-f.position >= uint64(f.enough())
 }
 
 // ready says whether there is anything to wake up for.

@@ -52,13 +52,13 @@ func (x *serverStreams) init(h StreamHandler, v libdx.ServerView) {
 // beginStream takes up a request that says it is a stream; true if it is.
 func (s *server) beginStream(slot uint32, w uint64, kind, requestRing uint32) bool {
 	x := &s.streams
-	kind ^= streamType
+	kind ^= libdx.TypeStream
 	if x.handler == nil || kind-TypeUser > TypeMax-TypeUser {
 		return false
 	}
 	responseRing := atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerRing)))
 	if responseRing > s.responseCapacity {
-		s.refuse(slot, w, resultCorrupt)
+		s.refuse(slot, w, libdx.ResultCorrupt)
 		return true
 	}
 	st := s.newStream(slot, w, kind, requestRing, responseRing)
@@ -71,7 +71,7 @@ func (s *server) beginStream(slot uint32, w uint64, kind, requestRing uint32) bo
 	atomic.StoreUint32((*uint32)(s.serverField(slot, libdx.ServerCell)), x.sharedCell+1)
 	// R3 -> A3: our progress words are of this stream.
 	spin.StoreRelease((*uint64)(s.serverField(slot, libdx.ServerWord)),
-		word(uint32(w>>40), serverProcessing, uint32(w)))
+		word(epochOf(w), libdx.ServerProcessing, uint32(w)))
 	x.running.Go(func() { s.runStream(st) })
 	return true
 }
@@ -97,13 +97,13 @@ func (s *server) newStream(slot uint32, w uint64, kind, requestRing, responseRin
 func streamResult(e *ending) uint32 {
 	switch {
 	case e == nil || e.err == nil:
-		return resultOK
+		return libdx.ResultOK
 	case e.err == ErrCorrupt:
-		return resultCorrupt
+		return libdx.ResultCorrupt
 	case e.err == ErrCancelled:
-		return resultCancelled
+		return libdx.ResultCancelled
 	}
-	return resultLost
+	return libdx.ResultLost
 }
 
 // runStream runs the handler, on a goroutine of its own. One that does not return has
@@ -135,10 +135,10 @@ func (s *server) answerStream(st *Stream, status int32) {
 	if !st.out.ended && e == nil {
 		st.out.ended = true
 		// R12 -> A12 (stream.c): what was written, and its end; the answer rings.
-		spin.StoreRelease(st.out.ours, st.out.position|streamEnd)
+		spin.StoreRelease(st.out.ours, st.out.position|libdx.StreamEnd)
 	}
 	result := streamResult(e)
-	st.failed = result != resultOK
+	st.failed = result != libdx.ResultOK
 	line := s.serverField(st.slot, 0)
 	*at[uint32](line, libdx.ServerBytes) = 0
 	*at[int32](line, libdx.ServerStatus) = status
@@ -147,7 +147,7 @@ func (s *server) answerStream(st *Stream, status int32) {
 	st.returned.Store(true)
 	// R3 -> A3: the answer before its word.
 	spin.StoreRelease(at[uint64](line, libdx.ServerWord),
-		word(uint32(st.begun>>40), serverAcknowledged, uint32(st.begun)))
+		word(epochOf(st.begun), libdx.ServerAcknowledged, uint32(st.begun)))
 	// S3 <-> S4: the answer before the look.
 	spin.Fence()
 	s.ringCaller(st.slot)

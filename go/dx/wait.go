@@ -21,22 +21,22 @@ type Adapt uint32
 
 // The values, as in dx_wait.h.
 const (
-	RelaxNone  Relax = 0
-	RelaxPause Relax = 1
+	RelaxNone  Relax = libdx.RelaxNone
+	RelaxPause Relax = libdx.RelaxPause
 	// RelaxHardware is RelaxPause where HardwareWait returns "pause".
-	RelaxHardware Relax = 2
+	RelaxHardware Relax = libdx.RelaxHardware
 
-	ParkNever Park = 0
-	ParkFutex Park = 1
-	ParkSem   Park = 2
-	ParkPoll  Park = 3
+	ParkNever Park = libdx.ParkNever
+	ParkFutex Park = libdx.ParkFutex
+	ParkSem   Park = libdx.ParkSem
+	ParkPoll  Park = libdx.ParkPoll
 	// ParkDoorbell is for unix: only.
-	ParkDoorbell Park = 4
+	ParkDoorbell Park = libdx.ParkDoorbell
 
-	AdaptOff  Adapt = 0
-	AdaptStep Adapt = 1
-	AdaptCost Adapt = 2
-	AdaptLoad Adapt = 3
+	AdaptOff  Adapt = libdx.AdaptOff
+	AdaptStep Adapt = libdx.AdaptStep
+	AdaptCost Adapt = libdx.AdaptCost
+	AdaptLoad Adapt = libdx.AdaptLoad
 )
 
 var (

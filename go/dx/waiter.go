@@ -13,12 +13,6 @@ import (
 )
 
 const (
-	// liveness is the longest time without a look whether the peer lives.
-	liveness = 20 * time.Millisecond
-	// livenessRendezvous is the same where whoever leaves is seen to leave.
-	livenessRendezvous = 5 * time.Millisecond
-	// idleSleep is the longest sleep of a server with nothing to do: wait.h says why.
-	idleSleep = time.Second
 	// clockEvery is the number of yields between two looks at the clock.
 	clockEvery = 4
 	// kernelEvery is the number of yields of which one goes to the kernel: the
@@ -58,8 +52,8 @@ func (w *waiter) init(wait *libdx.Wait, spinMax uint32, spinMaxNs int64, counter
 	}
 	w.firstLooks = min(w.slice, w.limit)
 	w.relax = wait.Relax != libdx.RelaxNone
-	w.rests = wait.Relax == uint32(RelaxHardware)
-	if wait.Adapt == uint32(AdaptLoad) {
+	w.rests = wait.Relax == libdx.RelaxHardware
+	if wait.Adapt == libdx.AdaptLoad {
 		w.cpus = int32(min(runtime.GOMAXPROCS(0), libdx.CPUs()))
 	}
 	w.counters = counters
