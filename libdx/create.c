@@ -205,10 +205,12 @@ static dx_status make_and_create(const char *url, const struct dx_config *config
         return dx_fail(DX_ERR_INVALID, "%u guests: 1 to %u are possible", guests, DX_GUESTS_MAX);
     for (uint32_t place = 0; place < guests; place++)
         channels[place] = NULL;
-    struct dx_geometry geometry;
+    struct dx_geometry geometry = {0};
     uint32_t slots = f->slots != 0 || f->guest_slots != 0 ? f->slots : 1;
-    dx_status status = dx_geometry_make(slots, f->guest_slots, f->request_capacity,
-                                        f->response_capacity, &geometry);
+    dx_status status = dx_reserved_check("struct dx_config", f->reserved, sizeof f->reserved);
+    if (status == DX_OK)
+        status = dx_geometry_make(slots, f->guest_slots, f->request_capacity, f->response_capacity,
+                                  &geometry);
     geometry.places = guests;
     for (uint32_t place = 0; status == DX_OK && place < guests; place++) {
         status = dx_channel_make(DX_HOST, f->wait, &channels[place]);

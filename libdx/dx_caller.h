@@ -52,9 +52,10 @@ struct dx_caller;
  * side can still write there. Copy it before you check what you do not trust.
  */
 struct dx_reply {
-    const void *data; /**< where the response lies, in the region */
-    size_t bytes;     /**< how long it is */
-    int32_t status;   /**< the handler's return value */
+    const void *data;  /**< where the response lies, in the region */
+    size_t bytes;      /**< how long it is */
+    int32_t status;    /**< the handler's return value */
+    uint32_t reserved; /**< zero */
 };
 
 /**

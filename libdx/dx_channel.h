@@ -109,11 +109,15 @@ struct dx_config {
     size_t request_capacity;    /**< bytes a request may have, 0 ... DX_CAPACITY_MAX */
     size_t response_capacity;   /**< bytes a response may have, 0 ... DX_CAPACITY_MAX */
     const struct dx_wait *wait; /**< how to wait; copied; NULL: dx_wait_default() */
+    uint64_t reserved[8];       /**< must be zero; room for later versions */
 };
 /** A struct dx_config of which nothing is set yet. */
 #define DX_CONFIG_INIT                                                                             \
     {                                                                                              \
-        0, 0, 0, 0, NULL                                                                           \
+        0, 0, 0, 0, NULL,                                                                          \
+        {                                                                                          \
+            0, 0, 0, 0, 0, 0, 0, 0                                                                 \
+        }                                                                                          \
     }
 
 /**
@@ -135,7 +139,8 @@ struct dx_config {
  * @retval DX_ERR_SHORT         the file exists and is too short for the region
  * @retval DX_ERR_PERMISSION    the file belongs to another user, is open to others or is a link
  * @retval DX_ERR_URL           the URL is wrong, or is one for guests
- * @retval DX_ERR_INVALID       a field of config or of its wait strategy is out of its range
+ * @retval DX_ERR_INVALID       a field of config or of its wait strategy is out of its range, or a
+ *                              reserved word is not zero
  * @retval DX_ERR_SYSTEM        there is no room for the memory, RLIMIT_FSIZE forbids it, or another
  *                              system call failed
  *

@@ -74,6 +74,7 @@ struct dx_peer_info {
     uint64_t kernel;   /**< equal for all peers under one kernel; 0: it does not say */
     uint32_t pid;      /**< its process id under its own kernel */
     uint32_t remote;   /**< 1 if it is under another kernel than this process, else 0 */
+    uint64_t reserved[4]; /**< zero; room for later versions */
 };
 /** The id of a peer that has none. */
 #define DX_NO_ID UINT32_MAX

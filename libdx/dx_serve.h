@@ -129,6 +129,7 @@ struct dx_serve_options {
     uint32_t flags;   /**< a sum of enum dx_serve_flag */
     /** The handler of streams. NULL refuses streams (DX_ERR_TYPE). */
     dx_stream_handler stream;
+    uint64_t reserved[6]; /**< must be zero; room for later versions */
 };
 
 /**

@@ -77,6 +77,7 @@ struct dx_stream_options {
     /** dx_stream_write() and dx_stream_read() publish their progress after so many bytes; 0: the
      * lesser of DX_STREAM_CHUNK and a quarter of a ring. */
     size_t chunk;
+    uint64_t reserved[5]; /**< must be zero; room for later versions */
 };
 
 /** The largest chunk of a stream that sets none, in bytes. */
@@ -95,7 +96,8 @@ struct dx_stream_options {
  * @param timeout_ns  how long to wait for the slot, in ns, or DX_FOREVER
  * @param[out] out    set to the stream; NULL on failure
  *
- * @retval DX_ERR_INVALID       a ring is larger than the slot's capacity
+ * @retval DX_ERR_INVALID       a ring is larger than the slot's capacity, or options are not zero
+ *                              where they must be
  * @retval DX_ERR_TYPE          users may not send this type
  * @retval DX_ERR_TIMEOUT       the server still works on an earlier call
  * @retval DX_ERR_NO_PEER       no other side was there until the deadline

@@ -110,3 +110,14 @@ const char *dx_status_string(dx_status status)
         return "an unknown status";
     return strings[-(int)status];
 }
+
+dx_status dx_reserved_check(const char *structure, const uint64_t *reserved, size_t bytes)
+{
+    for (size_t i = 0; i < bytes / sizeof *reserved; i++)
+        if (reserved[i] != 0)
+            return dx_fail(DX_ERR_INVALID,
+                           "%s: reserved[%zu] is %#llx and must be zero: set the whole struct to "
+                           "zero before its fields",
+                           structure, i, (unsigned long long)reserved[i]);
+    return DX_OK;
+}

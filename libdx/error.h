@@ -3,6 +3,7 @@
 #ifndef DX_ERROR_H
 #define DX_ERROR_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "dx_status.h"
@@ -26,6 +27,9 @@ dx_status dx_fail_plain(dx_status status);
  */
 uint64_t dx_error_mark(void);
 dx_status dx_error_settle(uint64_t mark, dx_status status);
+
+/* DX_ERR_INVALID if one of the words that a public struct keeps for later versions is not zero. */
+dx_status dx_reserved_check(const char *structure, const uint64_t *reserved, size_t bytes);
 
 /* Puts `prefix: ` before the text that is there: a lower layer knows what, an upper one where. */
 dx_status dx_fail_at(dx_status status, const char *prefix);

@@ -28,6 +28,7 @@ type PeerInfo struct {
 	Peer, Place, Places, ID uint32
 	Session, Kernel         uint64
 	PID, Remote             uint32
+	_                       [4]uint64
 }
 
 // ArmedPark is the park kind in what Arm returned.

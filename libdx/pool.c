@@ -247,6 +247,10 @@ dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
     if (o->threads > DX_SERVE_THREADS_MAX)
         return dx_fail(DX_ERR_INVALID, "%u serving threads: 1 to %u are possible", o->threads,
                        DX_SERVE_THREADS_MAX);
+    dx_status status =
+        dx_reserved_check("struct dx_serve_options", o->reserved, sizeof o->reserved);
+    if (status != DX_OK)
+        return status;
     if (dx_channel_forked(c))
         return dx_channel_stopped(c);
     if (dx_slot_count(&c->geometry, dx_other(c->side)) == 0)
@@ -263,7 +267,6 @@ dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
         return dx_fail(DX_ERR_SYSTEM, "no memory for %u serving threads",
                        o->threads != 0 ? o->threads : 1);
     }
-    dx_status status;
     run_guarded(serving, &status);
     return status;
 }

@@ -20,7 +20,7 @@ static dx_status check_options(const struct dx_caller *c, uint32_t type,
                        "responses",
                        o->request_ring, o->response_ring, g->request_capacity,
                        g->response_capacity);
-    return DX_OK;
+    return dx_reserved_check("struct dx_stream_options", o->reserved, sizeof o->reserved);
 }
 
 /* Where its flows lie, and what is said of them. */

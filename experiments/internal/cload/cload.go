@@ -16,7 +16,8 @@ package cload
 static int open_channel(const char *url, uint32_t slots, uint32_t bytes,
                         const struct dx_wait *wait, struct dx_channel **out)
 {
-    struct dx_config config = {slots, 0, bytes, bytes, wait};
+    struct dx_config config = {
+        .slots = slots, .request_capacity = bytes, .response_capacity = bytes, .wait = wait};
     return dx_create(url, &config, out);
 }
 */

@@ -13,8 +13,12 @@
 int frame_host_create(const char *url, int back, size_t room, const struct dx_wait *wait,
                       int64_t timeout_ns, struct frame_host **out)
 {
-    struct dx_config config = {1, 0, sizeof(struct frame_head) + (back ? 0 : room),
-                               FRAME_RESPONSE_CONTENT + (back ? room : 0), wait};
+    struct dx_config config = {
+        .slots = 1,
+        .request_capacity = sizeof(struct frame_head) + (back ? 0 : room),
+        .response_capacity = FRAME_RESPONSE_CONTENT + (back ? room : 0),
+        .wait = wait,
+    };
     struct frame_host *h = calloc(1, sizeof *h);
     *out = NULL;
     if (h == NULL)
