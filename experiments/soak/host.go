@@ -159,7 +159,7 @@ func (h *goHost) Slots() (right int) {
 	}
 	for _, c := range h.callers {
 		ctx, cancel := context.WithTimeout(context.Background(), slotWithin)
-		c.caller, _ = h.ch.Caller(ctx)
+		c.caller, _ = h.ch.OpenCaller(ctx)
 		cancel()
 	}
 	for _, c := range h.callers {
@@ -203,7 +203,7 @@ func (c *caller) open() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*callDeadline)
 	defer cancel()
 	var err error
-	c.caller, err = c.host.ch.Caller(ctx)
+	c.caller, err = c.host.ch.OpenCaller(ctx)
 	return err == nil
 }
 

@@ -73,7 +73,7 @@ func callAll(t *testing.T, host *Channel, goroutines, calls int) {
 	var running sync.WaitGroup
 	for g := range goroutines {
 		running.Go(func() {
-			c, err := host.Caller(ctx)
+			c, err := host.OpenCaller(ctx)
 			if err != nil {
 				t.Error(err)
 				return

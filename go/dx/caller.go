@@ -76,16 +76,16 @@ type Caller struct {
 
 func at[T any](base unsafe.Pointer, offset uintptr) *T { return (*T)(unsafe.Add(base, offset)) }
 
-// Caller takes a free slot. If there is none it waits until ctx ends: first come,
+// OpenCaller takes a free slot. If there is none it waits until ctx ends: first come,
 // first served, and without an OS thread. The error is then ctx.Err() and ErrNoSlot
 // by errors.Is. If no other slot is free, it takes one on which a call was given up
 // whose handler still runs; the first call on it waits for that handler.
-func (ch *Channel) Caller(ctx context.Context) (*Caller, error) {
+func (ch *Channel) OpenCaller(ctx context.Context) (*Caller, error) {
 	return ch.slots.take(ctx, false)
 }
 
-// openCaller opens a slot of those that no Caller holds.
-func (ch *Channel) openCaller() (*Caller, error) {
+// openSlot opens a slot of those that no Caller holds.
+func (ch *Channel) openSlot() (*Caller, error) {
 	if err := ch.enter(); err != nil {
 		return nil, err
 	}

@@ -112,10 +112,10 @@ func (ch *Channel) ready(shared *doorbell) *Channel {
 	return ch
 }
 
-// Park says how this side parks now: as its strategy says, or ParkPoll where the
+// ParkKind says how this side parks now: as its strategy says, or ParkPoll where the
 // other side is under another kernel (a VM) and cannot wake it; then a wake-up takes
 // up to PollNs.
-func (ch *Channel) Park() Park {
+func (ch *Channel) ParkKind() Park {
 	if ch.enter() != nil {
 		return ParkNever
 	}
@@ -193,7 +193,7 @@ func (ch *Channel) Close() error {
 // Call is Caller.Call on a Caller of the channel's own: convenient, and some
 // 100 ns slower than a Caller that a goroutine keeps. It waits for a slot that is
 // free and that no handler of a call that was given up still uses: first come, first
-// served, together with those who wait in Caller, and without an OS thread.
+// served, together with those who wait in OpenCaller, and without an OS thread.
 // If ctx ends meanwhile, the error is ctx.Err() and ErrNoSlot by errors.Is.
 func (ch *Channel) Call(ctx context.Context, kind uint32, request, response []byte) (Reply, error) {
 	c, err := ch.slots.take(ctx, true)

@@ -112,7 +112,7 @@ func closeBesideCalls(t *testing.T, path Path) {
 	host := newHost(t, Config{RequestBytes: 64, ResponseBytes: 64, Options: Options{Path: path}})
 	serve(t, host, echo, Options{}, ServeOptions{})
 	for range 500 {
-		c, err := host.Caller(testContext(t))
+		c, err := host.OpenCaller(testContext(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestMethodsAfterCloseSayTheTruth(t *testing.T) {
 	}
 	_, call := c.Call(testContext(t), TypeUser, nil, nil)
 	_, inPlace := c.CallInPlace(testContext(t), TypeUser, 0)
-	_, stream := c.Stream(testContext(t), TypeUser, StreamOptions{})
+	_, stream := c.OpenStream(testContext(t), TypeUser, StreamOptions{})
 	for _, err := range []error{call, inPlace, stream} {
 		if !errors.Is(err, ErrStopped) {
 			t.Errorf("a caller: %v", err)
@@ -201,14 +201,14 @@ func TestMethodsAfterCloseSayTheTruth(t *testing.T) {
 
 func checkClosedChannel(t *testing.T, ch *Channel, slots int, bytes uint64) {
 	t.Helper()
-	if ch.FD() != -1 || ch.Slots() != slots || ch.RegionBytes() != bytes || ch.Park() != ParkNever ||
+	if ch.FD() != -1 || ch.Slots() != slots || ch.RegionBytes() != bytes || ch.ParkKind() != ParkNever ||
 		ch.Notice() != "" || ch.Peer() != (Peer{ID: -1}) {
-		t.Errorf("descriptor %d, %d slots, %d bytes, parks by %v, %q, %v", ch.FD(), ch.Slots(), ch.RegionBytes(), ch.Park(), ch.Notice(), ch.Peer())
+		t.Errorf("descriptor %d, %d slots, %d bytes, parks by %v, %q, %v", ch.FD(), ch.Slots(), ch.RegionBytes(), ch.ParkKind(), ch.Notice(), ch.Peer())
 	}
 	_, stats := ch.Stats(HostCallers)
 	_, slot := ch.SlotStats(0)
 	_, call := ch.Call(testContext(t), TypeUser, nil, nil)
-	_, caller := ch.Caller(testContext(t))
+	_, caller := ch.OpenCaller(testContext(t))
 	for i, err := range []error{stats, slot, call, caller, ch.Serve(testContext(t), echo)} {
 		if !errors.Is(err, ErrStopped) {
 			t.Errorf("method %d: %v", i, err)

@@ -69,7 +69,7 @@ func stuck(t *testing.T) []boundedWait {
 	return []boundedWait{
 		{"Attach, all places taken", func(ctx context.Context) error { _, err := Attach(ctx, url, Options{}); return err }, nil},
 		{"Attach, no host", func(ctx context.Context) error { _, err := Attach(ctx, url+"-none", Options{}); return err }, nil},
-		{"Caller", func(ctx context.Context) error { _, err := host.Caller(ctx); return err }, nil},
+		{"Caller", func(ctx context.Context) error { _, err := host.OpenCaller(ctx); return err }, nil},
 		{"Channel.Call", func(ctx context.Context) error { _, err := host.Call(ctx, TypePing, nil, nil); return err }, nil},
 		{"Call, nobody serves", func(ctx context.Context) error { _, err := unserved.Call(ctx, TypePing, nil, nil); return err }, nil},
 		{"Call, a slow handler", func(ctx context.Context) error {
@@ -79,7 +79,7 @@ func stuck(t *testing.T) []boundedWait {
 		{"Accept", func(ctx context.Context) error { _, _, err := l.Accept(ctx); return err }, nil},
 		{"Serve", func(ctx context.Context) error { return host.Serve(ctx, echo) }, func() { callWell(t, fromGuest, 1) }},
 		{"Stream, Read and End", func(ctx context.Context) error {
-			s, err := streaming.Stream(ctx, TypeUser, StreamOptions{})
+			s, err := streaming.OpenStream(ctx, TypeUser, StreamOptions{})
 			if err != nil {
 				return err
 			}
@@ -162,10 +162,10 @@ func TestAContextThatHasEndedDoesNothing(t *testing.T) {
 		if _, err := host.Call(ctx, TypeUser, nil, nil); !errors.Is(err, ctx.Err()) {
 			t.Errorf("Channel.Call: %v", err)
 		}
-		if _, err := host.Caller(ctx); !errors.Is(err, ctx.Err()) {
+		if _, err := host.OpenCaller(ctx); !errors.Is(err, ctx.Err()) {
 			t.Errorf("Caller: %v", err)
 		}
-		if _, err := c.Stream(ctx, TypeUser, StreamOptions{}); !errors.Is(err, ctx.Err()) {
+		if _, err := c.OpenStream(ctx, TypeUser, StreamOptions{}); !errors.Is(err, ctx.Err()) {
 			t.Errorf("Stream: %v", err)
 		}
 		newCallerOf(t, host) // both slots are free but for c's

@@ -7,7 +7,7 @@
 // may start first, and each may be written in C or Go.
 //
 //	host, err := dx.Create("shm:demo", dx.Config{Slots: 8, RequestBytes: 64, ResponseBytes: 64})
-//	caller, err := host.Caller(ctx)
+//	caller, err := host.OpenCaller(ctx)
 //	reply, err := caller.Call(ctx, dx.TypeUser, request, response)
 //
 //	guest, err := dx.Attach(ctx, "shm:demo", dx.Options{})

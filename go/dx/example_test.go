@@ -36,7 +36,7 @@ func Example() {
 		}))
 	}()
 
-	caller, err := host.Caller(ctx)
+	caller, err := host.OpenCaller(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func ExampleCaller_CallInPlace() {
 	defer stop()
 	host, end := echoing(ctx)
 	defer end()
-	caller, err := host.Caller(ctx)
+	caller, err := host.OpenCaller(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -75,12 +75,12 @@ func ExampleStream() {
 	defer stop()
 	host, end := echoing(ctx)
 	defer end()
-	caller, err := host.Caller(ctx)
+	caller, err := host.OpenCaller(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer caller.Close()
-	stream, err := caller.Stream(ctx, dx.TypeUser, dx.StreamOptions{})
+	stream, err := caller.OpenStream(ctx, dx.TypeUser, dx.StreamOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

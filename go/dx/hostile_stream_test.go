@@ -54,7 +54,7 @@ func (y *hostileTally) stream(c *Caller, p *hostilePeer, number uint64) {
 	defer cancel()
 	began := time.Now()
 	status, n, err := int32(0), int64(0), error(nil)
-	s, err := c.Stream(ctx, TypeUser, StreamOptions{RequestRing: int(number % hostileCapacity)})
+	s, err := c.OpenStream(ctx, TypeUser, StreamOptions{RequestRing: int(number % hostileCapacity)})
 	if err == nil {
 		var writer sync.WaitGroup
 		var wrote error

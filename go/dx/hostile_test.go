@@ -87,7 +87,7 @@ func (y *hostileTally) call(c *Caller, p *hostilePeer, number uint64, room []byt
 func (y *hostileTally) callOn(ch *Channel, p *hostilePeer, number uint64, enough <-chan struct{}) {
 	room := make([]byte, hostileCapacity)
 	for {
-		c, err := ch.Caller(context.Background())
+		c, err := ch.OpenCaller(context.Background())
 		if err != nil {
 			y.cannotBe("no caller: %v", err)
 			return

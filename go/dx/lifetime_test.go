@@ -188,7 +188,7 @@ func TestUseAfterCloseIsAnErrorAndNoCrash(t *testing.T) {
 	if c.Request() != nil {
 		t.Error("the request of a closed caller points into unmapped memory")
 	}
-	if _, err := host.Caller(testContext(t)); !errors.Is(err, ErrStopped) {
+	if _, err := host.OpenCaller(testContext(t)); !errors.Is(err, ErrStopped) {
 		t.Errorf("new caller after close: %v", err)
 	}
 }

@@ -76,7 +76,7 @@ func serve(t testing.TB, host *Channel, h Handler, o Options, s ServeOptions) *C
 
 func newCallerOf(t testing.TB, ch *Channel) *Caller {
 	t.Helper()
-	c, err := ch.Caller(testContext(t))
+	c, err := ch.OpenCaller(testContext(t))
 	if err != nil {
 		t.Fatal(err)
 	}

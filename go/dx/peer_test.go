@@ -59,7 +59,7 @@ func TestTheEndOfAPeerIsToldOnceAndThenCallsWaitForTheNext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := newHost(t, Config{Slots: 1, Options: o})
-			caller, err := host.Caller(testContext(t))
+			caller, err := host.OpenCaller(testContext(t))
 			if err != nil {
 				t.Fatal(err)
 			}

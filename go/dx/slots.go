@@ -165,7 +165,7 @@ func (s *slots) pick(ready bool) (*Caller, error) {
 		return c, nil
 	}
 	for s.unopened > 0 || s.total == 0 {
-		c, err := s.ch.openCaller()
+		c, err := s.ch.openSlot()
 		if err != nil {
 			return nil, err
 		}

@@ -163,7 +163,7 @@ func TestSlotsAreGivenInTheOrderInWhichTheyWereAskedFor(t *testing.T) {
 	var running sync.WaitGroup
 	for i := range waiters {
 		running.Go(func() {
-			c, err := host.Caller(testContext(t))
+			c, err := host.OpenCaller(testContext(t))
 			if err != nil {
 				t.Error(err)
 				return
@@ -187,7 +187,7 @@ func TestWhoAsksForACallerGetsOneThatCallsHaveLeft(t *testing.T) {
 	h := newHolder()
 	serve(t, host, h, Options{}, ServeOptions{})
 	callOnce(t, host)
-	c, err := host.Caller(testContext(t))
+	c, err := host.OpenCaller(testContext(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestWhoAsksForACallerGetsOneThatCallsHaveLeft(t *testing.T) {
 	})
 	<-h.entered
 	running.Go(func() {
-		c, err := host.Caller(testContext(t))
+		c, err := host.OpenCaller(testContext(t))
 		if err != nil {
 			t.Error(err)
 			return
@@ -232,7 +232,7 @@ func TestWhoCannotHaveASlotIsToldSoAtOnce(t *testing.T) {
 	}
 	for range 2 {
 		_, calling := without.Call(context.Background(), TypePing, nil, nil)
-		_, opening := without.Caller(context.Background())
+		_, opening := without.OpenCaller(context.Background())
 		for _, err := range []error{calling, opening} {
 			var detailed *Error
 			if !errors.Is(err, ErrNoSlot) || !errors.As(err, &detailed) || detailed.Detail == "" {
@@ -280,7 +280,7 @@ func TestStopAndCloseEndWaitsForASlot(t *testing.T) {
 		for range 3 {
 			running.Go(call)
 			running.Go(func() {
-				if _, err := host.Caller(context.Background()); !errors.Is(err, ErrStopped) {
+				if _, err := host.OpenCaller(context.Background()); !errors.Is(err, ErrStopped) {
 					t.Errorf("%s: a caller: %v", name, err)
 				}
 			})
@@ -324,7 +324,7 @@ func TestWaitsForASlotHoldNoThread(t *testing.T) {
 	for range goroutines / 2 {
 		running.Go(func() { callOnce(t, host) })
 		running.Go(func() {
-			c, err := host.Caller(testContext(t))
+			c, err := host.OpenCaller(testContext(t))
 			if err != nil {
 				t.Error(err)
 				return

@@ -33,7 +33,7 @@ func (s *storm) callers(side string, ch *Channel) {
 	s.again(side+" Caller.Call and Close beside it", func(n uint64) error {
 		ctx, cancel := stormContext()
 		defer cancel()
-		c, err := ch.Caller(ctx)
+		c, err := ch.OpenCaller(ctx)
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func (s *storm) callers(side string, ch *Channel) {
 	s.again(side+" Caller in place", func(n uint64) error {
 		ctx, cancel := stormContext()
 		defer cancel()
-		c, err := ch.Caller(ctx)
+		c, err := ch.OpenCaller(ctx)
 		if err != nil {
 			return err
 		}
@@ -77,12 +77,12 @@ func (s *storm) streams(side string, ch *Channel) {
 	s.again(side+" Stream, all of it closed beside it", func(n uint64) error {
 		ctx, cancel := stormContext()
 		defer cancel()
-		c, err := ch.Caller(ctx)
+		c, err := ch.OpenCaller(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = c.Close() }()
-		st, err := c.Stream(ctx, streamEcho, StreamOptions{RequestRing: 61, ResponseRing: 61})
+		st, err := c.OpenStream(ctx, streamEcho, StreamOptions{RequestRing: 61, ResponseRing: 61})
 		if err != nil {
 			return err
 		}
@@ -98,12 +98,12 @@ func (s *storm) streams(side string, ch *Channel) {
 	s.again(side+" Stream in place, and End", func(n uint64) error {
 		ctx, cancel := stormContext()
 		defer cancel()
-		c, err := ch.Caller(ctx)
+		c, err := ch.OpenCaller(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = c.Close() }()
-		st, err := c.Stream(ctx, streamSink, StreamOptions{})
+		st, err := c.OpenStream(ctx, streamSink, StreamOptions{})
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (s *storm) usersOf(side string, c *Caller, st *Stream, n uint64) *sync.Wait
 func (s *storm) lookers(side string, ch *Channel) {
 	slots, region := ch.Slots(), ch.RegionBytes()
 	s.until(side+" questions", func() {
-		_, _, _ = ch.Park(), ch.Notice(), ch.Peer()
+		_, _, _ = ch.ParkKind(), ch.Notice(), ch.Peer()
 		if ch.Slots() != slots || ch.RegionBytes() != region || ch.FD() < -1 {
 			s.t.Errorf("%s: %d slots, %d bytes, descriptor %d", side, ch.Slots(), ch.RegionBytes(), ch.FD())
 		}

@@ -10,10 +10,10 @@ import (
 	"dx/libdx"
 )
 
-// Stream opens a stream of this type. The Caller makes no other call (ErrBusy)
+// OpenStream opens a stream of this type. The Caller makes no other call (ErrBusy)
 // until End or Close of the stream. ctx bounds the waits of opening, and those of
 // the stream until SetContext.
-func (c *Caller) Stream(ctx context.Context, kind uint32, o StreamOptions) (*Stream, error) {
+func (c *Caller) OpenStream(ctx context.Context, kind uint32, o StreamOptions) (*Stream, error) {
 	defer c.end()
 	if !c.begin() {
 		return nil, ErrStopped

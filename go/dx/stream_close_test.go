@@ -91,11 +91,11 @@ func closeAllUnder(t *testing.T, name string, c streamUse) {
 		t.Fatal(err)
 	}
 	guest, served := servingGuest(t, host, echo, Options{Wait: c.wait}, ServeOptions{Streams: c.handler})
-	caller, err := host.Caller(testContext(t))
+	caller, err := host.OpenCaller(testContext(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := caller.Stream(context.Background(), streamSink, StreamOptions{})
+	s, err := caller.OpenStream(context.Background(), streamSink, StreamOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestACallAfterAStreamsCloseIsWoken(t *testing.T) {
 	serve(t, host, slow, Options{Wait: parksAtOnce(t)}, ServeOptions{Streams: mute})
 	c := newCallerOf(t, host)
 	for range 50 {
-		s, err := c.Stream(testContext(t), TypeUser, StreamOptions{})
+		s, err := c.OpenStream(testContext(t), TypeUser, StreamOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -111,12 +111,12 @@ func openPair(t *testing.T, url string) (*dx.Caller, *dx.Stream) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = host.Close() })
-	c, err := host.Caller(ctx)
+	c, err := host.OpenCaller(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	s, err := c.Stream(ctx, pairType, dx.StreamOptions{})
+	s, err := c.OpenStream(ctx, pairType, dx.StreamOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,8 +194,8 @@ func killInMidStream(t *testing.T, first, second string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	// As with calls, a dead peer is dead until the next one has come.
-	for s, err = c.Stream(ctx, pairType, dx.StreamOptions{}); errors.Is(err, dx.ErrPeerDead); {
-		s, err = c.Stream(ctx, pairType, dx.StreamOptions{})
+	for s, err = c.OpenStream(ctx, pairType, dx.StreamOptions{}); errors.Is(err, dx.ErrPeerDead); {
+		s, err = c.OpenStream(ctx, pairType, dx.StreamOptions{})
 	}
 	if err != nil {
 		t.Fatal(err)

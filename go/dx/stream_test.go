@@ -82,7 +82,7 @@ func streamHost(t testing.TB, slots int, capacity int, o ServeOptions) *Channel 
 
 func openStream(t testing.TB, c *Caller, kind uint32, ring int) *Stream {
 	t.Helper()
-	s, err := c.Stream(testContext(t), kind, StreamOptions{RequestRing: ring})
+	s, err := c.OpenStream(testContext(t), kind, StreamOptions{RequestRing: ring})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestACallerWithAStreamIsBusy(t *testing.T) {
 	if _, err := c.Call(testContext(t), TypeUser, nil, nil); !errors.Is(err, ErrBusy) {
 		t.Errorf("call: %v", err)
 	}
-	if _, err := c.Stream(testContext(t), streamEcho, StreamOptions{}); !errors.Is(err, ErrBusy) {
+	if _, err := c.OpenStream(testContext(t), streamEcho, StreamOptions{}); !errors.Is(err, ErrBusy) {
 		t.Errorf("stream: %v", err)
 	}
 	if c.Request() != nil {
@@ -322,7 +322,7 @@ func TestServersWithoutStreamsRefuseThem(t *testing.T) {
 		t.Errorf("end: %v", err)
 	}
 	for _, o := range []StreamOptions{{RequestRing: 65}, {RequestRing: -1}, {ResponseRing: 1}} {
-		if _, err := c.Stream(testContext(t), streamSink, o); !errors.Is(err, ErrInvalid) {
+		if _, err := c.OpenStream(testContext(t), streamSink, o); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}

@@ -80,7 +80,7 @@ func serve(url string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("attached, parks by %v; %s\n", ch.Park(), ch.Notice())
+	fmt.Printf("attached, parks by %v; %s\n", ch.ParkKind(), ch.Notice())
 	return answer(ch)
 }
 
@@ -174,7 +174,7 @@ func (s *scene) calls(n int) time.Duration {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	caller, err := s.host.Caller(ctx)
+	caller, err := s.host.OpenCaller(ctx)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -205,8 +205,8 @@ func TestBothSidesWakeEachOtherByDoorbell(t *testing.T) {
 			if !strings.Contains(said, "parks by doorbell; \n") {
 				t.Fatalf("the guest says %q", said)
 			}
-			if s.host.Park() != 4 {
-				t.Errorf("the host parks by %v", s.host.Park())
+			if s.host.ParkKind() != 4 {
+				t.Errorf("the host parks by %v", s.host.ParkKind())
 			}
 			median := s.calls(2000)
 			t.Logf("parked round trip, median: %v", median)
@@ -271,8 +271,8 @@ func TestWithoutADriverTheGuestPollsAndSaysSo(t *testing.T) {
 		!strings.Contains(said, "rung through sysfs") {
 		t.Errorf("the guest says %q", said)
 	}
-	if s.host.Park() != 4 {
-		t.Errorf("the host parks by %v", s.host.Park())
+	if s.host.ParkKind() != 4 {
+		t.Errorf("the host parks by %v", s.host.ParkKind())
 	}
 	t.Logf("round trip, median: %v", s.calls(1000))
 	callers, servers := s.stats()
@@ -285,8 +285,8 @@ func TestWithoutADriverTheGuestPollsAndSaysSo(t *testing.T) {
 func TestPlainOnADoorbellDevicePollsOnBothSides(t *testing.T) {
 	s := newScene(t, "go")
 	s.start(s.boot(), "ivshmem:plain", "", "go")
-	if s.host.Park() != dx.ParkPoll {
-		t.Errorf("the host parks by %v", s.host.Park())
+	if s.host.ParkKind() != dx.ParkPoll {
+		t.Errorf("the host parks by %v", s.host.ParkKind())
 	}
 	s.calls(100)
 }

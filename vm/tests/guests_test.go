@@ -89,8 +89,8 @@ func TestTwoMachinesAndAProcessShareAHost(t *testing.T) {
 		ids[peer.ID], sessions[peer.Session] = true, true
 		if peer.Remote {
 			elsewhere[peer.Kernel] = true
-			if ch.Park() != 4 {
-				t.Errorf("beside %+v the host parks by %v", peer, ch.Park())
+			if ch.ParkKind() != 4 {
+				t.Errorf("beside %+v the host parks by %v", peer, ch.ParkKind())
 			}
 		} else if peer.PID != process.Cmd.Process.Pid {
 			t.Errorf("the process is %+v", peer)

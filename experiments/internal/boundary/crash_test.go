@@ -71,7 +71,7 @@ func TestHostSurvivesTheEndOfQEMUUnderLoad(t *testing.T) {
 	}
 	defer func() { _ = ch.Close() }()
 	startEcho(t, m)
-	caller, err := ch.Caller(context.Background())
+	caller, err := ch.OpenCaller(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func openFar(c Config, url string) (load, error) {
 
 func (l *farLoad) url() string   { return l.where }
 func (l *farLoad) fd() int       { return l.ch.FD() }
-func (l *farLoad) park() dx.Park { return l.ch.Park() }
+func (l *farLoad) park() dx.Park { return l.ch.ParkKind() }
 
 // open does nothing: the guest opened its callers before it was ready.
 func (l *farLoad) open(int, bool) error { return nil }

@@ -147,11 +147,11 @@ type goTally struct {
 
 func (l *goLoad) url() string   { return l.where }
 func (l *goLoad) fd() int       { return l.ch.FD() }
-func (l *goLoad) park() dx.Park { return l.ch.Park() }
+func (l *goLoad) park() dx.Park { return l.ch.ParkKind() }
 
 func (l *goLoad) open(payload int, verify bool) error {
 	for i := range l.c.Threads {
-		caller, err := l.ch.Caller(context.Background())
+		caller, err := l.ch.OpenCaller(context.Background())
 		if err != nil {
 			return err
 		}
