@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"dx/internal/trial"
 	"dx/libdx"
 )
 
@@ -34,6 +33,14 @@ const (
 type Options struct {
 	Wait *Wait // nil: what DefaultWait returns
 	Path Path
+
+	liveness time.Duration // for tests: libdx.SetLiveness says what; 0: as always
+}
+
+func init() {
+	libdx.SetLiveness = func(options any, longest time.Duration) {
+		options.(*Options).liveness = longest
+	}
 }
 
 // Config is what a host chooses for a new region.
@@ -90,7 +97,7 @@ func newChannel(options Options) (*Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Channel{wait: wait, path: options.Path}, nil
+	return &Channel{wait: wait, path: options.Path, sleep: options.liveness}, nil
 }
 
 // ready makes a channel of a raw one. shared is the doorbell of another place of the same host.
@@ -105,9 +112,10 @@ func (ch *Channel) ready(shared *doorbell) *Channel {
 	if ch.doorbell != nil {
 		ch.liveness = libdx.LivenessLinkNs
 	}
-	if ch.sleep = libdx.LivenessNs; trial.Liveness != 0 {
-		ch.sleep = trial.Liveness
-		ch.raw.SetLiveness(trial.Liveness)
+	if ch.sleep == 0 {
+		ch.sleep = libdx.LivenessNs
+	} else {
+		ch.raw.SetLiveness(ch.sleep)
 	}
 	return ch
 }

@@ -11,16 +11,11 @@ import (
 	"runtime"
 	"testing"
 	"time"
-
-	"dx/internal/trial"
 )
 
-// longSleeps has sleepers look at their peer once a minute, so that a lost wake-up is a
-// missed deadline and not a moment's delay.
-func longSleeps(t *testing.T) {
-	trial.Liveness = time.Minute
-	t.Cleanup(func() { trial.Liveness = 0 })
-}
+// longSleep, of Options.liveness, has sleepers look at their peer once a minute, so that a lost
+// wake-up is a missed deadline and not a moment's delay.
+const longSleep = time.Minute
 
 // parksAtOnce sleeps in each wait, spinner never.
 func parksAtOnce(t testing.TB) *Wait {

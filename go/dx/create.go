@@ -38,7 +38,7 @@ func createPlaces(url string, guests int, config Config) ([]*Channel, error) {
 	channels := make([]*Channel, len(raws))
 	var shared *doorbell
 	for i, raw := range raws {
-		ch := &Channel{raw: raw, wait: first.wait, path: first.path}
+		ch := &Channel{raw: raw, wait: first.wait, path: first.path, sleep: first.sleep}
 		channels[i] = ch.ready(shared)
 		shared = ch.doorbell
 	}

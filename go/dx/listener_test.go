@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"dx/internal/trial"
 )
 
 // guestOf attaches a guest that answers with its request, and returns what ends it.
@@ -102,12 +100,10 @@ func TestAcceptTellsGuestsApart(t *testing.T) {
 // All sides sleep between any two calls, and all guests ring one eventfd of the host. A wake-up that
 // is lost costs a minute.
 func TestGuestsOfOneHostWakeEachTheirOwn(t *testing.T) {
-	trial.Liveness = time.Minute
-	t.Cleanup(func() { trial.Liveness = 0 })
 	for _, path := range []Path{PathNative, PathCgo} {
 		w := sleeper(t, "doorbell")
 		w.ParkTimeoutNs = int64(time.Minute)
-		options := Options{Wait: &w, Path: path}
+		options := Options{Wait: &w, Path: path, liveness: longSleep}
 		l, url := listen(t, 3, options)
 		for range 3 {
 			guestOf(t, url, options)

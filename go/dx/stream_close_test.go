@@ -126,15 +126,15 @@ func closeAllUnder(t *testing.T, name string, c streamUse) {
 }
 
 func TestACallAfterAStreamsCloseIsWoken(t *testing.T) {
-	longSleeps(t)
-	host := newHost(t, Config{RequestBytes: streamRing, ResponseBytes: streamRing, Options: Options{Wait: parksAtOnce(t)}})
+	o := Options{Wait: parksAtOnce(t), liveness: longSleep}
+	host := newHost(t, Config{RequestBytes: streamRing, ResponseBytes: streamRing, Options: o})
 	var read chan error
 	slow := HandlerFunc(func(*Request, []byte) (int, int32) {
 		read <- <-read // the reader has left
 		waitFor(t, "a call that sleeps", func() bool { return parkedCallers(host) == 1 })
 		return 0, 0
 	})
-	serve(t, host, slow, Options{Wait: parksAtOnce(t)}, ServeOptions{Streams: mute})
+	serve(t, host, slow, o, ServeOptions{Streams: mute})
 	c := newCallerOf(t, host)
 	for range 50 {
 		s, err := c.OpenStream(testContext(t), TypeUser, StreamOptions{})

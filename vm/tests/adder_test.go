@@ -54,7 +54,7 @@ func attach(url string, bind bool, path dx.Path) (*dx.Channel, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return dx.Attach(ctx, url, dx.Options{Wait: sleeper(), Path: path})
+	return dx.Attach(ctx, url, optionsOf(path))
 }
 
 // answer serves until the host closes, and closes the channel.

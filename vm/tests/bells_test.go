@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"dx/go/dx"
-	"dx/internal/trial"
+	"dx/libdx"
 	"dx/vm/quick"
 )
 
@@ -29,8 +29,8 @@ const (
 	bindEnv = "DX_VM_TESTS_BIND"
 	pathEnv = "DX_VM_TESTS_PATH"
 	urlEnv  = "DX_VM_TESTS_URL"
-	// trialEnv is trial.Liveness for the guest.
-	trialEnv = "DX_VM_TESTS_LIVENESS"
+	// livenessEnv is rareLooks for the guest.
+	livenessEnv = "DX_VM_TESTS_LIVENESS"
 
 	callsEnv = "DX_VM_TESTS_CALLS" // how many calls to look for a lost wake-up in
 )
@@ -73,7 +73,7 @@ func pathOf(name string) dx.Path {
 // serve is the guest: it says how it parks and what it could not have, then answers every number with
 // the next one, until the host closes.
 func serve(url string) (err error) {
-	if trial.Liveness, err = time.ParseDuration(os.Getenv(trialEnv)); err != nil {
+	if liveness, err = time.ParseDuration(os.Getenv(livenessEnv)); err != nil {
 		return err
 	}
 	ch, err := attach(url, os.Getenv(bindEnv) == "1", pathOf(os.Getenv(pathEnv)))
@@ -124,7 +124,7 @@ func newScene(t *testing.T, path string) *scene {
 func (s *scene) open(path string) {
 	s.t.Helper()
 	host, err := dx.Create(s.url, dx.Config{Slots: 4, RequestBytes: 8, ResponseBytes: 8,
-		Options: dx.Options{Wait: sleeper(), Path: pathOf(path)}})
+		Options: optionsOf(pathOf(path))})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func (s *scene) launch(g *quick.Guest, role, url, bind, path string) (*quick.Com
 	s.t.Helper()
 	r, w := io.Pipe()
 	env := []string{roleEnv + "=" + role, urlEnv + "=" + url, bindEnv + "=" + bind, pathEnv + "=" + path,
-		trialEnv + "=" + trial.Liveness.String()}
+		livenessEnv + "=" + liveness.String()}
 	c, err := g.Start([]string{quick.Self}, env, w, w)
 	if err != nil {
 		s.t.Fatal(err)
@@ -227,11 +227,20 @@ func (s *scene) stats() (callers, servers dx.Stats) {
 	return callers, servers
 }
 
+// liveness is of the channels that are opened afterwards, see libdx.SetLiveness.
+var liveness time.Duration
+
+func optionsOf(path dx.Path) dx.Options {
+	o := dx.Options{Wait: sleeper(), Path: path}
+	libdx.SetLiveness(&o, liveness)
+	return o
+}
+
 // rareLooks makes a sleeper look after a minute only whether its peer lives, and thereby find what it
 // was not woken for, in place of 20 ms.
 func rareLooks(t *testing.T) {
-	trial.Liveness = time.Minute
-	t.Cleanup(func() { trial.Liveness = 0 })
+	liveness = time.Minute
+	t.Cleanup(func() { liveness = 0 })
 }
 
 // A wake-up that is lost costs a minute: the call misses its deadline, or is counted as rescued by the
