@@ -335,7 +335,7 @@ step_pingpong() {
 }
 
 step_browser() {
-    go test -count=1 -tags browser -run 'Browser|Broken' ./experiments/internal/framereport
+    go test -count=1 -tags browser -run 'Browser|Broken' ./experiments/internal/frames
 }
 
 step_frames() {

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 
+	"dx/experiments/internal/frames"
 	"dx/experiments/internal/result"
 )
 
@@ -22,19 +23,16 @@ const uncachedLoadNs = 50
 
 // localWrites holds each part of that finding against the data. Every verdict needs
 // all runs on its side.
-func (s *summary) localWrites() []string {
-	// That guest received.
-	if s.direction != result.HostToGuest {
+func localWrites(c *frames.Cell) []string {
+	if c.Direction == result.GuestToHost { // that guest received
 		return nil
 	}
-	factor := s.times("copy_cold_ns", "read_cold_ns")
-	writes := s.times("write_cold_ns", "read_cold_ns")
-	load := s.perLoad()
-	if !factor.known() || !writes.known() {
+	factor, writes, load := c.Ratio("copy_cold", "read_cold"), c.Ratio("write_cold", "read_cold"), c.PerLoad()
+	if !factor.Known() || !writes.Known() {
 		return nil
 	}
 	return []string{
-		fmt.Sprintf("%s: \"local writes are the bottleneck, 4.2x\", against this data (all flushed before):", s.frame),
+		fmt.Sprintf("%s: \"local writes are the bottleneck, 4.2x\", against this data (all flushed before):", c.Frame),
 		fmt.Sprintf("  a copy takes %s times as long as a read of every byte: 4.2 is %s", factor,
 			verdict(factor, factorSaid, "more than any run showed", "less than any run showed", "within what the runs showed")),
 		fmt.Sprintf("  writing the guest's own memory takes %s times as long as reading the region: the writes are %s", writes,
@@ -45,19 +43,12 @@ func (s *summary) localWrites() []string {
 }
 
 // verdict says on which side of a limit all runs lie.
-func verdict(s span, limit float64, below, above, neither string) string {
+func verdict(s frames.Span, limit float64, below, above, neither string) string {
 	switch {
-	case s.high < limit:
+	case s.High < limit:
 		return below
-	case s.low > limit:
+	case s.Low > limit:
 		return above
 	}
 	return neither
-}
-
-// perLoad is the time of one load of the strided read, in ns.
-func (s *summary) perLoad() span {
-	return s.each("strided_ns", "strided_ns", func(m, _ moved) float64 {
-		return float64(m.ns) / (float64(m.bytes) / 64)
-	})
 }

@@ -11,7 +11,9 @@ import (
 	"strconv"
 
 	"dx/experiments/internal/counters"
+	"dx/experiments/internal/frames"
 	"dx/experiments/internal/result"
+	"dx/experiments/internal/stat"
 )
 
 // The four CSV files hold the frames of the variant copy from host to guest, under the columns that
@@ -22,33 +24,39 @@ import (
 // column is one column: its name, and its value for a frame.
 type column struct {
 	name string
-	of   func(r *Record) string
+	of   func(r *frames.Record) string
 }
 
-// duration makes the columns NAME_ns and NAME_us or NAME_ms.
-func duration(name, unit string, of func(*phases) ns) []column {
+// duration makes the columns NAME_ns and NAME_us or NAME_ms of a phase.
+func duration(name, unit, phase string) []column {
 	per := map[string]float64{"us": 1e3, "ms": 1e6}[unit]
 	return []column{
-		{name + "_ns", func(r *Record) string { return integer(of(&r.phases)) }},
-		{name + "_" + unit, func(r *Record) string {
-			took := of(&r.phases)
-			if !took.known() {
-				return ""
+		{name + "_ns", func(r *frames.Record) string {
+			if took := r.Took(phase); took.Known() {
+				return strconv.FormatInt(int64(took), 10)
 			}
-			return decimal(float64(took) / per)
+			return ""
+		}},
+		{name + "_" + unit, func(r *frames.Record) string {
+			if took := r.Took(phase); took.Known() {
+				return decimal(float64(took) / per)
+			}
+			return ""
 		}},
 	}
 }
 
 // speed makes the column NAME_mbps: MB/s, 10^6 bytes a second.
-func speed(name string, of func(*phases) ns) column {
-	return column{name + "_mbps", func(r *Record) string { return decimal(one(r.SizeBytes, of(&r.phases)).mbps()) }}
+func speed(name, phase string) column {
+	return column{name + "_mbps", func(r *frames.Record) string {
+		return decimal(stat.Rate(uint64(r.SizeBytes), int64(r.Took(phase))) / 1e6)
+	}}
 }
 
 var (
-	iterationColumn = column{"iteration", func(r *Record) string { return strconv.Itoa(r.Iteration) }}
-	frameColumn     = column{"frame_type", func(r *Record) string { return r.Frame }}
-	successColumn   = column{"success", func(r *Record) string {
+	iterationColumn = column{"iteration", func(r *frames.Record) string { return strconv.Itoa(r.Iteration) }}
+	frameColumn     = column{"frame_type", func(r *frames.Record) string { return r.Frame }}
+	successColumn   = column{"success", func(r *frames.Record) string {
 		if r.OK {
 			return "1"
 		}
@@ -56,55 +64,46 @@ var (
 	}}
 )
 
-func hostWrite(p *phases) ns { return p.HostWriteNs }
-func roundtrip(p *phases) ns { return p.ExchangeNs }
-func guestCopy(p *phases) ns { return p.CopyNs }
-func verified(p *phases) ns  { return p.VerifyNs }
-func total(p *phases) ns     { return p.TotalNs }
-
 func latencyColumns() (all []column) {
 	all = append(all, iterationColumn)
-	for _, d := range []struct {
-		name string
-		of   func(*phases) ns
-	}{
-		{"host_memcpy", hostWrite},
-		{"roundtrip", roundtrip},
-		{"guest_memcpy", guestCopy},
-		{"guest_verify", verified},
-		{"guest_hot_cache", func(p *phases) ns { return p.ReadHotNs }},
-		{"guest_cold_cache", func(p *phases) ns { return p.ReadColdNs }},
-		{"guest_second_pass", func(p *phases) ns { return p.CopyColdNs }},
-		{"guest_cached_verify", verified},
-		{"notification_est", func(p *phases) ns { return p.NotifyNs }}, // measured, and not estimated
-		{"total", total},
+	for _, d := range [][2]string{
+		{"host_memcpy", "host_write"},
+		{"roundtrip", "exchange"},
+		{"guest_memcpy", "copy"},
+		{"guest_verify", "verify"},
+		{"guest_hot_cache", "read_hot"},
+		{"guest_cold_cache", "read_cold"},
+		{"guest_second_pass", "copy_cold"},
+		{"guest_cached_verify", "verify"},
+		{"notification_est", "notify"}, // measured, and not estimated
+		{"total", "total"},
 	} {
-		all = append(all, duration(d.name, "us", d.of)...)
+		all = append(all, duration(d[0], "us", d[1])...)
 	}
 	return append(all, successColumn)
 }
 
 func bandwidthColumns() (all []column) {
-	number := func(name string, of func(*Record) int) column {
-		return column{name, func(r *Record) string { return strconv.Itoa(of(r)) }}
+	number := func(name string, of func(*frames.Record) int) column {
+		return column{name, func(r *frames.Record) string { return strconv.Itoa(of(r)) }}
 	}
 	all = append(all, iterationColumn, frameColumn,
-		number("width", func(r *Record) int { return r.Width }),
-		number("height", func(r *Record) int { return r.Height }),
-		number("bpp", func(r *Record) int { return bitsPerPixel }),
-		number("size_bytes", func(r *Record) int { return r.SizeBytes }),
-		column{"size_mb", func(r *Record) string { return decimal(float64(r.SizeBytes) / 1e6) }})
-	all = append(append(all, duration("host_memcpy", "ms", hostWrite)...), speed("host_memcpy", hostWrite))
-	all = append(all, duration("roundtrip", "ms", roundtrip)...)
-	all = append(append(all, duration("guest_memcpy", "ms", guestCopy)...), speed("guest_memcpy", guestCopy))
-	all = append(all, duration("guest_verify", "ms", verified)...)
-	all = append(append(all, duration("total", "ms", total)...), speed("total", total))
+		number("width", func(r *frames.Record) int { return r.Width }),
+		number("height", func(r *frames.Record) int { return r.Height }),
+		number("bpp", func(r *frames.Record) int { return bitsPerPixel }),
+		number("size_bytes", func(r *frames.Record) int { return r.SizeBytes }),
+		column{"size_mb", func(r *frames.Record) string { return decimal(float64(r.SizeBytes) / 1e6) }})
+	all = append(append(all, duration("host_memcpy", "ms", "host_write")...), speed("host_memcpy", "host_write"))
+	all = append(all, duration("roundtrip", "ms", "exchange")...)
+	all = append(append(all, duration("guest_memcpy", "ms", "copy")...), speed("guest_memcpy", "copy"))
+	all = append(all, duration("guest_verify", "ms", "verify")...)
+	all = append(append(all, duration("total", "ms", "total")...), speed("total", "total"))
 	return append(all, successColumn)
 }
 
-func counterColumns(side string, of func(*Record) *counters.Values) (all []column) {
+func counterColumns(side string, of func(*frames.Record) *counters.Values) (all []column) {
 	count := func(name string, e counters.Event) column {
-		return column{side + "_" + name, func(r *Record) string {
+		return column{side + "_" + name, func(r *frames.Record) string {
 			if v := of(r); v != nil {
 				if n, ok := v.Count(e); ok {
 					return strconv.FormatUint(n, 10)
@@ -114,7 +113,7 @@ func counterColumns(side string, of func(*Record) *counters.Values) (all []colum
 		}}
 	}
 	rate := func(name string, f func(v counters.Values, bytes uint64) (float64, bool)) column {
-		return column{side + "_" + name, func(r *Record) string {
+		return column{side + "_" + name, func(r *frames.Record) string {
 			if v := of(r); v != nil {
 				if x, ok := f(*v, uint64(r.SizeBytes)); ok {
 					return decimal(x)
@@ -137,8 +136,8 @@ func counterColumns(side string, of func(*Record) *counters.Values) (all []colum
 }
 
 func performanceColumns(first ...column) []column {
-	all := append(first, counterColumns("host", func(r *Record) *counters.Values { return r.HostCounters })...)
-	return append(all, counterColumns("guest", func(r *Record) *counters.Values { return r.GuestCounters })...)
+	all := append(first, counterColumns("host", func(r *frames.Record) *counters.Values { return r.HostCounters })...)
+	return append(all, counterColumns("guest", func(r *frames.Record) *counters.Values { return r.GuestCounters })...)
 }
 
 // csvFiles are the four files: name, columns, and whether they hold every size or the
@@ -159,9 +158,11 @@ type csvFile struct {
 }
 
 // inCSV says whether the columns, which name host and guest, mean what this frame did.
-func inCSV(r *Record) bool { return r.Variant == variantCopy && r.Direction == result.HostToGuest }
+func inCSV(r *frames.Record) bool {
+	return r.Variant == variantCopy && r.Direction == result.HostToGuest
+}
 
-func writeCSV(dir string, records []Record) error {
+func writeCSV(dir string, records []frames.Record) error {
 	largest := 0
 	for i := range records {
 		if inCSV(&records[i]) {
@@ -175,7 +176,7 @@ func writeCSV(dir string, records []Record) error {
 	return errors.Join(failures...)
 }
 
-func (f csvFile) write(dir string, records []Record, largest int) (err error) {
+func (f csvFile) write(dir string, records []frames.Record, largest int) (err error) {
 	file, err := os.Create(filepath.Join(dir, f.name))
 	if err != nil {
 		return err
@@ -199,13 +200,6 @@ func (f csvFile) write(dir string, records []Record, largest int) (err error) {
 	}
 	w.Flush()
 	return w.Error()
-}
-
-func integer(n ns) string {
-	if !n.known() {
-		return ""
-	}
-	return strconv.FormatInt(int64(n), 10)
 }
 
 func decimal(x float64) string {

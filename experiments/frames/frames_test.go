@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
+	"dx/experiments/internal/frames"
 	"dx/experiments/internal/membw"
 	"dx/experiments/internal/peer"
 	"dx/experiments/internal/proctest"
@@ -69,7 +69,7 @@ func TestEveryFrameIsALineWithAllKeysAndItsOwnNumber(t *testing.T) {
 		if err := json.Unmarshal(line, &object); err != nil {
 			t.Fatal(err)
 		}
-		if object["experiment"] != experiment {
+		if object["experiment"] != frames.Frames {
 			continue
 		}
 		iteration++
@@ -91,23 +91,23 @@ func TestEveryFrameIsALineWithAllKeysAndItsOwnNumber(t *testing.T) {
 // What a variant does not do has no time, and what it does has one.
 func TestPhasesOfEachVariant(t *testing.T) {
 	_, l := measured(t, "-sizes", "256KiB", "-frames", "2", "-runs", "1")
-	always := []phaseKey{"generate_ns", "notify_ns", "exchange_ns", "total_ns", "acknowledge_ns", "verify_ns", "memcpy_ns"}
-	also := map[string][]phaseKey{
-		variantCopy:       {"copy_ns", "read_hot_ns", "read_cold_ns", "strided_ns", "copy_cold_ns", "write_cold_ns"},
-		variantZeroCopy:   {"read_ns", "read_hot_ns", "read_cold_ns", "strided_ns"},
-		variantOverlapped: {"copy_ns"},
+	always := []string{"generate", "notify", "exchange", "total", "acknowledge", "verify", "memcpy"}
+	also := map[string][]string{
+		variantCopy:       {"copy", "read_hot", "read_cold", "strided", "copy_cold", "write_cold"},
+		variantZeroCopy:   {"read", "read_hot", "read_cold", "strided"},
+		variantOverlapped: {"copy"},
 	}
 	for _, r := range l.records {
-		want := map[phaseKey]bool{}
+		want := map[string]bool{}
 		for _, key := range append(also[r.Variant], always...) {
 			want[key] = true
 		}
 		if r.Variant != variantZeroCopy {
-			want["host_write_ns"], want["guest_write_ns"] = r.Direction == result.HostToGuest, r.Direction == result.GuestToHost
+			want["host_write"], want["guest_write"] = r.Direction == result.HostToGuest, r.Direction == result.GuestToHost
 		}
-		for _, phase := range phaseOf {
-			if took := phase.of(&r.phases); took.known() != want[phase.key] || took == 0 {
-				t.Errorf("%s %s: %s is %d", r.Variant, r.Direction, phase.key, took)
+		for _, phase := range frames.PhaseNames {
+			if took := r.Took(phase); took.Known() != want[phase] || took == 0 {
+				t.Errorf("%s %s: %s is %d", r.Variant, r.Direction, phase, took)
 			}
 		}
 		if r.Variant == variantCopy && (r.ReadBytes != 256<<10 || r.ReadLoads != 16<<10 || r.StridedLoads != 4<<10 || r.HostCounters == nil || r.GuestCounters == nil) {
@@ -124,13 +124,13 @@ func TestSpoiltFramesFailAndNoOtherOne(t *testing.T) {
 		_, l := measured(t, "-sizes", "64KiB", "-frames", "6", "-runs", "1", "-fault", name, "-fault-each", "3")
 		for i, r := range l.records {
 			spoilt := i%6 == 2 || i%6 == 5
-			if r.OK == spoilt || spoilt != (r.Failure == errWrong.Error()) || spoilt != (r.phases == noPhases) {
+			if r.OK == spoilt || spoilt != (r.Failure == errWrong.Error()) || spoilt != (r.Phases == frames.NoPhases) {
 				t.Errorf("%s: frame %d: %+v", name, i, r)
 			}
 		}
-		for _, s := range summarise(l.records) {
-			if s.good != 4 || s.failed != 2 || s.latency["total_ns"].Count() != 4 || s.runs[0]["total_ns"].count != 4 {
-				t.Errorf("%s: %+v", name, s)
+		for _, c := range frames.CellsOf(l.records) {
+			if failed, _ := c.Failures(); c.Good() != 4 || failed != 2 || c.Latency("total").Count() != 4 || len(c.Times("total")) != 4 {
+				t.Errorf("%s: %+v", name, c)
 			}
 		}
 	}
@@ -308,25 +308,5 @@ func TestSizes(t *testing.T) {
 	}
 	if picture := sizes[1]; picture.name != "4K" || picture.width != 3840 || picture.height != 2160 {
 		t.Error(picture)
-	}
-}
-
-func TestRatesOfKnownNumbers(t *testing.T) {
-	// The predecessor called this 394 MB/s.
-	if got := one(24883200, 60182).gbps(); math.Abs(got-413.466) > 0.001 {
-		t.Errorf("23.73 MiB in 60.2 us are %v GB/s", got)
-	}
-	if got := one(24883200, 5e6).mbps(); math.Abs(got-4976.64) > 1e-9 {
-		t.Errorf("a 4K frame in 5 ms is %v MB/s", got)
-	}
-	var m moved
-	m.add(1e6, 1e6) // 1 GB/s
-	m.add(1e6, 3e6) // a third of it
-	m.add(1e9, unknown)
-	if got := m.gbps(); got != 0.5 {
-		t.Errorf("the mean of 1 and 1/3 GB/s over equal bytes is %v: bytes over time, not a mean of rates", got)
-	}
-	if !math.IsNaN((moved{}).gbps()) {
-		t.Error("nothing has a rate")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/counters"
 	"dx/experiments/internal/frame"
+	"dx/experiments/internal/frames"
 	"dx/experiments/internal/peer"
 	"dx/experiments/internal/result"
 	"dx/go/dx"
@@ -131,17 +132,17 @@ var errWrong = errors.New("the frame that arrived is not the one that was sent")
 
 // frame sends one frame and measures it; the record says how it ended. The error is
 // set only if there is no use in sending more.
-func (p *pair) frame(r *Record, fault frame.Fault) error {
+func (p *pair) frame(r *frames.Record, fault frame.Fault) error {
 	p.sequence++
 	r.Sequence, r.Time = p.sequence, time.Now().UTC()
-	r.phases = noPhases
+	r.Phases = frames.NoPhases
 	r.OK = true
 	err := p.steps(r, fault)
 	if err == nil && p.c.isolated && p.cell.variant != variantOverlapped {
 		err = p.isolated(r)
 	}
 	if err != nil {
-		r.fail(err)
+		r.Fail(err)
 	}
 	if gone(err) {
 		return err
@@ -150,13 +151,13 @@ func (p *pair) frame(r *Record, fault frame.Fault) error {
 }
 
 // steps hands the frame over and verifies it.
-func (p *pair) steps(r *Record, fault frame.Fault) error {
+func (p *pair) steps(r *frames.Record, fault frame.Fault) error {
 	inPlace := p.cell.variant == variantZeroCopy
 	took, err := p.host.Make(p.sequence, inPlace, fault)
 	if err != nil {
 		return err
 	}
-	r.GenerateNs = ns(took)
+	r.GenerateNs = frames.Ns(took)
 	// In turn right before and right after the transfer, so that each of the two has as often the
 	// frame that the other one has just read.
 	r.MemcpyFirst = p.sequence%2 == 0
@@ -171,7 +172,7 @@ func (p *pair) steps(r *Record, fault frame.Fault) error {
 			return err
 		}
 	}
-	r.NotifyNs = ns(p.report.RoundtripNs)
+	r.NotifyNs = frames.Ns(p.report.RoundtripNs)
 	if err := p.hand(r); err != nil {
 		return err
 	}
@@ -183,8 +184,8 @@ func (p *pair) steps(r *Record, fault frame.Fault) error {
 	if err := p.host.Phase(frame.Notify, &p.report); err != nil {
 		return err
 	}
-	r.AcknowledgeNs = ns(p.report.RoundtripNs)
-	guestStreamNs := ns(p.report.StreamNs)
+	r.AcknowledgeNs = frames.Ns(p.report.RoundtripNs)
+	guestStreamNs := frames.Ns(p.report.StreamNs)
 	if err := p.verify(r, inPlace); err != nil {
 		return err
 	}
@@ -194,14 +195,14 @@ func (p *pair) steps(r *Record, fault frame.Fault) error {
 	return nil
 }
 
-func (p *pair) memcpy(r *Record) error {
+func (p *pair) memcpy(r *frames.Record) error {
 	took, err := p.host.Memcpy()
-	r.MemcpyNs = ns(took)
+	r.MemcpyNs = frames.Ns(took)
 	return err
 }
 
 // guestPart is where the time of the guest's part of a stream belongs.
-func (p *pair) guestPart(r *Record) *ns {
+func (p *pair) guestPart(r *frames.Record) *frames.Ns {
 	if p.cell.direction == result.GuestToHost {
 		return &r.GuestWriteNs
 	}
@@ -209,43 +210,43 @@ func (p *pair) guestPart(r *Record) *ns {
 }
 
 // hand is the transfer itself.
-func (p *pair) hand(r *Record) error {
+func (p *pair) hand(r *frames.Record) error {
 	t := &p.transfer
 	switch p.cell.variant {
 	case variantZeroCopy:
 		if err := p.host.Read(t); err != nil {
 			return err
 		}
-		r.ReadNs = ns(t.ReceiveNs)
+		r.ReadNs = frames.Ns(t.ReceiveNs)
 	case variantCopy:
 		if err := p.host.Copy(t); err != nil {
 			return err
 		}
-		*p.written(r), r.CopyNs = ns(t.WriteNs), ns(t.ReceiveNs)
+		*p.written(r), r.CopyNs = frames.Ns(t.WriteNs), frames.Ns(t.ReceiveNs)
 	case variantOverlapped:
 		if err := p.host.Stream(p.cell.ring, p.cell.chunk, t); err != nil {
 			return err
 		}
 		// The guest's part is known when it has been asked.
 		if p.cell.direction == result.GuestToHost {
-			r.CopyNs = ns(t.ReceiveNs)
+			r.CopyNs = frames.Ns(t.ReceiveNs)
 		} else {
-			r.HostWriteNs = ns(t.WriteNs)
+			r.HostWriteNs = frames.Ns(t.WriteNs)
 		}
 	}
-	r.ExchangeNs, r.TotalNs = ns(t.ExchangeNs), ns(t.TotalNs)
+	r.ExchangeNs, r.TotalNs = frames.Ns(t.ExchangeNs), frames.Ns(t.TotalNs)
 	return nil
 }
 
 // written is where the time of writing into the region belongs.
-func (p *pair) written(r *Record) *ns {
+func (p *pair) written(r *frames.Record) *frames.Ns {
 	if p.cell.direction == result.GuestToHost {
 		return &r.GuestWriteNs
 	}
 	return &r.HostWriteNs
 }
 
-func (p *pair) verify(r *Record, inPlace bool) error {
+func (p *pair) verify(r *frames.Record, inPlace bool) error {
 	phase := frame.VerifyCopy
 	if inPlace {
 		phase = frame.VerifyPlace
@@ -256,16 +257,16 @@ func (p *pair) verify(r *Record, inPlace bool) error {
 	if !p.report.Right {
 		return errWrong
 	}
-	r.VerifyNs = ns(p.report.Ns)
+	r.VerifyNs = frames.Ns(p.report.Ns)
 	return nil
 }
 
 // isolated has the receiver pass over the frame, for one purpose at a time, and
 // counts events in passes of their own. What overwrites its copy comes last.
-func (p *pair) isolated(r *Record) error {
+func (p *pair) isolated(r *frames.Record) error {
 	for _, pass := range []struct {
 		phase frame.Phase
-		to    *ns
+		to    *frames.Ns
 		copy  bool // of the variant copy alone
 	}{
 		{frame.ReadHot, &r.ReadHotNs, false},
@@ -280,7 +281,7 @@ func (p *pair) isolated(r *Record) error {
 		if err := p.host.Phase(pass.phase, &p.report); err != nil {
 			return err
 		}
-		*pass.to = ns(p.report.Ns)
+		*pass.to = frames.Ns(p.report.Ns)
 		switch pass.phase {
 		case frame.ReadCold:
 			r.ReadBytes, r.ReadLoads = p.report.Bytes, p.report.Loads

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 
 	"dx/experiments/internal/env"
-	"dx/experiments/internal/framereport"
+	"dx/experiments/internal/frames"
 	"dx/experiments/internal/membw"
 	"dx/experiments/internal/progress"
 )
@@ -63,7 +63,7 @@ func measureMachine(ctx context.Context, c config) error {
 
 // describe draws the charts and writes the report.
 func describe(ctx context.Context, c config) error {
-	made, err := framereport.Make(ctx, c.out, c.out)
+	made, err := frames.Make(ctx, c.out, c.out)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"dx/experiments/internal/counters"
+	"dx/experiments/internal/frames"
 	"dx/experiments/internal/result"
 )
 
@@ -33,9 +34,9 @@ func TestColumnsAreThePredecessors(t *testing.T) {
 }
 
 // known is a frame of numbers that are easy to recognise.
-func known() *Record {
-	r := &Record{Frame: "4K", Width: 3840, Height: 2160, SizeBytes: 24883200, Variant: variantCopy, Iteration: 7, Run: 1, OK: true,
-		Direction: result.HostToGuest, phases: noPhases}
+func known() *frames.Record {
+	r := &frames.Record{Frame: "4K", Width: 3840, Height: 2160, SizeBytes: 24883200, Variant: variantCopy, Iteration: 7, Run: 1, OK: true,
+		Direction: result.HostToGuest, Phases: frames.NoPhases}
 	r.HostWriteNs, r.ExchangeNs, r.CopyNs, r.VerifyNs, r.TotalNs = 5_000_000, 6_250_000, 6_000_500, 20_000_000, 11_250_000
 	r.NotifyNs, r.ReadHotNs, r.ReadColdNs, r.CopyColdNs = 750, 2_000_000, 2_500_000, 7_000_000
 	v := counters.Values{}.With(counters.Cycles, 49766400).With(counters.Instructions, 24883200).With(counters.ContextSwitches, 0)
@@ -65,15 +66,15 @@ func TestValuesAreInTheUnitOfTheirColumn(t *testing.T) {
 
 func TestFramesThatFailedAreInNoFigure(t *testing.T) {
 	bad := known()
-	bad.fail(errors.New("burnt"))
-	l := log{records: []Record{*known(), *bad}}
+	bad.Fail(errors.New("burnt"))
+	l := log{records: []frames.Record{*known(), *bad}}
 	var text bytes.Buffer
 	if err := table(&text, l); err != nil {
 		t.Fatal(err)
 	}
-	s := summarise(l.records)[0]
-	if got := s.gbps("host_write_ns").median; got < 4.976 || got > 4.977 || s.latency["total_ns"].Count() != 1 {
-		t.Errorf("%v GB/s, %d totals", got, s.latency["total_ns"].Count())
+	c := frames.CellsOf(l.records)[0]
+	if got := c.GBps("host_write").Median; got < 4.976 || got > 4.977 || c.Latency("total").Count() != 1 {
+		t.Errorf("%v GB/s, %d totals", got, c.Latency("total").Count())
 	}
 	if !strings.Contains(text.String(), "FAILED: 4K copy host>guest: 1 of 2 frames (burnt)") {
 		t.Error(text.String())
@@ -81,35 +82,35 @@ func TestFramesThatFailedAreInNoFigure(t *testing.T) {
 }
 
 func TestPercentilesNeedSamples(t *testing.T) {
-	var records []Record
+	var records []frames.Record
 	for range 200 {
 		records = append(records, *known())
 	}
-	if _, ok := summarise(records[:199])[0].quantile("notify_ns", 0.5); ok {
-		t.Error("a median of 199 frames")
+	if text := quantile(frames.CellsOf(records[:199])[0], "notify", 0.5); text != "-" {
+		t.Errorf("a median of 199 frames: %s", text)
 	}
-	s := summarise(records)[0]
-	if _, ok := s.quantile("notify_ns", 0.99); ok {
-		t.Error("p99 of 200 frames")
+	c := frames.CellsOf(records)[0]
+	if text := quantile(c, "notify", 0.99); text != "-" {
+		t.Errorf("p99 of 200 frames: %s", text)
 	}
-	if ns, ok := s.quantile("notify_ns", 0.5); !ok || ns != 750 {
-		t.Errorf("%d, %v", ns, ok)
+	if text := quantile(c, "notify", 0.5); text != "750ns" {
+		t.Error(text)
 	}
 }
 
 // The verdicts follow from the data, either way.
 func TestClaimIsBorneOutOrNotByTheData(t *testing.T) {
-	runs := func(read, write, strided, copy ns) string {
-		var records []Record
+	runs := func(read, write, strided, copy frames.Ns) string {
+		var records []frames.Record
 		for run := 1; run <= 3; run++ {
 			r := *known()
 			r.Run = run
-			r.ReadColdNs, r.WriteColdNs, r.StridedNs, r.CopyColdNs = read, write, strided, copy+ns(run)
+			r.ReadColdNs, r.WriteColdNs, r.StridedNs, r.CopyColdNs = read, write, strided, copy+frames.Ns(run)
 			records = append(records, r)
 		}
-		return strings.Join(summarise(records)[0].localWrites(), "\n")
+		return strings.Join(localWrites(frames.CellsOf(records)[0]), "\n")
 	}
-	loads := ns(24883200 / 64)
+	loads := frames.Ns(24883200 / 64)
 	uncached := runs(600*loads, 2_000_000, 150*loads, 620*loads)
 	cached := runs(2_000_000, 3_000_000, 4*loads, 4_000_000)
 	slower := runs(2_000_000, 7_000_000, 4*loads, 9_000_000)

@@ -11,6 +11,7 @@ import (
 	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/frame"
+	"dx/experiments/internal/frames"
 	"dx/experiments/internal/membw"
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
@@ -20,8 +21,8 @@ import (
 
 // log is what was measured.
 type log struct {
-	records    []Record
-	firstTouch []Record
+	records    []frames.Record
+	firstTouch []frames.Record
 	memory     []memoryRecord
 	waits      []waitsRecord
 }
@@ -113,7 +114,7 @@ func (r *runner) cell(ctx context.Context, of cell, run int) (err error) {
 	}()
 	template := r.template(p, run)
 	first := template
-	first.Experiment = experimentFirstTouch
+	first.Experiment = frames.FirstTouch
 	if err := p.frame(&first, frame.FaultNone); err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (r *runner) machine(ctx context.Context) (*boundary.Machine, error) {
 }
 
 // template is a record that has everything but what the frame brings.
-func (r *runner) template(p *pair, run int) Record {
+func (r *runner) template(p *pair, run int) frames.Record {
 	pinning := "none"
 	if r.c.pinned {
 		pinning = r.halves.String()
@@ -186,9 +187,9 @@ func (r *runner) template(p *pair, run int) Record {
 	if p.machine != nil {
 		accelerator = p.machine.Accelerator()
 	}
-	return Record{Experiment: experiment, Run: run, Accelerator: accelerator, Frame: s.name, Width: s.width, Height: s.height,
+	return frames.Record{Experiment: frames.Frames, Run: run, Accelerator: accelerator, Frame: s.name, Width: s.width, Height: s.height,
 		SizeBytes: s.bytes, CacheLevel: holding(r.levels, s.bytes), Variant: p.cell.variant,
-		RingBytes: p.cell.ring, ChunkBytes: p.cell.chunk, Direction: p.cell.direction, phases: noPhases,
+		RingBytes: p.cell.ring, ChunkBytes: p.cell.chunk, Direction: p.cell.direction, Phases: frames.NoPhases,
 		Flush: p.flush, Transport: r.c.transport, Wait: r.c.waitName, Pinning: pinning,
 		EnvCommit: r.commit}
 }
@@ -201,7 +202,7 @@ func holding(levels []membw.Level, bytes int) string {
 	return membw.Holding(levels, bytes)
 }
 
-func (r *runner) keep(record Record) error {
+func (r *runner) keep(record frames.Record) error {
 	record.Iteration = len(r.log.records) + 1
 	r.log.records = append(r.log.records, record)
 	r.bar.Add(1)

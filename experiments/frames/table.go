@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"text/tabwriter"
 
+	"dx/experiments/internal/frames"
 	"dx/experiments/internal/result"
 )
 
@@ -27,7 +29,7 @@ hot, cold  every byte is loaded, after a pass that is not timed or flushed befor
 // table writes everything for people.
 func table(w io.Writer, l log) error {
 	var text bytes.Buffer
-	all := summarise(l.records)
+	all := frames.CellsOf(l.records)
 	transfers(&text, all)
 	isolatedTable(&text, all)
 	firstTouchTable(&text, l.firstTouch)
@@ -46,83 +48,63 @@ func aligned(text *bytes.Buffer, title string, write func(w io.Writer)) {
 	text.WriteByte('\n')
 }
 
-func transfers(text *bytes.Buffer, all []*summary) {
+func transfers(text *bytes.Buffer, all []*frames.Cell) {
 	aligned(text, "Handing a frame over (GB/s)", func(w io.Writer) {
 		fmt.Fprintln(w, "frame\tfits\tvariant\tgood\tfailed\tnotify p50\tp99\twrite\treceive\ttotal\tp50\tmemcpy\tof memcpy\tA/A\t")
-		for _, s := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.frame, cmp.Or(s.level, "-"), s.name(), s.good, s.failed,
-				s.formatQuantile("notify_ns", 0.5), s.formatQuantile("notify_ns", 0.99),
-				s.write().short(), s.receive().short(), s.gbps("total_ns"), s.formatQuantile("total_ns", 0.5),
-				s.gbps("memcpy_ns").short(), s.times("memcpy_ns", "total_ns"), percent(s.spread()))
+		for _, c := range all {
+			failed, _ := c.Failures()
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", c.Frame, cmp.Or(c.Records[0].CacheLevel, "-"), nameOf(c.Key), c.Good(), failed,
+				quantile(c, "notify", 0.5), quantile(c, "notify", 0.99),
+				c.Written().Short(), c.Received().Short(), c.GBps("total"), quantile(c, "total", 0.5),
+				c.GBps("memcpy").Short(), c.Ratio("memcpy", "total"), percent(c.Spread("memcpy")))
 		}
 	})
 }
 
-// name tells cells of one frame apart.
-func (s *summary) name() string {
-	way := " host>guest"
-	if s.direction == result.GuestToHost {
-		way = " guest>host"
+// nameOf tells cells of one frame apart.
+func nameOf(k frames.Key) string {
+	name := k.Variant + " host>guest"
+	if k.Direction == result.GuestToHost {
+		name = k.Variant + " guest>host"
 	}
-	if s.setting == "" {
-		return s.variant + way
+	if k.RingBytes > 0 {
+		name += " " + setting(k.RingBytes, k.ChunkBytes)
 	}
-	return s.variant + way + " " + s.setting
+	return name
 }
 
-// write is what the sender does with the frame.
-func (s *summary) write() span {
-	if s.direction == result.GuestToHost {
-		return s.gbps("guest_write_ns")
-	}
-	return s.gbps("host_write_ns")
-}
-
-// receive is what the receiver does with it.
-func (s *summary) receive() span {
-	if copied := s.gbps("copy_ns"); copied.known() {
-		return copied
-	}
-	return s.gbps("read_ns")
-}
-
-func isolatedTable(text *bytes.Buffer, all []*summary) {
-	measured := false
-	for _, s := range all {
-		measured = measured || s.gbps("read_cold_ns").known()
-	}
-	if !measured {
+func isolatedTable(text *bytes.Buffer, all []*frames.Cell) {
+	if !slices.ContainsFunc(all, func(c *frames.Cell) bool { return c.Rate("read_cold").Known() }) {
 		return
 	}
 	aligned(text, "The receiver's passes by themselves (GB/s; strided in ns per load)", func(w io.Writer) {
 		fmt.Fprintln(w, "frame\tvariant\tread hot\tread cold\tstrided cold\tcopy cold\twrite cold\tSHA-256\t")
-		for _, s := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.frame, s.name(), s.gbps("read_hot_ns"),
-				s.gbps("read_cold_ns"), s.perLoad(), s.gbps("copy_cold_ns"), s.gbps("write_cold_ns"),
-				s.gbps("verify_ns").short())
+		for _, c := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", c.Frame, nameOf(c.Key), c.GBps("read_hot"),
+				c.GBps("read_cold"), c.PerLoad(), c.GBps("copy_cold"), c.GBps("write_cold"), c.GBps("verify").Short())
 		}
 	})
 }
 
-func firstTouchTable(text *bytes.Buffer, records []Record) {
+func firstTouchTable(text *bytes.Buffer, records []frames.Record) {
 	if len(records) == 0 {
 		return
 	}
 	aligned(text, "The first frame in memory that nobody has touched: page faults included, not part of the figures above (GB/s)", func(w io.Writer) {
 		fmt.Fprintln(w, "frame\tvariant\twrite\treceive\ttotal\t")
-		for _, s := range summarise(records) {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", s.frame, s.name(), s.write(), s.receive(), s.gbps("total_ns"))
+		for _, c := range frames.CellsOf(records) {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", c.Frame, nameOf(c.Key), c.Written(), c.Received(), c.GBps("total"))
 		}
 	})
 }
 
-func notes(text *bytes.Buffer, all []*summary, memory []memoryRecord) {
-	for _, s := range all {
-		if s.failed > 0 {
-			fmt.Fprintf(text, "FAILED: %s %s: %d of %d frames (%s); they are in no figure\n", s.frame, s.name(), s.failed,
-				s.good+s.failed, s.firstFailure)
+func notes(text *bytes.Buffer, all []*frames.Cell, memory []memoryRecord) {
+	for _, c := range all {
+		if failed, first := c.Failures(); failed > 0 {
+			fmt.Fprintf(text, "FAILED: %s %s: %d of %d frames (%s); they are in no figure\n", c.Frame, nameOf(c.Key), failed,
+				len(c.Records), first)
 		}
-		for _, line := range s.localWrites() {
+		for _, line := range localWrites(c) {
 			fmt.Fprintln(text, line)
 		}
 	}
@@ -137,26 +119,8 @@ func notes(text *bytes.Buffer, all []*summary, memory []memoryRecord) {
 	text.WriteByte('\n')
 }
 
-// String writes median [low-high].
-func (s span) String() string {
-	if !s.known() {
-		return "-"
-	}
-	if s.low == s.high {
-		return s.short()
-	}
-	return fmt.Sprintf("%s [%s-%s]", result.FormatSig3(s.median), result.FormatSig3(s.low), result.FormatSig3(s.high))
-}
-
-func (s span) short() string {
-	if !s.known() {
-		return "-"
-	}
-	return result.FormatSig3(s.median)
-}
-
-func (s *summary) formatQuantile(of phaseKey, q float64) string {
-	ns, ok := s.quantile(of, q)
+func quantile(c *frames.Cell, phase string, q float64) string {
+	ns, ok := c.Latency(phase).Quantile(q)
 	if !ok {
 		return "-"
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"dx/experiments/internal/frame"
+	"dx/experiments/internal/frames"
 	"dx/experiments/internal/result"
 )
 
@@ -48,8 +49,7 @@ func waitsTable(text *bytes.Buffer, records []waitsRecord) {
 	var order []key
 	host, guest := map[key]frame.Waits{}, map[key]frame.Waits{}
 	for _, r := range records {
-		s := summary{variant: r.Variant, setting: setting(r.RingBytes, r.ChunkBytes), direction: r.Direction}
-		k := key{r.Frame, s.name(), r.Wait}
+		k := key{r.Frame, nameOf(frames.Key{Variant: r.Variant, Direction: r.Direction, RingBytes: r.RingBytes, ChunkBytes: r.ChunkBytes}), r.Wait}
 		if _, found := host[k]; !found {
 			order = append(order, k)
 		}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -145,10 +144,8 @@ func footersOf(path string, cells []result.Cell) (footers []string) {
 	if len(footers) > 0 {
 		return footers
 	}
-	var e env.Environment
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(path), "environment.json"))
-	if err == nil && json.Unmarshal(text, &e) == nil {
-		add(e)
+	if e, err := env.Load(filepath.Dir(path)); err == nil && e != nil {
+		add(*e)
 		return footers
 	}
 	for _, cell := range cells { // machine unknown; the commit at least

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"dx/experiments/internal/chart"
-	"dx/experiments/internal/framereport"
+	"dx/experiments/internal/report"
 	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
 )
@@ -23,7 +23,7 @@ type drawing struct {
 	config
 	data
 	say   io.Writer
-	drawn []framereport.Picture
+	drawn []report.Picture
 }
 
 // line is one summary with the name that tells it from the others.
@@ -75,28 +75,28 @@ func (d *drawing) save(name string, draw func(png, svg string) error) {
 		d.skip(name, err.Error())
 		return
 	}
-	d.drawn = append(d.drawn, framereport.Picture{Name: slug(name), Title: name})
+	d.drawn = append(d.drawn, report.Picture{Name: slug(name), Title: name})
 	fmt.Fprintf(d.say, "%s.png, .svg\n", base)
 }
 
 // report has the figures of every file as a table, and what was drawn.
-func (d *drawing) report() framereport.Document {
-	doc := framereport.Document{Title: "Calls through shared memory", Subtitle: d.footer}
+func (d *drawing) report() report.Document {
+	doc := report.Document{Title: "Calls through shared memory", Subtitle: d.footer}
 	for _, set := range d.sets {
-		s := framereport.Section{Title: "Figures of " + set.label}
+		s := report.Section{Title: "Figures of " + set.label}
 		for _, b := range result.Blocks(set.cells) {
-			s.Tables = append(s.Tables, framereport.Table{Caption: b.Title, Head: b.Head, Rows: b.Rows})
+			s.Tables = append(s.Tables, report.Table{Caption: b.Title, Head: b.Head, Rows: b.Rows})
 			s.Text = append(s.Text, b.Notes...)
 		}
 		doc.Sections = append(doc.Sections, s)
 	}
-	meaning := framereport.Section{Title: "What the columns mean"}
+	meaning := report.Section{Title: "What the columns mean"}
 	for _, column := range strings.Split(strings.ReplaceAll(result.Legend, "\n   ", " "), "\n") {
 		if column != "" {
 			meaning.Text = append(meaning.Text, strings.Join(strings.Fields(column), " "))
 		}
 	}
-	doc.Sections = append(doc.Sections, meaning, framereport.Section{Title: "Charts", Charts: d.drawn})
+	doc.Sections = append(doc.Sections, meaning, report.Section{Title: "Charts", Charts: d.drawn})
 	return doc
 }
 

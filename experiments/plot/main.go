@@ -16,8 +16,7 @@ import (
 
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/flags"
-	"dx/experiments/internal/framelog"
-	"dx/experiments/internal/framereport"
+	"dx/experiments/internal/frames"
 	"dx/experiments/internal/result"
 )
 
@@ -84,9 +83,9 @@ func main() {
 
 // act draws the files of calls together, and each folder of frames by itself.
 func act(ctx context.Context, c config, stdout, stderr io.Writer) int {
-	calls, frames, err := kinds(c.names)
-	if err == nil && len(frames) > 1 && c.out != "" {
-		err = fmt.Errorf("-out: one folder of frames at a time: %q and %q", frames[0], frames[1])
+	calls, folders, err := kinds(c.names)
+	if err == nil && len(folders) > 1 && c.out != "" {
+		err = fmt.Errorf("-out: one folder of frames at a time: %q and %q", folders[0], folders[1])
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "plot:", err)
@@ -96,14 +95,14 @@ func act(ctx context.Context, c config, stdout, stderr io.Writer) int {
 	if len(calls) > 0 {
 		code = c.drawCalls(calls, stdout, stderr)
 	}
-	for _, folder := range frames {
+	for _, folder := range folders {
 		code = max(code, drawFrames(ctx, folder, cmp.Or(c.out, folder), stdout, stderr))
 	}
 	return code
 }
 
 // kinds tells files of calls from folders of frames. A folder stands for the results in it.
-func kinds(names []string) (calls, frames []string, err error) {
+func kinds(names []string) (calls, folders []string, err error) {
 	for _, name := range names {
 		if info, err := os.Stat(name); err == nil && info.IsDir() {
 			name = filepath.Join(name, result.FileName)
@@ -112,13 +111,13 @@ func kinds(names []string) (calls, frames []string, err error) {
 		switch {
 		case err != nil:
 			return nil, nil, err
-		case framelog.Wrote(kind):
-			frames = append(frames, filepath.Dir(name))
+		case frames.Wrote(kind):
+			folders = append(folders, filepath.Dir(name))
 		default:
 			calls = append(calls, name)
 		}
 	}
-	return calls, frames, nil
+	return calls, folders, nil
 }
 
 func (c config) drawCalls(files []string, stdout, stderr io.Writer) int {
@@ -147,7 +146,7 @@ func (c config) drawCalls(files []string, stdout, stderr io.Writer) int {
 }
 
 func drawFrames(ctx context.Context, folder, out string, stdout, stderr io.Writer) int {
-	made, err := framereport.Make(ctx, folder, out)
+	made, err := frames.Make(ctx, folder, out)
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "plot: interrupted; an older report, if there is one, is as it was")

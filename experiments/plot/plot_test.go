@@ -17,7 +17,7 @@ import (
 	"dx/experiments/internal/chart"
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
-	"dx/experiments/internal/framelog/madeup"
+	"dx/experiments/internal/frames/madeup"
 	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
 )

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 
@@ -36,7 +35,7 @@ func (m *merged) add(path string, cells []result.Cell) error {
 		if err := m.check(cell, at); err != nil {
 			return err
 		}
-		at.text = canonical(cell)
+		at.text = result.Canonical(cell)
 		name := idOf(cell)
 		if first, known := m.runs[name]; known {
 			if !bytes.Equal(first.text, at.text) {
@@ -54,7 +53,7 @@ func (m *merged) add(path string, cells []result.Cell) error {
 
 // check wants the same key to stand for the same parameters everywhere.
 func (m *merged) check(cell result.Cell, at origin) error {
-	at.text = canonical(map[string]any{
+	at.text = result.Canonical(map[string]any{
 		"experiment": cell.Experiment, "variant": cell.Variant, "wait": cell.Wait,
 		"threads": cell.Threads, "payload": cell.PayloadBytes, "host": cell.Host, "guest": cell.Guest,
 		"path": cell.Path, "transport": cell.Transport, "back": cell.Direction == result.GuestToHost, "rate": cell.Rate(), "lock": cell.LockOSThread,
@@ -70,19 +69,6 @@ func (m *merged) check(cell result.Cell, at origin) error {
 			first.path, first.line, at.path, at.line, cell.CellKey)
 	}
 	return nil
-}
-
-// canonical is a value as JSON with sorted keys.
-func canonical(value any) []byte {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return []byte(err.Error())
-	}
-	var generic any
-	if json.Unmarshal(data, &generic) == nil {
-		data, _ = json.Marshal(generic)
-	}
-	return data
 }
 
 // mergeLogs puts the results of all files into the log, behind what it has. The

@@ -22,19 +22,13 @@ best     highest median rate with so many callers in a closed loop
 
 // writeSummary prints a table for each file: a line for each cell.
 func writeSummary(w io.Writer, cells []result.Cell) error {
-	summaries := result.Summarise(cells)
-	if len(summaries) == 0 {
+	groups := result.Group(result.Summarise(cells), func(s result.Summary) string { return s.Experiment })
+	if len(groups) == 0 {
 		return nil
 	}
 	var text bytes.Buffer
-	for len(summaries) > 0 {
-		name := summaries[0].Experiment
-		end := slices.IndexFunc(summaries, func(s result.Summary) bool { return s.Experiment != name })
-		if end < 0 {
-			end = len(summaries)
-		}
-		writeFile(&text, summaries[:end])
-		summaries = summaries[end:]
+	for _, group := range groups {
+		writeFile(&text, group)
 	}
 	text.WriteString(summaryLegend)
 	_, err := w.Write(text.Bytes())

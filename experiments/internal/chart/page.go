@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -16,6 +14,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"dx/experiments/internal/result"
 )
 
 // Sizes of a page in points (a vg.Length is one); its height grows with legend and footer.
@@ -157,8 +157,7 @@ func shorten(name string) string {
 	return string(letters) + "…"
 }
 
-// replace writes a file of another name beside it and renames it, so that nobody sees half of it
-// and an interrupted run leaves the old one.
+// replace writes a picture, of which nobody sees half.
 func replace(path string, content io.WriterTo) error {
 	var buffer bytes.Buffer
 	if _, err := content.WriteTo(&buffer); err != nil {
@@ -168,22 +167,8 @@ func replace(path string, content io.WriterTo) error {
 	// lacks it would take one with serifs.
 	data := bytes.ReplaceAll(buffer.Bytes(), []byte("font-family:Liberation Sans;"),
 		[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
-	temp, err := os.CreateTemp(filepath.Dir(path), ".chart-*")
-	if err != nil {
+	return result.Replace(path, func(w io.Writer) error {
+		_, err := w.Write(data)
 		return err
-	}
-	_, err = temp.Write(data)
-	if err == nil {
-		err = temp.Chmod(0o644)
-	}
-	if closeErr := temp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(temp.Name())
-	}
-	return err
+	})
 }

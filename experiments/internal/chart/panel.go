@@ -17,6 +17,8 @@ import (
 
 // Sheet is a page of panels that share a legend: what has the same name has the same look.
 type Sheet struct {
+	// Title stands above all panels; their own leave room for it.
+	Title  string
 	Panels []Panel
 	// Columns is how many of them lie side by side; 0: all.
 	Columns int
@@ -101,7 +103,7 @@ func (s Sheet) Save(pngPath, svgPath string) error {
 	if len(s.Panels) == 0 {
 		return errors.New("chart: nothing to draw")
 	}
-	g := page{columns: s.Columns, legend: plot.NewLegend(), note: s.Note, footer: s.Footer}
+	g := page{title: s.Title, columns: s.Columns, legend: plot.NewLegend(), note: s.Note, footer: s.Footer}
 	known := map[string]bool{}
 	list := func(name string, thumbs ...plot.Thumbnailer) {
 		if name != "" && !known[name] {

@@ -125,15 +125,11 @@ func (b bubbles) Plot(c draw.Canvas, p *plot.Plot) {
 	var taken, covered []vg.Rectangle // by the front and its numbers; by any point
 	for _, candidate := range b {
 		at, radius := vg.Point{X: toX(math.Log10(candidate.CPUSPerMop)), Y: toY(math.Log10(candidate.P99Ns))}, radius(candidate.OpsPerS, most)
-		fill := faint(grey)
-		if candidate.Front {
-			fill = faint(colours[0])
-		}
 		edge := color.Color(grey)
 		if candidate.Front {
 			edge = colours[0]
 		}
-		c.DrawGlyph(draw.GlyphStyle{Color: fill, Radius: radius, Shape: draw.CircleGlyph{}}, at)
+		c.DrawGlyph(draw.GlyphStyle{Color: faint(edge), Radius: radius, Shape: draw.CircleGlyph{}}, at)
 		c.DrawGlyph(draw.GlyphStyle{Color: edge, Radius: radius, Shape: draw.RingGlyph{}}, at)
 		box := around(at, vg.Point{X: 2 * radius, Y: 2 * radius})
 		covered = append(covered, box)
@@ -173,11 +169,7 @@ func placeFor(at vg.Point, radius vg.Length, size vg.Point, taken []vg.Rectangle
 			sin, cos := math.Sincos(angle * math.Pi / 180)
 			place := at.Add(vg.Point{X: distance * vg.Length(cos), Y: distance * vg.Length(sin)})
 			box := around(place, size)
-			free := box.Min.X >= inside.Min.X && box.Max.X <= inside.Max.X && box.Min.Y >= inside.Min.Y && box.Max.Y <= inside.Max.Y
-			for _, other := range taken {
-				free = free && (box.Max.X < other.Min.X || box.Min.X > other.Max.X || box.Max.Y < other.Min.Y || box.Min.Y > other.Max.Y)
-			}
-			if free {
+			if contains(inside, box) && !meets(box, taken) {
 				return place, true
 			}
 		}

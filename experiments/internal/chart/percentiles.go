@@ -28,71 +28,42 @@ type Distribution struct {
 // nines, so that 99 % and 99.9 % lie as far apart as 90 % and 99 %; each line ends where fewer than
 // a hundred calls lie beyond.
 func Percentiles(title string, lines []Distribution, footer string, pngPath, svgPath string) error {
-	p := plot.New()
-	p.Title.Text = title
-	p.X.Label.Text = "percentile of the calls (logarithmic in nines)"
-	p.Y.Label.Text = "time of a call (logarithmic)"
-	p.Add(crosses())
-	legend := plot.NewLegend()
-	var list []string
-	lowest, highest, nines := math.Inf(1), math.Inf(-1), 1.0
-	colour := -1
+	panel := Panel{Title: title, X: Axis{Label: "percentile of the calls (logarithmic in nines)", Ticks: Nines, FromZero: true},
+		Y: Axis{Label: "time of a call (logarithmic)", Logarithmic: true, Format: formatTime}}
+	style := -1
 	for _, d := range lines {
-		points := quantiles(d.Latency)
-		if len(points) == 0 {
+		line := Line{Name: d.Name, Look: Plain, Dots: Quantiles(d.Latency)}
+		if len(line.Dots) == 0 {
 			return fmt.Errorf("chart: %q has too few calls for a percentile", d.Name)
 		}
-		line, err := plotter.NewLine(points)
-		if err != nil {
-			return fmt.Errorf("chart: %q: %w", d.Name, err)
-		}
-		if !d.Twin || colour < 0 {
-			colour++
-		}
-		line.LineStyle, _ = dataStyle(colour)
 		if d.Twin {
-			line.Dashes = []vg.Length{vg.Points(5), vg.Points(3)}
+			line.Look = Dashed
 		}
-		p.Add(line)
-		legend.Add(shorten(d.Name), line)
-		list = append(list, d.Name)
-		for _, point := range points {
-			lowest, highest, nines = min(lowest, point.Y), max(highest, point.Y), max(nines, point.X)
+		if !d.Twin || style < 0 {
+			style++
 		}
+		line.Style = style
+		panel.Lines = append(panel.Lines, line)
 	}
-	if len(lines) == 0 {
-		return fmt.Errorf("chart: nothing to draw")
-	}
-	p.X.Min, p.X.Max = 0, nines*1.02
-	p.X.Tick.Marker = plot.TickerFunc(ninesTicks)
-	setLogAxis(&p.Y, math.Pow(10, lowest)/1.25, math.Pow(10, highest)*1.25, formatTime)
-	return page{panels: []*plot.Plot{p}, legend: legend, names: list, footer: footer,
-		note: "A line ends where fewer than 100 calls lie beyond it.",
-	}.save(pngPath, svgPath)
+	return Sheet{Panels: []Panel{panel}, Footer: footer, Note: "A line ends where fewer than 100 calls lie beyond it."}.Save(pngPath, svgPath)
 }
 
-// quantiles are points for a line: x in nines, y the logarithm of ns.
-func quantiles(l *stat.Latency) (points plotter.XYs) {
+// Quantiles are the dots of a line: x in nines, y in ns.
+func Quantiles(l *stat.Latency) (dots []Dot) {
 	const step = 0.02
 	for i := 0; ; i++ {
 		x := step * float64(i)
 		ns, ok := l.Quantile(1 - math.Pow(10, -x))
 		if !ok {
-			return points
+			return dots
 		}
-		points = append(points, plotter.XY{X: x, Y: math.Log10(float64(max(ns, 1)))})
+		dots = append(dots, Dot{X: x, Y: float64(max(ns, 1))})
 	}
 }
 
-// ninesTicks are 0, 50, 90, 99 % and so on.
-func ninesTicks(_, highest float64) (ticks []plot.Tick) {
-	ticks = append(ticks, plot.Tick{Value: 0, Label: "0 %"}, plot.Tick{Value: -math.Log10(0.5), Label: "50 %"})
-	for nines := 1; float64(nines) <= highest; nines++ {
-		percent := 100 - 100*math.Pow(10, -float64(nines))
-		ticks = append(ticks, plot.Tick{Value: float64(nines), Label: strconv.FormatFloat(percent, 'f', max(0, nines-2), 64) + " %"})
-	}
-	return ticks
-}
+// Nines are the ticks of an axis of percentiles.
+var Nines = []Tick{{0, "0 %"}, {-math.Log10(0.5), "50 %"}, {1, "90 %"}, {2, "99 %"}, {3, "99.9 %"}, {4, "99.99 %"},
+	{5, "99.999 %"}, {6, "99.9999 %"}, {7, "99.99999 %"}}
 
 // setLogAxis makes an axis logarithmic, from low to high. What is drawn are logarithms on a linear
 // axis: the library leaves an empty space beside the axes that it takes logarithms for.

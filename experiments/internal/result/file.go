@@ -182,12 +182,29 @@ func Experiment(path string) (string, error) {
 	return first.Experiment, nil
 }
 
-// Read returns all cells of a file of results. An unfinished last line, which an interrupted run
-// leaves, is left out and reported as torn; anything else that is no cell is an error.
+// Read returns all cells of a file of results. Anything that is no cell is an error; torn is as of
+// ReadLines.
 func Read(path string) (cells []Cell, torn bool, err error) {
-	data, err := os.ReadFile(path)
+	torn, err = ReadLines(path, func(line []byte) error {
+		var c Cell
+		err := json.Unmarshal(line, &c)
+		if err == nil {
+			cells = append(cells, c)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, false, fmt.Errorf("result: %w", err)
+	}
+	return cells, torn, nil
+}
+
+// ReadLines hands each line of a file of results to take. An unfinished last line, which an
+// interrupted run leaves, is left out and reported as torn.
+func ReadLines(path string, take func(line []byte) error) (torn bool, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return false, err
 	}
 	number := 0
 	for line := range bytes.Lines(data) {
@@ -195,14 +212,30 @@ func Read(path string) (cells []Cell, torn bool, err error) {
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		var c Cell
-		if err := json.Unmarshal(line, &c); err != nil {
+		if err := take(line); err != nil {
 			if line[len(line)-1] != '\n' && !json.Valid(line) {
-				return cells, true, nil
+				return true, nil
 			}
-			return nil, false, fmt.Errorf("result: %s:%d: %w", path, number, err)
+			return false, fmt.Errorf("%s:%d: %w", path, number, err)
 		}
-		cells = append(cells, c)
 	}
-	return cells, false, nil
+	return false, nil
+}
+
+// Replace writes a file of another name beside it and renames it, so that nobody sees half of it and
+// an interrupted run leaves the old one.
+func Replace(path string, write func(io.Writer) error) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(write(temp), temp.Chmod(0o644), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(temp.Name())
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }

@@ -214,8 +214,8 @@ func mixed(cells []Cell) []string {
 		{"lock_os_thread", func(c Cell) any { return c.LockOSThread }},
 		{"env_commit", func(c Cell) any { return c.EnvCommit }},
 	} {
-		first := canonical(f.of(cells[0]))
-		differs := func(c Cell) bool { return !bytes.Equal(first, canonical(f.of(c))) }
+		first := Canonical(f.of(cells[0]))
+		differs := func(c Cell) bool { return !bytes.Equal(first, Canonical(f.of(c))) }
 		if slices.ContainsFunc(cells[1:], differs) {
 			names = append(names, f.name)
 		}
@@ -223,8 +223,8 @@ func mixed(cells []Cell) []string {
 	return names
 }
 
-// canonical is a value as JSON with its keys sorted.
-func canonical(value any) []byte {
+// Canonical is a value as JSON with its keys sorted.
+func Canonical(value any) []byte {
 	text, err := json.Marshal(value)
 	if err != nil {
 		return []byte(err.Error())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package frameplot
+package frames
 
 import (
 	"math"
@@ -9,7 +9,6 @@ import (
 
 	"dx/experiments/internal/chart"
 	"dx/experiments/internal/counters"
-	"dx/experiments/internal/framelog"
 	"dx/experiments/internal/result"
 )
 
@@ -21,9 +20,9 @@ var derived = []struct {
 }{
 	{"Context switches", "in one frame", []counters.Event{counters.ContextSwitches}, perFrame(counters.ContextSwitches)},
 	{"Page faults", "in one frame", []counters.Event{counters.PageFaults}, perFrame(counters.PageFaults)},
-	{"L1D misses", "% of the loads", []counters.Event{counters.L1DMisses, counters.L1DReferences}, percent(counters.Values.L1DMissRate)},
-	{"Last-level cache misses", "% of its loads", []counters.Event{counters.LLCMisses, counters.LLCReferences}, percent(counters.Values.LLCMissRate)},
-	{"dTLB misses", "% of the loads", []counters.Event{counters.DTLBMisses, counters.DTLBReferences}, percent(counters.Values.DTLBMissRate)},
+	{"L1D misses", "% of the loads", []counters.Event{counters.L1DMisses, counters.L1DReferences}, share(counters.Values.L1DMissRate)},
+	{"Last-level cache misses", "% of its loads", []counters.Event{counters.LLCMisses, counters.LLCReferences}, share(counters.Values.LLCMissRate)},
+	{"dTLB misses", "% of the loads", []counters.Event{counters.DTLBMisses, counters.DTLBReferences}, share(counters.Values.DTLBMissRate)},
 	{"Instructions per cycle", "IPC", []counters.Event{counters.Instructions, counters.Cycles}, func(v counters.Values, _, _ int) (float64, bool) { return v.IPC() }},
 	{"Cycles per byte", "cycles", []counters.Event{counters.Cycles}, func(v counters.Values, frames, bytes int) (float64, bool) {
 		return v.CyclesPerByte(uint64(frames) * uint64(bytes))
@@ -37,7 +36,7 @@ func perFrame(e counters.Event) func(counters.Values, int, int) (float64, bool) 
 	}
 }
 
-func percent(rate func(counters.Values) (float64, bool)) func(counters.Values, int, int) (float64, bool) {
+func share(rate func(counters.Values) (float64, bool)) func(counters.Values, int, int) (float64, bool) {
 	return func(v counters.Values, _, _ int) (float64, bool) {
 		share, known := rate(v)
 		return share * 100, known
@@ -47,9 +46,9 @@ func percent(rate func(counters.Values) (float64, bool)) func(counters.Values, i
 // counters draws a panel for each figure that is known of any side, and says of the others why not.
 func (d *data) counters() (chart.Sheet, error) {
 	_, cells := d.largest()
-	cells = slices.DeleteFunc(slices.Clone(cells), func(c *framelog.Cell) bool {
-		_, host := c.Counters(framelog.Host)
-		_, guest := c.Counters(framelog.Guest)
+	cells = slices.DeleteFunc(slices.Clone(cells), func(c *Cell) bool {
+		_, host := c.Counters(Host)
+		_, guest := c.Counters(Guest)
 		return host == 0 && guest == 0
 	})
 	if len(cells) == 0 {
@@ -65,7 +64,7 @@ func (d *data) counters() (chart.Sheet, error) {
 		reason := ""
 		for _, c := range cells {
 			panel.Categories = append(panel.Categories, d.lineOf(c))
-			for side, of := range []func(framelog.Record) *counters.Values{framelog.Host, framelog.Guest} {
+			for side, of := range []func(Record) *counters.Values{Host, Guest} {
 				sum, frames := c.Counters(of)
 				value, ok := figure.of(sum, frames, c.SizeBytes)
 				if !ok {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package frameplot
+package frames
 
 import (
 	"fmt"
@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"dx/experiments/internal/chart"
-	"dx/experiments/internal/framelog"
 	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
 )
@@ -113,7 +112,7 @@ func (d *data) overTime() (chart.Sheet, error) {
 		line := chart.Line{Style: d.styleOf(c), Look: chart.Dots}
 		first, last := math.Inf(1), math.Inf(-1)
 		for _, r := range c.Records {
-			if ns, known := r.Ns["total"]; known {
+			if ns := r.Took("total"); ns.Known() {
 				line.Dots = append(line.Dots, chart.Dot{X: float64(r.Iteration), Y: float64(ns) * milli})
 				first, last = min(first, float64(r.Iteration)), max(last, float64(r.Iteration))
 			}
@@ -140,7 +139,7 @@ func (d *data) overTime() (chart.Sheet, error) {
 }
 
 // highest returns p99, or p90 where there are too few frames for it.
-func highest(c *framelog.Cell) (name string, ns float64, ok bool) {
+func highest(c *Cell) (name string, ns float64, ok bool) {
 	l := c.Latency("total")
 	for _, one := range []struct {
 		name string
@@ -153,38 +152,22 @@ func highest(c *framelog.Cell) (name string, ns float64, ok bool) {
 	return "", 0, false
 }
 
-// marked are the percentiles with a mark and a figure.
-var marked = []struct {
-	name string
-	q    float64
-}{{"50 %", 0.5}, {"90 %", 0.9}, {"99 %", 0.99}, {"99.9 %", 0.999}, {"99.99 %", 0.9999}}
-
-// nines turns a quantile into a place on an axis of nines.
-func nines(q float64) float64 { return -math.Log10(1 - q) }
-
 // percentiles draws which time a share of the frames did not exceed.
 func (d *data) percentiles() (chart.Sheet, error) {
 	frame, cells := d.largest()
 	panel := chart.Panel{Title: "Total of " + frame + " frames: percentiles",
-		X: chart.Axis{Label: "percentile of the frames (logarithmic in nines)", Ticks: []chart.Tick{{Value: 0, Label: "0 %"}}},
+		X: chart.Axis{Label: "percentile of the frames (logarithmic in nines)", Ticks: chart.Nines},
 		Y: chart.Axis{Label: "total, ms (logarithmic)", Logarithmic: true}}
-	for _, m := range marked {
-		panel.X.Ticks = append(panel.X.Ticks, chart.Tick{Value: nines(m.q), Label: m.name})
-	}
 	for _, c := range cells {
 		l := c.Latency("total")
 		line := chart.Line{Name: d.lineOf(c), Style: d.styleOf(c), Look: chart.Plain}
 		marks := chart.Line{Style: d.styleOf(c), Look: chart.Dots}
-		for x := 0.0; ; x += 0.02 {
-			ns, ok := l.Quantile(1 - math.Pow(10, -x))
-			if !ok {
-				break
-			}
-			line.Dots = append(line.Dots, chart.Dot{X: x, Y: float64(ns) * milli})
+		for _, dot := range chart.Quantiles(l) {
+			line.Dots = append(line.Dots, chart.Dot{X: dot.X, Y: dot.Y * milli})
 		}
-		for _, m := range marked {
-			if ns, ok := l.Quantile(m.q); ok {
-				marks.Dots = append(marks.Dots, chart.Dot{X: nines(m.q), Y: float64(ns) * milli, Label: result.FormatNs(float64(ns))})
+		for _, mark := range chart.Nines[1:] {
+			if ns, ok := l.Quantile(1 - math.Pow(10, -mark.Value)); ok {
+				marks.Dots = append(marks.Dots, chart.Dot{X: mark.Value, Y: float64(ns) * milli, Label: result.FormatNs(float64(ns))})
 			}
 		}
 		if len(line.Dots) > 1 {
@@ -198,4 +181,4 @@ func (d *data) percentiles() (chart.Sheet, error) {
 }
 
 // frameOf names a frame and its variant.
-func frameOf(c *framelog.Cell, line string) string { return c.Frame + " " + line }
+func frameOf(c *Cell, line string) string { return c.Frame + " " + line }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package framelog
+package frames
 
 import (
 	"fmt"
@@ -42,6 +42,14 @@ func (s Span) Format(format func(float64) string) string {
 		return format(s.Median)
 	}
 	return fmt.Sprintf("%s [%s-%s]", format(s.Median), format(s.Low), format(s.High))
+}
+
+// Short writes the median alone.
+func (s Span) Short() string {
+	if !s.Known() {
+		return "-"
+	}
+	return result.FormatSig3(s.Median)
 }
 
 // RunsMin is how few runs allow a verdict.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package frameplot draws what experiments/frames measured.
-package frameplot
+package frames
 
 import (
 	"context"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 
 	"dx/experiments/internal/chart"
-	"dx/experiments/internal/framelog"
 )
 
 // Chart is one picture of a folder of results: NAME.png and NAME.svg.
@@ -44,20 +42,25 @@ var drawers = []drawer{
 	{"memory_levels", "What this machine's caches and memory give", (*data).levels},
 }
 
-// data is what charts are drawn from.
+// data is what charts are drawn from, and the report is written from.
 type data struct {
-	framelog.Folder
-	cells []*framelog.Cell // all
-	main  []*framelog.Cell // without sweeps over the ring
+	Folder
+	cells []*Cell // all
+	main  []*Cell // without sweeps over the ring
 	lines []string
+}
+
+func dataOf(f Folder) *data {
+	d := &data{Folder: f, cells: CellsOf(f.Records)}
+	d.main = Main(d.cells)
+	d.lines = Lines(d.main)
+	return d
 }
 
 // Draw draws every chart that the data allow into dir. It ends between two charts if the context
 // is done.
-func Draw(ctx context.Context, f framelog.Folder, dir string) (charts []Chart, err error) {
-	d := &data{Folder: f, cells: framelog.CellsOf(f.Records)}
-	d.main = framelog.Main(d.cells)
-	d.lines = framelog.Lines(d.main)
+func Draw(ctx context.Context, f Folder, dir string) (charts []Chart, err error) {
+	d := dataOf(f)
 	for _, one := range drawers {
 		if err := ctx.Err(); err != nil {
 			return charts, err
@@ -80,14 +83,14 @@ func Draw(ctx context.Context, f framelog.Folder, dir string) (charts []Chart, e
 }
 
 // styleOf is the number of a line's colour, the same in all charts.
-func (d *data) styleOf(c *framelog.Cell) int {
-	return slices.Index(d.lines, framelog.LineOf(d.main, c))
+func (d *data) styleOf(c *Cell) int {
+	return slices.Index(d.lines, LineOf(d.main, c))
 }
 
-func (d *data) lineOf(c *framelog.Cell) string { return framelog.LineOf(d.main, c) }
+func (d *data) lineOf(c *Cell) string { return LineOf(d.main, c) }
 
 // largest returns the frame that latency charts are of: 4K if it was measured, else the largest.
-func (d *data) largest() (frame string, cells []*framelog.Cell) {
+func (d *data) largest() (frame string, cells []*Cell) {
 	bytes := 0
 	for _, c := range d.main {
 		if c.Good() == 0 {

@@ -2,7 +2,7 @@
 
 //go:build browser
 
-package framereport
+package frames
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"dx/experiments/internal/framelog/madeup"
+	"dx/experiments/internal/frames/madeup"
 )
 
 // browser starts a headless Chromium that ends with the test, and is never left out.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package framelog
+package frames
 
 import (
 	"cmp"
@@ -85,7 +85,7 @@ func (c *Cell) Failures() (count int, first string) {
 // Times returns a phase of each good frame that has it, in ns, in their order.
 func (c *Cell) Times(phase string) (ns []float64) {
 	for _, r := range c.Records {
-		if took, known := r.Ns[phase]; known {
+		if took := r.Took(phase); took.Known() {
 			ns = append(ns, float64(took))
 		}
 	}
@@ -96,8 +96,8 @@ func (c *Cell) Times(phase string) (ns []float64) {
 func (c *Cell) Latency(phase string) *stat.Latency {
 	l := stat.NewLatency()
 	for _, r := range c.Records {
-		if took, known := r.Ns[phase]; known {
-			l.Record(took)
+		if took := r.Took(phase); took.Known() {
+			l.Record(int64(took))
 		}
 	}
 	return l
@@ -114,10 +114,10 @@ type sum struct {
 func (c *Cell) sums(phase string) []sum {
 	list := make([]sum, len(c.runs))
 	for _, r := range c.Records {
-		if took, known := r.Ns[phase]; known {
+		if took := r.Took(phase); took.Known() {
 			s := &list[slices.Index(c.runs, r.Run)]
 			s.bytes += uint64(r.SizeBytes)
-			s.ns += took
+			s.ns += int64(took)
 			s.count++
 		}
 	}
@@ -133,6 +133,31 @@ func (c *Cell) Rate(phase string) Span {
 		}
 	}
 	return SpanOf(values)
+}
+
+// GBps is Rate in GB/s: 10^9 bytes a second.
+func (c *Cell) GBps(phase string) Span { return c.Rate(phase).Times(1e-9) }
+
+// Written is the rate at which the sender writes into the region, in GB/s.
+func (c *Cell) Written() Span { return c.GBps(c.WritePhase()) }
+
+// Received is the rate at which the receiver copies the frame, or reads it in place, in GB/s.
+func (c *Cell) Received() Span {
+	if copied := c.GBps("copy"); copied.Known() {
+		return copied
+	}
+	return c.GBps("read")
+}
+
+// PerLoad is the time of one load of a strided read in ns, whose lines have 64 bytes if the data does
+// not say how many loads there were.
+func (c *Cell) PerLoad() Span {
+	return c.NsPerLoad("strided", func(r Record) uint64 {
+		if r.StridedLoads > 0 {
+			return r.StridedLoads
+		}
+		return uint64(r.SizeBytes) / 64
+	})
 }
 
 // MeanNs returns the mean time of a phase of each run.
@@ -183,9 +208,9 @@ func (c *Cell) Spread(phase string) float64 {
 func (c *Cell) NsPerLoad(phase string, loads func(Record) uint64) Span {
 	ns, count := make([]int64, len(c.runs)), make([]uint64, len(c.runs))
 	for _, r := range c.Records {
-		if took, known := r.Ns[phase]; known {
+		if took := r.Took(phase); took.Known() {
 			i := slices.Index(c.runs, r.Run)
-			ns[i] += took
+			ns[i] += int64(took)
 			count[i] += loads(r)
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package framereport
+package report
 
 import (
 	_ "embed" // of the template

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package framereport
+package frames
 
 import (
 	"context"
@@ -11,15 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"dx/experiments/internal/chart"
-	"dx/experiments/internal/framelog"
-	"dx/experiments/internal/framelog/madeup"
+	"dx/experiments/internal/frames/madeup"
+	"dx/experiments/internal/report"
 )
-
-func TestMain(m *testing.M) {
-	chart.DPI = 40
-	os.Exit(m.Run())
-}
 
 // made is the report of made-up results, as text and as HTML.
 func made(t *testing.T, s madeup.Spec) (m Made, text, html string) {
@@ -43,13 +37,13 @@ func made(t *testing.T, s madeup.Spec) (m Made, text, html string) {
 }
 
 // described is the text alone, without charts, which take most of the time.
-func described(t *testing.T, s madeup.Spec) (Document, string) {
+func described(t *testing.T, s madeup.Spec) (report.Document, string) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := madeup.Write(dir, s); err != nil {
 		t.Fatal(err)
 	}
-	f, err := framelog.Read(dir)
+	f, err := Read(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +195,7 @@ func TestAnInterruptedReportLeavesTheOldOne(t *testing.T) {
 	if err := madeup.Write(dir, madeup.Few); err != nil {
 		t.Fatal(err)
 	}
-	old := filepath.Join(dir, HTMLName)
+	old := filepath.Join(dir, report.HTMLName)
 	if err := os.WriteFile(old, []byte("old"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package framereport
+package frames
 
 import (
 	"fmt"
@@ -9,14 +9,14 @@ import (
 	"strings"
 
 	"dx/experiments/internal/counters"
-	"dx/experiments/internal/framelog"
+	"dx/experiments/internal/report"
 	"dx/experiments/internal/result"
 )
 
 // counted is what both sides counted.
-func (b *builder) counted() Section {
-	s := Section{Title: "Counters", Charts: b.pictures("counters")}
-	t := Table{Caption: "In one frame; NA is what the machine does not count", Head: []string{"frame", "side", "context switches", "page faults", "L1D misses", "LLC misses",
+func (b *builder) counted() report.Section {
+	s := report.Section{Title: "Counters", Charts: b.pictures("counters")}
+	t := report.Table{Caption: "In one frame; NA is what the machine does not count", Head: []string{"frame", "side", "context switches", "page faults", "L1D misses", "LLC misses",
 		"dTLB misses", "cycles", "instructions", "IPC", "cycles a byte"}}
 	why := map[string][]string{}
 	var reasons []string
@@ -24,8 +24,8 @@ func (b *builder) counted() Section {
 	for _, c := range b.main {
 		for _, side := range []struct {
 			name string
-			of   func(framelog.Record) *counters.Values
-		}{{"host", framelog.Host}, {"guest", framelog.Guest}} {
+			of   func(Record) *counters.Values
+		}{{"host", Host}, {"guest", Guest}} {
 			sum, frames := c.Counters(side.of)
 			if frames == 0 {
 				continue
@@ -42,15 +42,15 @@ func (b *builder) counted() Section {
 			}
 		}
 	}
-	s.add(t)
+	s.Add(t)
 	if len(t.Rows) > 0 {
-		s.say("Counted in passes of their own over the same frame, without a clock. A share is of the loads that reached that cache or TLB.")
+		s.Say("Counted in passes of their own over the same frame, without a clock. A share is of the loads that reached that cache or TLB.")
 	}
 	if estimated {
-		s.say("The processor has fewer registers than there are events: counts are scaled up from the share of the time in which they were counted.")
+		s.Say("The processor has fewer registers than there are events: counts are scaled up from the share of the time in which they were counted.")
 	}
 	for _, reason := range reasons {
-		s.say(fmt.Sprintf("NA: %s: %s.", list(why[reason]), reason))
+		s.Say(fmt.Sprintf("NA: %s: %s.", report.List(why[reason]), reason))
 	}
 	return s
 }
@@ -82,9 +82,9 @@ func orNA(x float64, known bool) string {
 }
 
 // conditions are the circumstances, as far as the folder tells.
-func (b *builder) conditions() Section {
-	s := Section{Title: "On what it was measured"}
-	t := Table{Caption: "Conditions", Head: []string{"what", "value"}}
+func (b *builder) conditions() report.Section {
+	s := report.Section{Title: "On what it was measured"}
+	t := report.Table{Caption: "Conditions", Head: []string{"what", "value"}}
 	row := func(what, value string) {
 		if value != "" {
 			t.Rows = append(t.Rows, []string{what, value})
@@ -102,25 +102,25 @@ func (b *builder) conditions() Section {
 			row(one[0], one[1])
 		}
 	} else {
-		s.say("The folder has no environment.json: the machine is not known.")
+		s.Say("The folder has no environment.json: the machine is not known.")
 	}
-	row("transport", b.each(func(r framelog.Record) string { return r.Transport }))
-	row("wait strategy", b.each(func(r framelog.Record) string { return r.Wait }))
-	row("pinning", b.each(func(r framelog.Record) string { return r.Pinning }))
-	row("caches emptied by", b.each(func(r framelog.Record) string { return r.Flush }))
-	row("commit in the results", b.each(func(r framelog.Record) string { return r.EnvCommit }))
+	row("transport", b.each(func(r Record) string { return r.Transport }))
+	row("wait strategy", b.each(func(r Record) string { return r.Wait }))
+	row("pinning", b.each(func(r Record) string { return r.Pinning }))
+	row("caches emptied by", b.each(func(r Record) string { return r.Flush }))
+	row("commit in the results", b.each(func(r Record) string { return r.EnvCommit }))
 	runs := 0
 	for _, c := range b.cells {
 		runs = max(runs, c.Runs())
 	}
 	row("runs", strconv.Itoa(runs))
 	row("frames", strconv.Itoa(len(b.Records)))
-	s.add(t)
+	s.Add(t)
 	return s
 }
 
 // each collects the values of a field, which are mostly one.
-func (b *builder) each(of func(framelog.Record) string) string {
+func (b *builder) each(of func(Record) string) string {
 	var values []string
 	for _, r := range b.Records {
 		if value := of(r); value != "" && !slices.Contains(values, value) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package frameplot
+package frames
 
 import (
 	"cmp"
@@ -9,13 +9,10 @@ import (
 	"slices"
 
 	"dx/experiments/internal/chart"
-	"dx/experiments/internal/framelog"
 	"dx/experiments/internal/membw"
 	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
 )
-
-const giga = 1e-9 // of bytes a second
 
 // bandwidth draws distribution, scaling with size, phases and success.
 func (d *data) bandwidth() (chart.Sheet, error) {
@@ -33,9 +30,9 @@ func (d *data) bandwidth() (chart.Sheet, error) {
 		Panels: []chart.Panel{d.distribution(frame, largest), d.scaling(), phases, d.success()}}, nil
 }
 
-func (d *data) distribution(frame string, cells []*framelog.Cell) chart.Panel {
+func (d *data) distribution(frame string, cells []*Cell) chart.Panel {
 	panel := chart.Panel{Title: frame + ": distribution", X: chart.Axis{Label: "total, GB/s"}, Y: chart.Axis{Label: "frames", FromZero: true}}
-	rates := map[*framelog.Cell][]float64{}
+	rates := map[*Cell][]float64{}
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, c := range cells {
 		for _, ns := range c.Times("total") {
@@ -88,12 +85,12 @@ func (d *data) scaling() chart.Panel {
 }
 
 // sorted returns the cells by size.
-func (d *data) sorted() []*framelog.Cell {
-	return slices.SortedStableFunc(slices.Values(d.main), func(a, b *framelog.Cell) int { return a.SizeBytes - b.SizeBytes })
+func (d *data) sorted() []*Cell {
+	return slices.SortedStableFunc(slices.Values(d.main), func(a, b *Cell) int { return a.SizeBytes - b.SizeBytes })
 }
 
 // phases stacks what a transfer consists of.
-func (d *data) phases(cells []*framelog.Cell) (panel chart.Panel, isOverlapped bool) {
+func (d *data) phases(cells []*Cell) (panel chart.Panel, isOverlapped bool) {
 	panel = chart.Panel{Title: cells[0].Frame + ": phases of the total", Y: chart.Axis{Label: "mean of a frame, ms"}, Stacked: true}
 	list := []chart.Bars{
 		{Name: "write", Style: 4}, {Name: "copy, or read in place", Style: 5},
@@ -115,7 +112,7 @@ func (d *data) phases(cells []*framelog.Cell) (panel chart.Panel, isOverlapped b
 }
 
 // split divides the mean total of a cell, in ns.
-func split(c *framelog.Cell) (write, read, rest, all float64, overlapped bool) {
+func split(c *Cell) (write, read, rest, all float64, overlapped bool) {
 	mean := func(phase string) float64 {
 		if span := c.MeanNs(phase); span.Known() {
 			return span.Median
@@ -165,7 +162,7 @@ func (d *data) ring() (chart.Sheet, error) {
 	lines := map[string]*chart.Line{}
 	var names []string
 	rings := map[int]bool{}
-	for _, c := range slices.SortedStableFunc(slices.Values(d.cells), func(a, b *framelog.Cell) int { return a.RingBytes - b.RingBytes }) {
+	for _, c := range slices.SortedStableFunc(slices.Values(d.cells), func(a, b *Cell) int { return a.RingBytes - b.RingBytes }) {
 		ratio := c.Ratio("memcpy", "total")
 		if c.RingBytes == 0 || !ratio.Known() {
 			continue

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package frameplot
+package frames
 
 import (
 	"context"
@@ -12,8 +12,7 @@ import (
 	"testing"
 
 	"dx/experiments/internal/chart"
-	"dx/experiments/internal/framelog"
-	"dx/experiments/internal/framelog/madeup"
+	"dx/experiments/internal/frames/madeup"
 )
 
 // TestMain draws coarsely, unless somebody wants to look at the pictures.
@@ -25,7 +24,7 @@ func TestMain(m *testing.M) {
 }
 
 // folder makes results up. CHART_DIR keeps the pictures for looking at.
-func folder(t *testing.T, name string, s madeup.Spec) framelog.Folder {
+func folder(t *testing.T, name string, s madeup.Spec) Folder {
 	t.Helper()
 	dir := t.TempDir()
 	if kept := os.Getenv("CHART_DIR"); kept != "" {
@@ -37,7 +36,7 @@ func folder(t *testing.T, name string, s madeup.Spec) framelog.Folder {
 	if err := madeup.Write(dir, s); err != nil {
 		t.Fatal(err)
 	}
-	f, err := framelog.Read(dir)
+	f, err := Read(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +137,7 @@ func TestOutlineCountsEveryTimeOnce(t *testing.T) {
 
 func TestPhasesSumToTheTotalUnlessTheyOverlap(t *testing.T) {
 	f := folder(t, "phases", madeup.Few)
-	for _, c := range framelog.CellsOf(f.Records) {
+	for _, c := range CellsOf(f.Records) {
 		write, read, rest, all, overlapped := split(c)
 		total := c.MeanNs("total").Median
 		if sum := write + read + rest + all; sum < total*0.99 || sum > total*1.01 {
