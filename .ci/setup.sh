@@ -10,7 +10,7 @@ declare -A packages=(
     [clang]='clang libc6-dev' [libfuzzer]='clang libclang-rt-dev' [cmake]=cmake
     [make]=ninja-build [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [pkg-config]=pkg-config
-    [doxygen]=doxygen
+    [doxygen]=doxygen [abidw]=abigail-tools
     [chromium]='chromium fonts-liberation' [spin]=spin
     [parallel]=parallel [openssl]=libssl-dev [qemu-system-x86_64]=qemu-system-x86
 )

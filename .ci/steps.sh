@@ -9,7 +9,7 @@
 # run beside others: no check is of how fast anything is. The last one looks at what the others left.
 lanes=(
     'gcc asan world gotest'
-    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak fuzz tsan goasan docs install'
+    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak fuzz tsan goasan docs abi install'
 )
 lane_last='leftovers'
 read -ra step_order <<<"${lanes[*]} $lane_last"
@@ -27,6 +27,7 @@ declare -A step_text=(
     [goquick]='go test of the bindings, without -race; for -quick, since gotest does it all'
     [fuzz]='libFuzzer on regions, and for 60 s on both ends of the rendezvous protocol'
     [docs]='the reference from the public headers, by Doxygen without a warning'
+    [abi]='the binary interface is that of the last release, by libabigail'
     [install]='install, then build and run programs outside the tree against it'
     [builds]='libdx, the tool and the Go package with each compiler, without a warning; headers as C++; what other systems are told'
     [tidy]='the rules of libdx/tests/tidy: sizes, memory-order labels, banned words, licences'
@@ -47,7 +48,7 @@ declare -A step_text=(
 declare -A step_tools=(
     [gcc]='gcc g++ cmake make cmocka inih'
     [asan]='gcc g++ cmake make cmocka inih' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
-    [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [docs]='cc cmake make doxygen' [install]='cc cmake make pkg-config doxygen'
+    [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [docs]='cc cmake make doxygen' [abi]='cc cmake make abidw' [install]='cc cmake make pkg-config doxygen'
     [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
@@ -198,6 +199,8 @@ make_docs() { # folder option...
     cmake -S . -B "$1" -DDX_TESTS=OFF -DDX_TOOL=OFF "${@:2}"
     cmake --build "$1" --target docs
 }
+
+step_abi() { libdx/abi/abi.sh compare "$TMPDIR/abi"; }
 
 step_install() { libdx/tests/install.sh; }
 

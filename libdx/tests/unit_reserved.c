@@ -2,6 +2,19 @@
 /* Public structs have room for fields of later versions, which is zero until then. */
 #include "pair.h"
 
+/* What programs pass as plain numbers, where libabigail (libdx/abi) sees no type. */
+_Static_assert(DX_RELAX_NONE == 0 && DX_RELAX_PAUSE == 1 && DX_RELAX_HARDWARE == 2, "relax");
+_Static_assert(DX_PARK_NEVER == 0 && DX_PARK_FUTEX == 1 && DX_PARK_SEM == 2 && DX_PARK_POLL == 3 &&
+                   DX_PARK_DOORBELL == 4,
+               "park");
+_Static_assert(DX_ADAPT_OFF == 0 && DX_ADAPT_STEP == 1 && DX_ADAPT_COST == 2 && DX_ADAPT_LOAD == 3,
+               "adapt");
+_Static_assert(DX_SERVE_COPY == 1 && DX_SERVE_THROUGH_RESTART == 2, "flags of dx_serve");
+_Static_assert(DX_STREAM_READABLE == 1 && DX_STREAM_WRITABLE == 2, "events of streams");
+_Static_assert(DX_STREAM_AGAIN(DX_STREAM_READABLE) == INT32_MIN + 1, "status of a handler");
+_Static_assert(DX_TYPE_PING == 0 && DX_TYPE_USER == 128 && DX_TYPE_MAX == 65535, "types");
+_Static_assert(DX_FOREVER == -1 && DX_NO_ID == UINT32_MAX, "timeouts, ids");
+
 static const struct dx_config config = {
     .slots = 1, .request_capacity = 64, .response_capacity = 64};
 
