@@ -9,6 +9,7 @@
 #include "heartbeat.h"
 #include "kernel.h"
 #include "link.h"
+#include "random.h"
 
 static dx_status see_lock(const struct dx_channel *c, enum dx_lock lock, bool *held)
 {
@@ -66,7 +67,7 @@ static dx_status check_header(struct dx_channel *c)
 /* Is there a region whose host is under another kernel? Then its locks say nothing. */
 static bool host_is_remote(struct dx_channel *c)
 {
-    return c->region.url.kind == DX_REGION_IVSHMEM ||
+    return dx_channel_kernels(c) == DX_OTHER_KERNEL ||
            (check_header(c) == DX_OK && dx_channel_is_remote(c));
 }
 
@@ -119,10 +120,10 @@ static dx_status take_place(struct dx_channel *c, const struct dx_heartbeat_samp
     /* Relaxed: the exchange decides. */
     uint64_t before = dx_load_relaxed(&self->session);
     c->former_state = dx_load_relaxed(&self->state); /* relaxed: written back if we withdraw */
-    if (c->region.url.kind != DX_REGION_MEMFD && !dx_heartbeat_vacant(self) &&
+    if (dx_channel_kernels(c) != DX_SAME_KERNEL && !dx_heartbeat_vacant(self) &&
         (silent == NULL || dx_heartbeat_changed(silent, self)))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a guest under another kernel is attached", path);
-    c->session = dx_session_new();
+    c->session = dx_random64();
     /* S5 <-> S6 (create.c): our place, then the look at the host. */
     c->former_session = before;
     if (!dx_cas_seqcst(&self->session, &before, c->session))
@@ -167,7 +168,7 @@ static dx_status open_region(struct dx_channel *c, const struct dx_url *url)
 static dx_status reserve(const struct dx_channel *c)
 {
     const struct dx_region *r = &c->region;
-    if (r->url.kind == DX_REGION_IVSHMEM)
+    if (dx_channel_kernels(c) == DX_OTHER_KERNEL)
         return DX_OK; /* a device's memory, which its host reserves */
     return dx_region_reserve(r->fd, r->url.path, r->offset, r->offset + c->geometry.region_bytes,
                              false);

@@ -14,7 +14,11 @@
 #include "heartbeat.h"
 #include "layout.h"
 #include "region.h"
+#include "transport.h"
 #include "wait.h"
+
+/* Values of `stopping`. */
+enum dx_stopping { DX_GOES_ON = 0, DX_STOPS = 1, DX_FORKED = 2 };
 
 struct dx_channel {
     struct dx_region region;
@@ -28,12 +32,15 @@ struct dx_channel {
     int64_t liveness_ns;
     int64_t peer_timeout_ns; /* after which a peer under another kernel counts as dead */
     struct dx_heartbeat heartbeat;
-    _Atomic uint32_t *sleepers; /* one a cell: see channel_sleep.c */
-    _Atomic uint32_t hearing;   /* one of our sleepers waits for the device's bell, for all */
-    struct dx_brake brake;      /* of that one */
-    _Atomic uint64_t found;     /* sleeps that ended with news */
-    bool awaiting_peer;         /* one who waits for a peer has the shared cell; guarded by lock */
-    bool doorbell_taken;        /* a binding waits for our eventfd and arms cells for it */
+    _Atomic uint64_t seen_session; /* of the other side, whose lock was seen: see below */
+    _Atomic uint32_t ousted;       /* our place has been given to somebody else */
+    _Atomic uint32_t nameless;     /* the region's name has been removed */
+    _Atomic uint32_t *sleepers;    /* one a cell: see channel_sleep.c */
+    _Atomic uint32_t hearing;      /* one of our sleepers waits for the device's bell, for all */
+    struct dx_brake brake;         /* of that one */
+    _Atomic uint64_t found;        /* sleeps that ended with news */
+    bool awaiting_peer;  /* one who waits for a peer has the shared cell; guarded by lock */
+    bool doorbell_taken; /* a binding waits for our eventfd and arms cells for it */
 
     struct dx_header *header;
     struct dx_peer_lines *peers;
@@ -52,8 +59,7 @@ struct dx_channel {
     struct dx_slot_wait *slot_waits; /* who waits for a slot, longest first */
     struct dx_slot_book *slots;      /* one for each slot on which this side calls */
     struct dx_stream *streams;       /* of dx_serve, while it runs: one a slot of the other side */
-    struct dx_channel *next;         /* guarded by fork.c, both */
-    struct dx_channel *before;
+    struct dx_fork_watch forks;
     uint64_t former_session; /* of a guest: what it found in its place */
     uint32_t former_state;
 };
@@ -105,16 +111,23 @@ static inline unsigned char *dx_response_at(const struct dx_channel *c, uint32_t
     return dx_request_at(c, slot) + c->geometry.response_offset;
 }
 
-/* heartbeat.c: has the lock of the other side been seen, in this life of it? Then it is under our
- * kernel, whatever it says. */
+/* Under which kernel can the other side be? */
+static inline enum dx_kernels dx_channel_kernels(const struct dx_channel *c)
+{
+    return c->region.url.transport->kernels;
+}
+
+/* channel_peer.c: has the lock of the other side been seen, in this life of it? Then it is under
+ * our kernel, whatever it says. */
 bool dx_channel_seen_here(const struct dx_channel *channel);
+void dx_channel_see_lock_again(struct dx_channel *channel);
 
 /* Is the other side under another kernel? Then it sees neither our locks nor our futexes and
  * semaphores, and we see none of its. */
 static inline bool dx_channel_is_remote(const struct dx_channel *c)
 {
-    return c->region.url.kind == DX_REGION_IVSHMEM ||
-           (c->region.url.kind != DX_REGION_MEMFD &&
+    return dx_channel_kernels(c) == DX_OTHER_KERNEL ||
+           (dx_channel_kernels(c) == DX_ANY_KERNEL &&
             dx_peer_is_remote(&c->peers[dx_other(c->side)]) && !dx_channel_seen_here(c));
 }
 
@@ -125,6 +138,10 @@ static inline bool dx_channel_forked(const struct dx_channel *c)
     return dx_load_relaxed(&c->stopping) == DX_FORKED;
 }
 
+/* channel_fork.c: from here on, and until here, a fork makes the child's copy of it inert. */
+dx_status dx_channel_watch_forks(struct dx_channel *channel);
+void dx_channel_forget_forks(struct dx_channel *channel);
+
 /* Why a channel whose `stopping` is not 0 does nothing: DX_ERR_STOPPED or DX_ERR_FORKED. */
 dx_status dx_channel_stopped(const struct dx_channel *channel);
 
@@ -132,7 +149,7 @@ dx_status dx_channel_stopped(const struct dx_channel *channel);
 static inline bool dx_channel_nameless(const struct dx_channel *c)
 {
     /* Relaxed: looked at again every time; its text was there before its thread began. */
-    return dx_load_relaxed(&c->heartbeat.nameless) != 0;
+    return dx_load_relaxed(&c->nameless) != 0;
 }
 
 /* Is waiting for the other side still worth while? DX_OK, DX_ERR_STOPPED, _FORKED,
@@ -164,21 +181,26 @@ void dx_channel_wake(struct dx_channel *channel, uint32_t cell);
 enum dx_slept dx_channel_sleep(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
                                const struct dx_wait *wait, int64_t timeout_ns);
 
+/* channel_ring.c: rings every sleeper of the other side, or of our own, so that it looks at the
+ * peers' states. */
+void dx_channel_ring_all(struct dx_channel *channel, enum dx_side side);
+
+/* channel_watch.c: starts the thread of the heartbeat, where the other side may be under another
+ * kernel, and hears what the link has to say, if there is one. */
+dx_status dx_channel_watch(struct dx_channel *channel);
+dx_status dx_channel_watch_link(struct dx_channel *channel);
+
 /* channel_ring.c: our eventfd was rung: wakes those of our sleepers whose cells were. */
 void dx_channel_dispatch(struct dx_channel *channel);
 
-/* session.c: begins this side's life in the region, and ends it; a number for it, never 0. A guest
- * has its number since it took its place. */
+/* session.c: begins this side's life in the region, and ends it. A guest has had the number of its
+ * life since it took its place. */
 dx_status dx_session_begin_host(struct dx_channel *channel, bool rebuild);
 void dx_session_begin_guest(struct dx_channel *channel);
 void dx_session_end(struct dx_channel *channel);
 
 /* A guest that has taken its place and cannot begin leaves it as it was. */
 void dx_session_withdraw(struct dx_channel *channel);
-uint64_t dx_session_new(void);
-
-/* Rings every sleeper of the other side, or of our own, so that it looks at the peers' states. */
-void dx_session_ring_all(struct dx_channel *channel, enum dx_side side);
 
 /* channel.c: a channel with its strategy and nothing mapped; its end, which also unmaps; what it
  * remembers of its slots. */

@@ -52,3 +52,12 @@ void dx_channel_dispatch(struct dx_channel *c)
     for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++)
         dx_cell_dispatch(&c->cells[dx_cell_of_worker(slots, c->side, w)]);
 }
+
+void dx_channel_ring_all(struct dx_channel *c, enum dx_side side)
+{
+    uint32_t first = dx_first_slot(&c->geometry, side);
+    for (uint32_t slot = first; slot < first + dx_slot_count(&c->geometry, side); slot++)
+        dx_channel_wake(c, slot);
+    for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++)
+        dx_channel_wake(c, dx_cell_of_worker(c->geometry.slots, side, w));
+}

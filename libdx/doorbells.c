@@ -21,15 +21,6 @@ void dx_doorbells_init(struct dx_doorbells *d)
     dx_thread_cond_init(&d->wake);
 }
 
-void dx_doorbell_release(struct dx_doorbell *bell)
-{
-    if (--bell->users != 0)
-        return;
-    if (bell->fd >= 0)
-        (void)close(bell->fd);
-    free(bell);
-}
-
 void dx_doorbells_own(struct dx_doorbells *d, uint32_t id, int fd)
 {
     dx_doorbell_unblock(fd);

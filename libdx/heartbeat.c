@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "atomic.h"
-#include "channel.h"
 #include "clock.h"
 #include "error.h"
 #include "kernel.h"
@@ -116,42 +115,6 @@ bool dx_heartbeat_alive(const struct dx_heartbeat *p, const struct dx_peer_lines
            dx_load_relaxed(&peer->heartbeat) != dx_load_relaxed(&p->heard);
 }
 
-static bool sees_lock(const struct dx_channel *c)
-{
-    enum dx_lock lock = c->side == DX_HOST ? DX_LOCK_GUEST : DX_LOCK_HOST;
-    return dx_region_lock_look(&c->region, dx_lock_at(c->region.place, lock)) == DX_LOCK_HELD;
-}
-
-bool dx_channel_seen_here(const struct dx_channel *c)
-{
-    /* Relaxed, all: numbers that stand for themselves. */
-    uint64_t session = dx_load_relaxed(&c->peers[dx_other(c->side)].session);
-    if (session != 0 && dx_load_relaxed(&c->heartbeat.here) == session)
-        return true;
-    if (session == 0 || !sees_lock(c))
-        return false;
-    dx_store_relaxed(&((struct dx_channel *)c)->heartbeat.here, session);
-    return true;
-}
-
-/* A lock that was seen may have been that of one who only tried to take the place. */
-static void look_at_lock_again(struct dx_channel *c)
-{
-    if (c->region.url.kind != DX_REGION_IVSHMEM &&
-        dx_peer_is_remote(&c->peers[dx_other(c->side)]) && !sees_lock(c)) {
-        /* Relaxed: as above. */
-        dx_store_relaxed(&c->heartbeat.here, 0u);
-    }
-}
-
-/* Does our place still carry our session? A guest that was paused for too long may find a new one
- * there. A host's place is kept by its lock, and nobody can take it. */
-static bool still_ours(const struct dx_channel *c)
-{
-    /* Relaxed: written by us, or by whoever came after us. */
-    return c->side == DX_HOST || dx_load_relaxed(&c->peers[c->side].session) == c->session;
-}
-
 /* Until it is time for the next beat; true if the channel closes. */
 static bool sleep_on(struct dx_heartbeat *p, int64_t beat_ns)
 {
@@ -165,59 +128,22 @@ static bool sleep_on(struct dx_heartbeat *p, int64_t beat_ns)
     return closing;
 }
 
-/* Says how we park. Whoever sleeps so that a peer under another kernel cannot wake it begins anew.
- */
-static void follow_park(struct dx_channel *c)
-{
-    struct dx_peer_lines *self = &c->peers[c->side];
-    uint32_t park = dx_channel_park_kind(c);
-    /* Relaxed, both: written by us, for people. */
-    if (dx_load_relaxed(&self->park) == park)
-        return;
-    dx_store_relaxed(&self->park, park);
-    dx_session_ring_all(c, c->side);
-}
-
-/* Those who wait for somebody who can no longer find the region are told. */
-static void follow_name(struct dx_channel *c)
-{
-    /* Relaxed, both: ours alone; those who sleep are rung behind it. */
-    uint32_t before = dx_load_relaxed(&c->heartbeat.nameless);
-    uint32_t now = dx_region_name_is_gone(&c->region, before != 0);
-    if (now == before)
-        return;
-    dx_store_relaxed(&c->heartbeat.nameless, now);
-    dx_session_ring_all(c, c->side);
-}
-
-/* Each beat wakes a whole machine that may be idle: as few as our own peer_timeout_ns asks for,
- * since the other side's is most likely the same. */
-static int64_t interval_remote(const struct dx_channel *c)
-{
-    int64_t beat_ns = c->peer_timeout_ns / 4;
-    if (beat_ns < DX_HEARTBEAT_NS)
-        return DX_HEARTBEAT_NS;
-    return beat_ns < DX_HEARTBEAT_SLOW_NS ? beat_ns : DX_HEARTBEAT_SLOW_NS;
-}
-
 static void *run(void *user)
 {
-    struct dx_channel *c = user;
-    struct dx_heartbeat *p = &c->heartbeat;
-    const struct dx_peer_lines *other = &c->peers[dx_other(c->side)];
+    struct dx_heartbeat *p = user;
     /* Relaxed, here and below: our own, and input of which only that it changes counts. */
     uint64_t heard = dx_load_relaxed(&p->heard);
     int64_t before = dx_clock_ns();
     int64_t silent_ns = 0;
     int64_t beat_ns = DX_HEARTBEAT_NS;
-    while (!sleep_on(p, beat_ns) && still_ours(c)) {
-        dx_heartbeat_write(&c->peers[c->side]);
-        look_at_lock_again(c);
-        follow_park(c);
-        follow_name(c);
-        uint64_t now = dx_load_relaxed(&other->heartbeat);
+    while (!sleep_on(p, beat_ns)) {
+        int64_t next_ns = p->look(p->user);
+        if (next_ns == 0)
+            break;
+        dx_heartbeat_write(p->self);
+        uint64_t now = dx_load_relaxed(&p->other->heartbeat);
         int64_t passed_ns = awake_ns(&before, beat_ns);
-        beat_ns = dx_channel_is_remote(c) ? interval_remote(c) : DX_HEARTBEAT_SLOW_NS;
+        beat_ns = next_ns;
         silent_ns = now != heard                ? 0
                     : silent_ns < INT64_MAX / 2 ? silent_ns + passed_ns
                                                 : silent_ns;
@@ -226,32 +152,25 @@ static void *run(void *user)
         dx_store_relaxed(&p->silent_ns, silent_ns);
         dx_store_relaxed(&p->heard, heard);
     }
-    if (!still_ours(c)) {
-        /* Relaxed: those who sleep are rung behind it, and look every DX_LIVENESS_NS. */
-        dx_store_relaxed(&p->ousted, 1u);
-    }
     return NULL;
 }
 
-dx_status dx_heartbeat_start(struct dx_channel *c)
+dx_status dx_heartbeat_start(struct dx_heartbeat *p)
 {
-    struct dx_heartbeat *p = &c->heartbeat;
-    if (c->region.url.kind == DX_REGION_MEMFD)
-        return DX_OK;
     (void)pthread_mutex_init(&p->lock, NULL);
     dx_thread_cond_init(&p->wake);
+    p->closing = false;
     /* Relaxed: as below. */
-    dx_store_relaxed(&p->heard, dx_load_relaxed(&c->peers[dx_other(c->side)].heartbeat));
-    int failed = dx_thread_start(&p->thread, run, c);
+    dx_store_relaxed(&p->heard, dx_load_relaxed(&p->other->heartbeat));
+    int failed = dx_thread_start(&p->thread, run, p);
     p->started = failed == 0;
     return failed == 0 ? DX_OK
                        : dx_fail(DX_ERR_SYSTEM,
                                  "cannot start a thread for the heartbeat (error %d)", failed);
 }
 
-void dx_heartbeat_end(struct dx_channel *c)
+void dx_heartbeat_end(struct dx_heartbeat *p)
 {
-    struct dx_heartbeat *p = &c->heartbeat;
     if (!p->started)
         return;
     (void)pthread_mutex_lock(&p->lock);

@@ -15,8 +15,6 @@
 
 #include "layout.h"
 
-struct dx_channel;
-
 #define DX_HEARTBEAT_NS 100000000ll
 /* While no peer under another kernel is known: only one that attaches listens, for long enough.
  * Once it is attached it goes by its own peer_timeout_ns, before we have noticed it at our next
@@ -32,8 +30,12 @@ _Static_assert(DX_HEARTBEAT_SLOW_NS < DX_PEER_TIMEOUT_MIN_NS &&
                    DX_HEARTBEAT_SLOW_NS < DX_HEARTBEAT_LISTEN_NS,
                "whoever listens hears the slow beat");
 
-/* A channel's own heartbeat, and what it has heard of the other side's. */
+/* A side's own heartbeat, and what it has heard of the other side's. */
 struct dx_heartbeat {
+    struct dx_peer_lines *self; /* what beats, and what is listened to */
+    const struct dx_peer_lines *other;
+    int64_t (*look)(void *user); /* before each beat: ns until the next one; 0: there is none */
+    void *user;
     pthread_t thread;
     pthread_mutex_t lock; /* guards closing */
     pthread_cond_t wake;
@@ -41,9 +43,6 @@ struct dx_heartbeat {
     bool closing;
     _Atomic uint64_t heard;    /* the other side's heartbeat of a while ago */
     _Atomic int64_t silent_ns; /* how long it had been standing still then */
-    _Atomic uint32_t ousted;   /* our place has been given to somebody else */
-    _Atomic uint64_t here;     /* session of the other side that was seen to be under our kernel */
-    _Atomic uint32_t nameless; /* the region's name has been removed */
 };
 
 /* Is this peer under another kernel, by its own word? One that says nothing is under ours. */
@@ -85,9 +84,8 @@ bool dx_heartbeat_vacant(const struct dx_peer_lines *peer);
 bool dx_heartbeat_alive(const struct dx_heartbeat *heartbeat, const struct dx_peer_lines *peer,
                         int64_t peer_timeout_ns);
 
-/* The channel's thread: beats for it, listens to the other side, and notices if our place was
- * taken. Nothing for memory that cannot leave its kernel. */
-dx_status dx_heartbeat_start(struct dx_channel *channel);
-void dx_heartbeat_end(struct dx_channel *channel);
+/* A thread that beats and listens: the first four fields are set before. */
+dx_status dx_heartbeat_start(struct dx_heartbeat *heartbeat);
+void dx_heartbeat_end(struct dx_heartbeat *heartbeat);
 
 #endif

@@ -13,7 +13,7 @@
 #include "error.h"
 #include "fd.h"
 #include "ivshmem_device.h"
-#include "region.h"
+#include "transport.h"
 
 #define DRIVER "vfio-pci"
 
@@ -101,7 +101,7 @@ static dx_status find_and_bind(const char *url)
     struct dx_url *parsed;
     struct dx_ivshmem_device device;
     dx_status status = dx_url_new(url, &parsed);
-    if (status == DX_OK && parsed->kind != DX_REGION_IVSHMEM)
+    if (status == DX_OK && parsed->transport != &dx_transport_ivshmem)
         status = dx_fail(DX_ERR_URL, "%.60s: names no device: use ivshmem:doorbell", url);
     if (status == DX_OK)
         status = dx_ivshmem_find(parsed->path, &device);

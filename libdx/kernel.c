@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "atomic.h"
-#include "channel.h"
 #include "fd.h"
+#include "random.h"
 
 /* Made anew at every start of a kernel. Some containers are shown one of their own. */
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
@@ -88,7 +88,7 @@ uint64_t dx_kernel_id(void)
     id = dx_load_relaxed(&alone); /* Relaxed: as above. */
     if (id != 0)
         return id;
-    return dx_kernel_find() ? dx_load_relaxed(&known) : keep(&alone, dx_session_new());
+    return dx_kernel_find() ? dx_load_relaxed(&known) : keep(&alone, dx_random64());
 }
 
 void dx_kernel_pretend(uint32_t number)

@@ -7,7 +7,7 @@ package libdx
 /*
 #include <stdlib.h>
 #include "fd.h"
-#include "region.h"
+#include "transport.h"
 #include "rendezvous.h"
 
 struct served {
@@ -27,9 +27,9 @@ static dx_status served_open(const char *path, uint64_t bytes, uint32_t vectors,
 	struct served *s = calloc(1, sizeof *s);
 	if (s == NULL)
 		return DX_ERR_SYSTEM;
-	s->memory = (struct dx_region){.fd = -1, .url = {.kind = DX_REGION_MEMFD, .fd = -1}};
+	s->memory = (struct dx_region){.fd = -1, .url = {.transport = &dx_transport_memfd, .fd = -1}};
 	const struct dx_region_size size = {bytes, bytes, 1};
-	dx_status status = dx_region_create_memfd(path, size, &s->memory);
+	dx_status status = dx_region_create_memfd(path, size, bytes, &s->memory);
 	// Nobody is the host of this memory yet.
 	if (status == DX_OK)
 		status = dx_region_unlock(s->memory.fd, DX_LOCK_HOST, path);

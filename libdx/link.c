@@ -20,7 +20,7 @@ struct dx_link *dx_link_new(void)
     link->socket = link->bell = link->memory = -1;
     link->reader = (struct dx_ivshmem_reader)DX_IVSHMEM_READER_INIT;
     dx_doorbells_init(&link->peers);
-    dx_link_channels_init(&link->channels);
+    dx_link_users_init(&link->users);
     link->control = dx_fd_eventfd();
     if (link->control < 0) {
         dx_link_close(link);
@@ -122,12 +122,12 @@ bool dx_link_hear(struct dx_link *link, int64_t timeout_ns)
     return dx_fd_readable(link->bell, timeout_ns);
 }
 
-dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel)
+dx_status dx_link_start(struct dx_link *link, const struct dx_link_user *user)
 {
-    dx_link_channels_add(&link->channels, channel);
+    dx_link_users_add(&link->users, user);
     if (link->started)
         return DX_OK;
-    link->sole = dx_link_channels_sole(&link->channels);
+    link->sole = dx_link_users_sole(&link->users);
     dx_doorbells_own(&link->peers, link->id, link->bell);
     if (link->has_device)
         return DX_OK; /* nobody tells it anything, and its eventfd is nobody else's */
@@ -184,14 +184,14 @@ int dx_link_take_bell(struct dx_link *link)
 
 struct dx_link *dx_link_share(struct dx_link *link)
 {
-    dx_link_channels_share(&link->channels);
+    dx_link_users_share(&link->users);
     return link;
 }
 
 void dx_link_stop(struct dx_link *link, const struct dx_channel *channel)
 {
     if (link != NULL)
-        dx_link_channels_remove(&link->channels, channel);
+        dx_link_users_remove(&link->users, channel);
 }
 
 /* Not the registers' mapping, which tells nobody that we live. */
@@ -208,7 +208,7 @@ static void close_device(struct dx_ivshmem_bells *b)
 void dx_link_forked(struct dx_link *link)
 {
     link->started = false;
-    dx_link_channels_forked(&link->channels);
+    dx_link_users_forked(&link->users);
     dx_doorbells_forked(&link->peers);
     dx_rendezvous_forked(link->server);
     dx_ivshmem_reader_close(&link->reader);
@@ -224,7 +224,7 @@ void dx_link_forked(struct dx_link *link)
 
 void dx_link_close(struct dx_link *link)
 {
-    if (link == NULL || !dx_link_channels_release(&link->channels))
+    if (link == NULL || !dx_link_users_release(&link->users))
         return;
     if (link->started) {
         /* Relaxed: the eventfd carries the news. */
@@ -241,6 +241,6 @@ void dx_link_close(struct dx_link *link)
         if (fds[i] >= 0)
             (void)close(fds[i]);
     dx_doorbells_close(&link->peers);
-    dx_link_channels_destroy(&link->channels);
+    dx_link_users_destroy(&link->users);
     free(link);
 }

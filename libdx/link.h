@@ -15,6 +15,14 @@
 struct dx_link;
 struct dx_channel;
 
+/* What a link tells to whom. It knows nothing more of the channel. */
+struct dx_link_user {
+    struct dx_channel *channel;
+    void (*left)(struct dx_channel *channel, int64_t id); /* this peer has */
+    void (*rung)(struct dx_channel *channel);             /* our eventfd was */
+    const _Atomic uint64_t *found; /* how often its sleepers have found news */
+};
+
 /* Serves path with this memory, which it owns from now on, as peer 0. Nobody finds it before
  * dx_link_publish. */
 dx_status dx_link_serve(const char *path, int memory, struct dx_link **out);
@@ -50,11 +58,11 @@ bool dx_link_hear(struct dx_link *link, int64_t timeout_ns);
  */
 dx_status dx_link_join(const char *path, int64_t by_ns, struct dx_link **out, int *memory);
 
-/* Starts the thread, unless it runs: from now on it rings the channel's own sleepers when the other
- * side has left, or by doorbell. */
-dx_status dx_link_start(struct dx_link *link, struct dx_channel *channel);
+/* Starts the thread, unless it runs: from now on it tells the user when peers leave, and when our
+ * eventfd is rung. */
+dx_status dx_link_start(struct dx_link *link, const struct dx_link_user *user);
 
-/* From its return on the thread does not look at this channel any more. link may be NULL. */
+/* From its return on the user of this channel is told nothing. link may be NULL. */
 void dx_link_stop(struct dx_link *link, const struct dx_channel *channel);
 
 /* Another region of this process uses the link, too; each closes it once. */

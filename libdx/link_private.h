@@ -7,7 +7,7 @@
 #include "ivshmem_vfio.h"
 #include "ivshmem_wire.h"
 #include "link.h"
-#include "link_channels.h"
+#include "link_users.h"
 
 struct dx_link {
     struct dx_rendezvous *server; /* NULL for a client */
@@ -23,7 +23,7 @@ struct dx_link {
     bool started;
     bool sole; /* the sleepers of the one channel read the bell; set before the thread starts */
     pthread_t thread;
-    struct dx_link_channels channels;
+    struct dx_link_users users;
     struct dx_doorbells peers;
     struct dx_ivshmem_bells device; /* of a guest in a VM, in place of the socket */
     bool has_device;

@@ -33,7 +33,7 @@
 void dx_link_peer_left(struct dx_link *link, int64_t id)
 {
     dx_doorbells_leave(&link->peers, id);
-    dx_link_channels_left(&link->channels, id);
+    dx_link_users_left(&link->users, id);
 }
 
 enum dx_link_heard dx_link_hear_news(struct dx_link *link)
@@ -115,10 +115,10 @@ static void hear_news(struct listener *l)
 
 static void pass_on(struct listener *l)
 {
-    struct dx_link_channels *channels = &l->link->channels;
+    struct dx_link_users *users = &l->link->users;
     dx_doorbell_take(l->link->bell);
-    dx_link_channels_dispatch(channels);
-    int64_t pause_ns = dx_brake_pause_ns(&l->brake, dx_link_channels_found(channels));
+    dx_link_users_rung(users);
+    int64_t pause_ns = dx_brake_pause_ns(&l->brake, dx_link_users_found(users));
     if (pause_ns != 0)
         dx_fd_nap(pause_ns);
 }

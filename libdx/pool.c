@@ -35,6 +35,7 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
         .count = dx_slot_count(&c->geometry, callers),
         .seen = serving->seen,
         .stream = options->stream,
+        .streaming = options->stream != NULL ? &dx_streaming : NULL,
         .streams = serving->streams,
         .worker = dx_channel_worker(c, c->side, index),
         .pool = &serving->pool,
@@ -167,6 +168,14 @@ void dx_serving_end(struct dx_serving *serving)
     /* R9 -> A9: for the next server of this process. */
     (void)dx_exchange_acqrel(&c->serving, 0u);
     (void)pthread_setcancelstate(before, NULL);
+}
+
+bool dx_serving_mend(struct dx_channel *c)
+{
+    struct dx_serving *left = dx_serving_take_left(c);
+    if (left != NULL)
+        dx_serving_end(left);
+    return left != NULL;
 }
 
 /* Once, of the two ways that lead here. */

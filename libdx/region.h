@@ -14,17 +14,11 @@
 #define DX_PATH_MAX 4096
 #define DX_NOTICE_BYTES 512
 
-enum dx_region_kind {
-    DX_REGION_SHM,
-    DX_REGION_FILE,
-    DX_REGION_MEMFD,
-    DX_REGION_UNIX,
-    DX_REGION_IVSHMEM, /* the guest's side of a VM: a PCI device */
-};
+struct dx_transport;
 
 /* A parsed URL. */
 struct dx_url {
-    enum dx_region_kind kind;
+    const struct dx_transport *transport;
     char path[DX_PATH_MAX]; /* shm, file; unix: the socket's; ivshmem: the device's address or "" */
     int fd;                 /* memfd; -1: none given */
     bool doorbell;          /* ivshmem: also its registers and its interrupt */
@@ -136,9 +130,10 @@ dx_status dx_region_unlock(int fd, uint32_t lock, const char *path);
 bool dx_region_lock_held(int fd, uint32_t lock);
 dx_status dx_region_lock_see(int fd, uint32_t lock, const char *path, bool *held);
 
-/* The same of a sealed region, whose descriptor a program may have closed under us: then another
- * one is opened by name. DX_LOCK_UNSEEN: that cannot be done either, and nobody knows. */
+/* The same, with DX_LOCK_UNSEEN where it cannot be told. Of a sealed region a program may have
+ * closed the descriptor: then another one is opened by name. */
 enum dx_lock_look { DX_LOCK_FREE = 0, DX_LOCK_HELD = 1, DX_LOCK_UNSEEN = 2 };
+enum dx_lock_look dx_region_lock_look_by(int fd, uint32_t lock);
 enum dx_lock_look dx_region_lock_look(const struct dx_region *region, uint32_t lock);
 
 /* For people, who look for a holder among the descriptors of processes: a sealed region's
@@ -181,6 +176,7 @@ bool dx_region_name_is_gone(const struct dx_region *region, bool before);
  * it. map_found also makes sure that the first page can be looked at. */
 dx_status dx_region_map(struct dx_region *region, uint64_t bytes);
 dx_status dx_region_map_found(struct dx_region *region, uint64_t bytes);
+dx_status dx_region_map_file(struct dx_region *region); /* all of it */
 void dx_region_unmap(struct dx_region *region);
 
 /* Where the whole pages begin that a region has mapped, and their bytes. */
@@ -222,16 +218,10 @@ dx_status dx_region_check_dx(int fd, const char *path, bool *is_dx);
  * it was never used. */
 dx_status dx_region_take_over(struct dx_region *region, struct dx_region_size size, bool *fresh);
 
-/* unix. Either may find that the rendezvous is served by somebody else, or serve it. */
-dx_status dx_region_create_unix(struct dx_region_size size, struct dx_region *out, bool *fresh);
-dx_status dx_region_open_unix(struct dx_region *out);
-
-/* memfd. */
-dx_status dx_region_create_memfd(const char *name, struct dx_region_size size,
+/* Unnamed memory of `length` bytes, of which those of the region are reserved; with the host's
+ * lock, and mapped. The same file with a description, and so with locks, of its own. */
+dx_status dx_region_create_memfd(const char *name, struct dx_region_size size, uint64_t length,
                                  struct dx_region *out);
 dx_status dx_region_reopen_fd(int fd, const char *name, bool read_only, int *out);
-
-/* ivshmem. */
-dx_status dx_region_open_ivshmem(struct dx_region *out);
 
 #endif

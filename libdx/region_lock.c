@@ -61,7 +61,7 @@ dx_status dx_region_unlock(int fd, uint32_t which, const char *path)
     return set_lock(fd, &lock) == 0 ? DX_OK : dx_fail_errno("%s: cannot be unlocked", path);
 }
 
-static enum dx_lock_look look_at(int fd, uint32_t which)
+enum dx_lock_look dx_region_lock_look_by(int fd, uint32_t which)
 {
     struct flock lock = lock_of(which, F_WRLCK);
     if (get_lock(fd, &lock) != 0)
@@ -71,26 +71,14 @@ static enum dx_lock_look look_at(int fd, uint32_t which)
 
 bool dx_region_lock_held(int fd, uint32_t which)
 {
-    return look_at(fd, which) == DX_LOCK_HELD;
+    return dx_region_lock_look_by(fd, which) == DX_LOCK_HELD;
 }
 
 dx_status dx_region_lock_see(int fd, uint32_t which, const char *path, bool *held)
 {
-    enum dx_lock_look look = look_at(fd, which);
+    enum dx_lock_look look = dx_region_lock_look_by(fd, which);
     *held = look == DX_LOCK_HELD;
     return look != DX_LOCK_UNSEEN ? DX_OK : dx_fail_errno("%s: cannot see who holds it", path);
-}
-
-enum dx_lock_look dx_region_lock_look(const struct dx_region *region, uint32_t which)
-{
-    enum dx_lock_look look = look_at(region->fd, which);
-    if (look == DX_LOCK_HELD || (look == DX_LOCK_FREE && dx_region_fd_is_ours(region)))
-        return look;
-    int fd = dx_region_open_name(region);
-    look = fd >= 0 ? look_at(fd, which) : DX_LOCK_UNSEEN;
-    if (fd >= 0)
-        (void)close(fd);
-    return look;
 }
 
 void dx_region_lock_hint(int fd, uint32_t which)

@@ -29,27 +29,13 @@ dx_status dx_region_reopen_fd(int fd, const char *name, bool read_only, int *out
     return *out >= 0 ? DX_OK : dx_fail_errno("memfd:%d: cannot be opened anew", fd);
 }
 
-/* What QEMU can make a PCI device's memory: a power of two. */
-static uint64_t device_bytes(uint64_t bytes)
-{
-    uint64_t power = 1;
-    while (power < bytes)
-        power *= 2;
-    return power;
-}
-
-dx_status dx_region_create_memfd(const char *name, struct dx_region_size size,
+dx_status dx_region_create_memfd(const char *name, struct dx_region_size size, uint64_t length,
                                  struct dx_region *out)
 {
     uint64_t bytes = dx_region_memory_bytes(size);
-    if (out->url.fd >= 0)
-        return dx_fail(DX_ERR_URL, "memfd:%d: the host creates with memfd: and no number",
-                       out->url.fd);
     int fd = dx_fd_memfd();
     if (fd < 0)
         return dx_fail_errno("%s: no memory can be had", name);
-    /* A VM may join at a socket. What lies behind the region is never written and costs nothing. */
-    uint64_t length = out->url.kind == DX_REGION_UNIX ? device_bytes(bytes) : bytes;
     dx_status status = dx_region_check_limit(name, length);
     if (status == DX_OK)
         status = dx_region_reserve(fd, name, 0, bytes, true);

@@ -220,6 +220,18 @@ dx_status dx_region_map_found(struct dx_region *region, uint64_t bytes)
     return status == DX_OK ? dx_region_touch(region, 0, DX_HEADER_BYTES) : status;
 }
 
+dx_status dx_region_map_file(struct dx_region *region)
+{
+    struct stat s;
+    const char *path = region->url.path;
+    if (fstat(region->fd, &s) != 0)
+        return dx_fail_errno("%s: cannot be examined", path);
+    if (s.st_size < (off_t)DX_HEADER_BYTES)
+        return dx_fail(DX_ERR_SHORT, "%s: has %lld bytes, a dx region has at least %u", path,
+                       (long long)s.st_size, DX_HEADER_BYTES);
+    return dx_region_map_found(region, (uint64_t)s.st_size);
+}
+
 void *dx_region_pages(const struct dx_region *region, uint64_t *bytes)
 {
     uint64_t before;

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "atomic.h"
-#include "region.h"
+#include "transport.h"
 
 const char *dx_region_folder(struct dx_region *region)
 {
@@ -28,14 +28,14 @@ void dx_region_remember_name(struct dx_region *region)
 {
     struct stat s;
     struct stat folder;
-    bool is_unix = region->url.kind == DX_REGION_UNIX;
+    enum dx_transport_name name = region->url.transport->name;
     /* Relaxed: ours. */
-    if (dx_load_relaxed(&region->name.known) != 0 ||
-        (!is_unix && region->url.kind != DX_REGION_SHM && region->url.kind != DX_REGION_FILE) ||
+    if (dx_load_relaxed(&region->name.known) != 0 || name == DX_NAME_NONE ||
         lstat(region->url.path, &s) != 0 || stat(dx_region_folder(region), &folder) != 0)
         return;
     /* A host that begins has no name yet, and another's may stand there. */
-    if (is_unix ? !S_ISSOCK(s.st_mode) : s.st_dev != region->device || s.st_ino != region->inode)
+    if (name == DX_NAME_SOCKET ? !S_ISSOCK(s.st_mode)
+                               : s.st_dev != region->device || s.st_ino != region->inode)
         return;
     region->name.device = s.st_dev;
     region->name.inode = s.st_ino;
@@ -65,7 +65,7 @@ bool dx_region_name_is_gone(const struct dx_region *region, bool before)
     }
     /* The file itself says so, if it is the region. Else only the folder in which the name was can
      * say that it is not there: a process may have another root by now, or other mounts. */
-    if (region->url.kind != DX_REGION_UNIX && dx_region_is_file(region, region->fd) &&
+    if (region->url.transport->name == DX_NAME_FILE && dx_region_is_file(region, region->fd) &&
         fstat(region->fd, &s) == 0 && s.st_nlink == 0)
         return true;
     return stat(name->folder, &s) == 0

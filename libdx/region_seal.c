@@ -15,7 +15,7 @@
 #include "error.h"
 #include "fd.h"
 #include "fork.h"
-#include "region.h"
+#include "transport.h"
 
 bool dx_region_is_file(const struct dx_region *region, int fd)
 {
@@ -30,7 +30,8 @@ bool dx_region_fd_is_ours(const struct dx_region *region)
 
 int dx_region_open_name(const struct dx_region *region)
 {
-    if (region->url.kind == DX_REGION_MEMFD || region->url.kind == DX_REGION_UNIX)
+    const struct dx_transport *transport = region->url.transport;
+    if (transport->name != DX_NAME_FILE && transport->kernels != DX_OTHER_KERNEL)
         return -1;
     int flags = region->read_only ? O_RDONLY : O_RDWR;
     int fd = dx_fd_open(region->url.path, flags | O_NOFOLLOW | O_NONBLOCK);
@@ -73,6 +74,18 @@ dx_status dx_region_seal(struct dx_region *region)
     if (fd < 0)
         return DX_OK;
     leave_hints(region->fd, fd, region->place);
-    dx_fork_replace(region, fd);
+    dx_fork_replace(&region->fd, fd, &region->shared_nothing);
     return DX_OK;
+}
+
+enum dx_lock_look dx_region_lock_look(const struct dx_region *region, uint32_t which)
+{
+    enum dx_lock_look look = dx_region_lock_look_by(region->fd, which);
+    if (look == DX_LOCK_HELD || (look == DX_LOCK_FREE && dx_region_fd_is_ours(region)))
+        return look;
+    int fd = dx_region_open_name(region);
+    look = fd >= 0 ? dx_region_lock_look_by(fd, which) : DX_LOCK_UNSEEN;
+    if (fd >= 0)
+        (void)close(fd);
+    return look;
 }

@@ -121,7 +121,7 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
         dx_server_journal(s, slot, word);
         status = s->handler(s->user, &request, &response);
     } else if (request.type != DX_TYPE_PING) {
-        if (dx_server_stream_begin(s, slot, word, request.type, request.bytes))
+        if (s->streaming != NULL && s->streaming->begin(s, slot, word, request.type, request.bytes))
             return;
         refuse(s, slot, word, DX_RESULT_TYPE);
         return;
@@ -144,7 +144,7 @@ static void take_up(struct dx_server *s, uint32_t slot, uint64_t word)
     s->seen[slot - s->base] = word;
     DX_FAULT(WORD_TAKEN_UP);
     /* What it says is looked at by the stream, and by us when that has ended. */
-    if (dx_unlikely(s->active != NULL) && dx_server_streams_on(s, slot))
+    if (dx_unlikely(s->active != NULL) && s->streaming->goes_on(s, slot))
         return;
     switch (dx_word_state(word)) {
     case DX_CALLER_SENDING:
@@ -192,7 +192,7 @@ static bool serve_round(struct dx_server *s)
             dx_server_ring_answered(s);
     }
     if (dx_unlikely(s->active != NULL))
-        any |= dx_server_stream_round(s);
+        any |= s->streaming->round(s);
     if (s->answered_count != 0)
         dx_server_ring_answered(s);
     return any;
@@ -214,7 +214,7 @@ static bool look(void *user)
         if (dx_server_observe(&s->channel->caller_lines[slot]) != s->seen[slot - s->base])
             return true;
     }
-    return s->active != NULL && dx_server_stream_look(s);
+    return s->active != NULL && s->streaming->look(s);
 }
 
 static dx_status check(void *user)
@@ -277,7 +277,7 @@ dx_status dx_server_run(struct dx_server *s)
     if (status != DX_OK)
         dx_server_end_all(s);
     if (s->active != NULL)
-        dx_server_stream_end(s, status != DX_OK ? status : DX_ERR_STOPPED);
+        s->streaming->end(s, status != DX_OK ? status : DX_ERR_STOPPED);
     return status;
 }
 

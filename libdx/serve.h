@@ -16,6 +16,24 @@ struct dx_pool {
     uint32_t threads;
 };
 
+struct dx_server;
+
+/* What a server does with streams: stream_serve.c. */
+struct dx_streaming {
+    /* Takes up a request that says it is a stream; true if it is. */
+    bool (*begin)(struct dx_server *server, uint32_t slot, uint64_t word, uint32_t type,
+                  size_t request_ring);
+    /* Is this slot's stream going on? Then its caller's word is the stream's to judge. */
+    bool (*goes_on)(const struct dx_server *server, uint32_t slot);
+    /* Enters the handlers of active streams that have news; true if there was one. */
+    bool (*round)(struct dx_server *server);
+    /* Has an active stream news? */
+    bool (*look)(const struct dx_server *server);
+    /* Ends all active streams: their handlers are entered a last time. */
+    void (*end)(struct dx_server *server, dx_status why);
+};
+extern const struct dx_streaming dx_streaming;
+
 struct dx_server {
     struct dx_channel *channel;
     dx_handler handler;
@@ -27,9 +45,10 @@ struct dx_server {
     uint32_t base;   /* first slot of the calling side */
     uint32_t count;  /* slots of the calling side */
     uint64_t *seen;  /* per slot of the calling side: the caller's latest word that we took up */
-    dx_stream_handler stream;  /* NULL: none are taken */
-    struct dx_stream *streams; /* one per slot of the calling side; NULL with `stream` */
-    void *copy;                /* DX_SERVE_COPY: room for one request; else NULL */
+    dx_stream_handler stream;             /* NULL: none are taken */
+    const struct dx_streaming *streaming; /* NULL with `stream` */
+    struct dx_stream *streams;            /* one per slot of the calling side; NULL with `stream` */
+    void *copy;                           /* DX_SERVE_COPY: room for one request; else NULL */
     struct dx_worker *worker;
     struct dx_pool *pool; /* all end together */
     uint32_t cell;
@@ -54,22 +73,6 @@ void dx_server_answer(struct dx_server *server, uint32_t slot, uint64_t word, en
 void dx_server_ring_answered(struct dx_server *server);
 bool dx_server_ended(const struct dx_server *server);
 void dx_server_journal(struct dx_server *server, uint32_t slot, uint64_t word);
-
-/* stream_serve.c: takes up a request that says it is a stream; true if it is. */
-bool dx_server_stream_begin(struct dx_server *server, uint32_t slot, uint64_t word, uint32_t type,
-                            size_t request_ring);
-
-/* Is this slot's stream going on? Then its caller's word is the stream's to judge. */
-bool dx_server_streams_on(const struct dx_server *server, uint32_t slot);
-
-/* Enters the handlers of active streams that have news; true if there was one. */
-bool dx_server_stream_round(struct dx_server *server);
-
-/* Has an active stream news? */
-bool dx_server_stream_look(const struct dx_server *server);
-
-/* Ends all active streams: their handlers are entered a last time. */
-void dx_server_stream_end(struct dx_server *server, dx_status why);
 
 /* Ends all servers of the pool. Any thread. */
 void dx_server_end_all(struct dx_server *server);

@@ -117,7 +117,7 @@ static bool is_left(struct dx_entry *entry)
     return (uintptr_t)here >= (uintptr_t)entry->seal || !seal_is_whole(entry->seal);
 }
 
-bool dx_serving_mend(struct dx_channel *c)
+struct dx_serving *dx_serving_take_left(struct dx_channel *c)
 {
     (void)pthread_mutex_lock(&c->lock);
     struct dx_serving *left = c->served;
@@ -126,7 +126,5 @@ bool dx_serving_mend(struct dx_channel *c)
     if (left != NULL)
         c->served = NULL;
     (void)pthread_mutex_unlock(&c->lock);
-    if (left != NULL)
-        dx_serving_end(left);
-    return left != NULL;
+    return left;
 }

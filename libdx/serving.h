@@ -45,7 +45,10 @@ void dx_entry_end(struct dx_entry *entry);
  * back when that returns. Takes those back that the frames left which did not return. */
 void dx_serving_unmark(void);
 
-/* Ends a run of dx_serve that a handler has left by longjmp; true if there was one. */
+/* A run of dx_serve that a handler has left by longjmp, or NULL; nobody else gets it. */
+struct dx_serving *dx_serving_take_left(struct dx_channel *channel);
+
+/* pool.c: ends such a run; true if there was one. */
 bool dx_serving_mend(struct dx_channel *channel);
 
 #endif

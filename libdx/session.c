@@ -16,11 +16,6 @@
 #include "random.h"
 #include "slot.h"
 
-uint64_t dx_session_new(void)
-{
-    return dx_random64();
-}
-
 static uint32_t next_epoch(uint32_t epoch)
 {
     epoch = (epoch + 1) & DX_EPOCH_MASK;
@@ -77,7 +72,7 @@ dx_status dx_session_begin_host(struct dx_channel *c, bool rebuild)
     struct dx_peer_lines *self = &c->peers[DX_HOST];
     /* Relaxed: what an earlier host left; any value will do. */
     uint32_t epoch = dx_load_relaxed(&self->epoch);
-    c->session = dx_session_new();
+    c->session = dx_random64();
     c->epoch = next_epoch(epoch != 0 ? epoch : (uint32_t)c->session);
     if (rebuild) {
         /* Relaxed: we hold both locks, nobody looks. The mark is for the case that we die here. */
@@ -104,7 +99,7 @@ dx_status dx_session_begin_host(struct dx_channel *c, bool rebuild)
     }
     DX_FAULT(HOST_OPEN);
     if (!rebuild)
-        dx_session_ring_all(c, DX_GUEST);
+        dx_channel_ring_all(c, DX_GUEST);
     return DX_OK;
 }
 
@@ -117,7 +112,7 @@ void dx_session_begin_guest(struct dx_channel *c)
     dx_store_release(&self->state, (uint32_t)DX_PEER_STATE_INITIALIZING);
     DX_FAULT(GUEST_INITIALIZING);
     begin(c);
-    dx_session_ring_all(c, DX_HOST);
+    dx_channel_ring_all(c, DX_HOST);
 }
 
 void dx_session_withdraw(struct dx_channel *c)
@@ -141,14 +136,5 @@ void dx_session_end(struct dx_channel *c)
     dx_store_release(&c->peers[c->side].state, (uint32_t)DX_PEER_STATE_CLOSED);
     DX_FAULT(STATE_CLOSED);
     dx_fence_store_load();
-    dx_session_ring_all(c, dx_other(c->side));
-}
-
-void dx_session_ring_all(struct dx_channel *c, enum dx_side side)
-{
-    uint32_t first = dx_first_slot(&c->geometry, side);
-    for (uint32_t slot = first; slot < first + dx_slot_count(&c->geometry, side); slot++)
-        dx_channel_wake(c, slot);
-    for (uint32_t w = 0; w <= DX_SERVE_THREADS_MAX; w++)
-        dx_channel_wake(c, dx_cell_of_worker(c->geometry.slots, side, w));
+    dx_channel_ring_all(c, dx_other(c->side));
 }

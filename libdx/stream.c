@@ -76,12 +76,8 @@ static bool readable(const struct dx_stream *s, size_t wanted)
 bool dx_stream_look(void *user)
 {
     struct dx_stream *s = user;
-    if (s->failure == DX_OK) {
-        if (s->caller != NULL)
-            dx_stream_caller_refresh(s);
-        else
-            dx_stream_server_refresh(s);
-    }
+    if (s->failure == DX_OK)
+        s->side->refresh(s);
     return s->failure != DX_OK || (s->events == 0 && s->answered) ||
            ((s->events & DX_STREAM_READABLE) != 0 && readable(s, s->wanted)) ||
            ((s->events & DX_STREAM_WRITABLE) != 0 && writable(s, s->wanted));
@@ -100,7 +96,7 @@ static int64_t left(struct dx_patience *p)
 
 static dx_status wait_on(struct dx_stream *s, int64_t timeout_ns)
 {
-    struct dx_waiter *waiter = s->caller != NULL ? &s->caller->waiter : dx_stream_server_waiter(s);
+    struct dx_waiter *waiter = s->side->waiter(s);
     uint32_t looks = dx_waiter_first_looks(waiter);
     for (uint32_t n = 1; n <= looks; n++) {
         dx_waiter_relax(waiter);
@@ -109,8 +105,7 @@ static dx_status wait_on(struct dx_stream *s, int64_t timeout_ns)
             return DX_OK;
         }
     }
-    return s->caller != NULL ? dx_caller_wait(s->caller, dx_stream_look, looks, timeout_ns)
-                             : dx_stream_server_wait(s, looks, timeout_ns);
+    return s->side->wait(s, looks, timeout_ns);
 }
 
 dx_status dx_stream_await(struct dx_stream *s, uint32_t events, size_t wanted,
@@ -140,10 +135,7 @@ static void ring(struct dx_stream *s)
 {
     /* S1 <-> S2, S3 <-> S4: the progress before the look at the other side's sleeper. */
     dx_fence_store_load();
-    if (s->caller != NULL)
-        dx_caller_ring(s->caller);
-    else
-        dx_stream_server_ring(s);
+    s->side->ring(s);
 }
 
 dx_status dx_stream_reserve(struct dx_stream *s, size_t wanted, void **data, size_t *bytes,

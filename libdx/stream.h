@@ -37,7 +37,19 @@ struct dx_flow {
 struct dx_caller;
 struct dx_server;
 
+struct dx_stream;
+struct dx_waiter;
+
+/* What each side does in its own way: stream_caller.c, stream_serve.c. */
+struct dx_stream_side {
+    void (*refresh)(struct dx_stream *stream); /* looks at what the other side says */
+    void (*ring)(struct dx_stream *stream);    /* whoever waits for our progress */
+    struct dx_waiter *(*waiter)(struct dx_stream *stream);
+    dx_status (*wait)(struct dx_stream *stream, uint32_t looks, int64_t timeout_ns);
+};
+
 struct dx_stream {
+    const struct dx_stream_side *side;
     struct dx_flow out;
     struct dx_flow in;
     size_t chunk;
@@ -129,13 +141,6 @@ dx_status dx_stream_await(struct dx_stream *stream, uint32_t events, size_t want
 
 /* The text of a failure of this stream, or none: said again by each function that reports it. */
 dx_status dx_stream_tell(const struct dx_stream *stream, dx_status status);
-
-/* stream_caller.c and stream_serve.c: their halves of it. */
-void dx_stream_caller_refresh(struct dx_stream *stream);
-void dx_stream_server_refresh(struct dx_stream *stream);
-dx_status dx_stream_server_wait(struct dx_stream *stream, uint32_t looks, int64_t timeout_ns);
-struct dx_waiter *dx_stream_server_waiter(struct dx_stream *stream);
-void dx_stream_server_ring(struct dx_stream *stream);
 
 /* Reads both progress words of the other side. */
 void dx_stream_refresh_flows(struct dx_stream *stream);

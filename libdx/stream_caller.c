@@ -43,37 +43,6 @@ static void set_flows(struct dx_caller *c, const struct dx_stream_options *o)
     dx_store_relaxed(&c->line->response_ring, (uint32_t)s->in.ring);
 }
 
-dx_status dx_stream_open(struct dx_caller *c, uint32_t type,
-                         const struct dx_stream_options *options, int64_t timeout_ns,
-                         struct dx_stream **out)
-{
-    static const struct dx_stream_options defaults;
-    const struct dx_stream_options *o = options != NULL ? options : &defaults;
-    assert(c != NULL && out != NULL);
-    *out = NULL;
-    dx_status status = check_options(c, type, o);
-    if (status != DX_OK)
-        return dx_caller_failed(c, status);
-    status = dx_caller_admit(c, type, timeout_ns);
-    if (status != DX_OK)
-        return status;
-    struct dx_stream *s = &c->stream;
-    s->caller = c;
-    s->type = type;
-    s->slot = c->slot;
-    set_flows(c, o);
-    dx_stream_reset(s, o->chunk);
-    /* Relaxed: the word publishes it. */
-    dx_store_relaxed(&c->line->type, type | DX_TYPE_STREAM);
-    c->ready = false; /* nothing else is sent until it has ended */
-    c->reply = (struct dx_reply){0};
-    dx_caller_send(c);
-    DX_FAULT(STREAM_OPENED);
-    s->word = dx_word(c->epoch, DX_SERVER_PROCESSING, c->sequence);
-    *out = s;
-    return DX_OK;
-}
-
 /* The handler has returned: each field once, and judged. */
 static void take_answer(struct dx_stream *s)
 {
@@ -87,7 +56,7 @@ static void take_answer(struct dx_stream *s)
         s->failure = dx_result_status(result);
 }
 
-void dx_stream_caller_refresh(struct dx_stream *s)
+static void refresh(struct dx_stream *s)
 {
     struct dx_caller *c = s->caller;
     if (!s->answered) {
@@ -103,6 +72,56 @@ void dx_stream_caller_refresh(struct dx_stream *s)
     /* Relaxed: a stop that comes later finds us in the wait. */
     if (s->failure == DX_OK && dx_unlikely(dx_load_relaxed(&c->channel->stopping) != 0))
         s->failure = dx_channel_stopped(c->channel);
+}
+
+static void ring(struct dx_stream *s)
+{
+    dx_caller_ring(s->caller);
+}
+
+static struct dx_waiter *waiter_of(struct dx_stream *s)
+{
+    return &s->caller->waiter;
+}
+
+static dx_status await(struct dx_stream *s, uint32_t looks, int64_t timeout_ns)
+{
+    return dx_caller_wait(s->caller, dx_stream_look, looks, timeout_ns);
+}
+
+static const struct dx_stream_side side = {
+    .refresh = refresh, .ring = ring, .waiter = waiter_of, .wait = await};
+
+dx_status dx_stream_open(struct dx_caller *c, uint32_t type,
+                         const struct dx_stream_options *options, int64_t timeout_ns,
+                         struct dx_stream **out)
+{
+    static const struct dx_stream_options defaults;
+    const struct dx_stream_options *o = options != NULL ? options : &defaults;
+    assert(c != NULL && out != NULL);
+    *out = NULL;
+    dx_status status = check_options(c, type, o);
+    if (status != DX_OK)
+        return dx_caller_failed(c, status);
+    status = dx_caller_admit(c, type, timeout_ns);
+    if (status != DX_OK)
+        return status;
+    struct dx_stream *s = &c->stream;
+    s->side = &side;
+    s->caller = c;
+    s->type = type;
+    s->slot = c->slot;
+    set_flows(c, o);
+    dx_stream_reset(s, o->chunk);
+    /* Relaxed: the word publishes it. */
+    dx_store_relaxed(&c->line->type, type | DX_TYPE_STREAM);
+    c->ready = false; /* nothing else is sent until it has ended */
+    c->reply = (struct dx_reply){0};
+    dx_caller_send(c);
+    DX_FAULT(STREAM_OPENED);
+    s->word = dx_word(c->epoch, DX_SERVER_PROCESSING, c->sequence);
+    *out = s;
+    return DX_OK;
 }
 
 /* Drops what came of the response, up to the ring's end; how much that was. */

@@ -10,7 +10,7 @@
 #include "slot.h"
 #include "stream.h"
 
-void dx_stream_server_refresh(struct dx_stream *s)
+static void refresh(struct dx_stream *s)
 {
     struct dx_server *server = s->server;
     uint64_t word = dx_server_observe(&server->channel->caller_lines[s->slot]);
@@ -26,7 +26,7 @@ void dx_stream_server_refresh(struct dx_stream *s)
         s->failure = dx_channel_stopped(server->channel);
 }
 
-void dx_stream_server_ring(struct dx_stream *s)
+static void ring(struct dx_stream *s)
 {
     struct dx_server *server = s->server;
     struct dx_channel *c = server->channel;
@@ -41,12 +41,12 @@ static dx_status check(void *user)
     return dx_channel_check(((const struct dx_stream *)user)->server->channel);
 }
 
-struct dx_waiter *dx_stream_server_waiter(struct dx_stream *s)
+static struct dx_waiter *waiter_of(struct dx_stream *s)
 {
     return &s->server->waiter;
 }
 
-dx_status dx_stream_server_wait(struct dx_stream *s, uint32_t looks, int64_t timeout_ns)
+static dx_status await(struct dx_stream *s, uint32_t looks, int64_t timeout_ns)
 {
     struct dx_server *server = s->server;
     const struct dx_source source = {.look = dx_stream_look,
@@ -61,6 +61,9 @@ dx_status dx_stream_server_wait(struct dx_stream *s, uint32_t looks, int64_t tim
                                      .cell = &server->channel->cells[server->cell]};
     return dx_wait_on(&server->waiter, &source, looks, timeout_ns);
 }
+
+static const struct dx_stream_side side = {
+    .refresh = refresh, .ring = ring, .waiter = waiter_of, .wait = await};
 
 static enum dx_result result_of(dx_status failure)
 {
@@ -134,11 +137,11 @@ static void set_flows(struct dx_server *server, struct dx_stream *s, size_t requ
     dx_store_relaxed(&ours->sent, 0u);
 }
 
-bool dx_server_stream_begin(struct dx_server *server, uint32_t slot, uint64_t word, uint32_t type,
-                            size_t request_ring)
+static bool begin(struct dx_server *server, uint32_t slot, uint64_t word, uint32_t type,
+                  size_t request_ring)
 {
     uint32_t of_user = type ^ DX_TYPE_STREAM;
-    if (server->stream == NULL || of_user - DX_TYPE_USER > DX_TYPE_MAX - DX_TYPE_USER)
+    if (of_user - DX_TYPE_USER > DX_TYPE_MAX - DX_TYPE_USER)
         return false;
     struct dx_channel *c = server->channel;
     /* Relaxed: the acquire of the caller's word ordered it. */
@@ -149,6 +152,7 @@ bool dx_server_stream_begin(struct dx_server *server, uint32_t slot, uint64_t wo
         return true;
     }
     struct dx_stream *s = &server->streams[slot - server->base];
+    s->side = &side;
     s->server = server;
     s->slot = slot;
     s->type = of_user;
@@ -167,12 +171,12 @@ bool dx_server_stream_begin(struct dx_server *server, uint32_t slot, uint64_t wo
     return true;
 }
 
-bool dx_server_streams_on(const struct dx_server *server, uint32_t slot)
+static bool goes_on(const struct dx_server *server, uint32_t slot)
 {
     return server->streams[slot - server->base].open;
 }
 
-bool dx_server_stream_round(struct dx_server *server)
+static bool serve_round(struct dx_server *server)
 {
     bool any = false;
     for (struct dx_stream **at = &server->active; *at != NULL;) {
@@ -189,7 +193,7 @@ bool dx_server_stream_round(struct dx_server *server)
     return any;
 }
 
-bool dx_server_stream_look(const struct dx_server *server)
+static bool look(const struct dx_server *server)
 {
     for (struct dx_stream *s = server->active; s != NULL; s = s->next) {
         if (dx_stream_look(s))
@@ -198,7 +202,7 @@ bool dx_server_stream_look(const struct dx_server *server)
     return false;
 }
 
-void dx_server_stream_end(struct dx_server *server, dx_status why)
+static void end(struct dx_server *server, dx_status why)
 {
     while (server->active != NULL) {
         struct dx_stream *s = server->active;
@@ -209,3 +213,6 @@ void dx_server_stream_end(struct dx_server *server, dx_status why)
     }
     dx_server_ring_answered(server);
 }
+
+const struct dx_streaming dx_streaming = {
+    .begin = begin, .goes_on = goes_on, .round = serve_round, .look = look, .end = end};

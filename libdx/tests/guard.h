@@ -51,7 +51,7 @@ static inline void guard_begin(struct guard *guard, struct dx_channel *c)
 {
     if (c == NULL)
         return;
-    dx_heartbeat_end(c); /* which has pointers into it */
+    dx_heartbeat_end(&c->heartbeat); /* which has pointers into it */
     guard->bytes = (c->region.bytes + 4095) / 4096 * 4096;
     guard->base =
         mmap(NULL, guard->bytes + 2 * GUARD_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -61,7 +61,7 @@ static inline void guard_begin(struct guard *guard, struct dx_channel *c)
     assert_true(moved != MAP_FAILED);
     c->region.base = moved;
     dx_channel_point(c);
-    assert_int_equal(dx_heartbeat_start(c), DX_OK);
+    assert_int_equal(dx_channel_watch(c), DX_OK);
     guard_poison(c);
 }
 

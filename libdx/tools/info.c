@@ -77,7 +77,7 @@ static void note(struct dx_heartbeat_sample *sample, const struct dx_channel *c,
     *sample = (struct dx_heartbeat_sample){.peer = NULL};
     /* A4 <- R4. */
     if (dx_load_acquire(&p->state) == DX_PEER_STATE_OPEN &&
-        (c->region.url.kind == DX_REGION_IVSHMEM || dx_peer_is_remote(p)))
+        (dx_channel_kernels(c) == DX_OTHER_KERNEL || dx_peer_is_remote(p)))
         dx_heartbeat_note(sample, p);
 }
 
@@ -172,7 +172,7 @@ static dx_status observe_all(const char *url, struct dx_channel **observers, uin
     if (status != DX_OK)
         return status;
     uint32_t all = observers[0]->geometry.places;
-    if (observers[0]->region.url.kind == DX_REGION_UNIX) {
+    if (observers[0]->region.url.transport == &dx_transport_unix) {
         (void)snprintf(memory, sizeof memory, "memfd:%d", observers[0]->region.fd);
         url = memory;
     }

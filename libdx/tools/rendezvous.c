@@ -17,7 +17,7 @@
 #include "../dx_status.h"
 #include "../error.h"
 #include "../fd_wait.h"
-#include "../region.h"
+#include "../transport.h"
 #include "tool.h"
 
 #define BYTES_MIN 4096u
@@ -144,10 +144,10 @@ static void serve(struct dx_rendezvous *server, int signals)
 
 static dx_status open_and_serve(struct options *o, int signals)
 {
-    struct dx_region memory = {.fd = -1, .url = {.kind = DX_REGION_MEMFD, .fd = -1}};
+    struct dx_region memory = {.fd = -1, .url = {.transport = &dx_transport_memfd, .fd = -1}};
     struct dx_rendezvous *server = NULL;
-    dx_status status =
-        dx_region_create_memfd(o->path, (struct dx_region_size){o->bytes, o->bytes, 1}, &memory);
+    dx_status status = dx_region_create_memfd(
+        o->path, (struct dx_region_size){o->bytes, o->bytes, 1}, o->bytes, &memory);
     /* Nobody is the host of this memory yet. */
     if (status == DX_OK)
         status = dx_region_unlock(memory.fd, DX_LOCK_HOST, o->path);

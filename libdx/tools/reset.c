@@ -14,7 +14,7 @@
 
 #include "../error.h"
 #include "../heartbeat.h"
-#include "../region.h"
+#include "../transport.h"
 #include "holder.h"
 #include "tool.h"
 
@@ -58,7 +58,7 @@ static dx_status open_any(const struct dx_url *url, struct dx_region *region, ui
 static dx_status check_name(const struct dx_region *region, bool *same)
 {
     *same = true;
-    if (region->url.kind != DX_REGION_SHM && region->url.kind != DX_REGION_FILE)
+    if (region->url.transport->name != DX_NAME_FILE)
         return DX_OK;
     return dx_region_check_name(region->url.path, region->fd, same);
 }
@@ -187,7 +187,7 @@ static dx_status clear(const struct dx_region *region, uint64_t bytes, const cha
     dx_status status = look_at_content(region, &content);
     if (status != DX_OK)
         return status;
-    bool named = region->url.kind == DX_REGION_SHM;
+    bool named = region->url.transport == &dx_transport_shm;
     if (content == IS_BLANK && !named) {
         (void)printf("%s: is blank already, %" PRIu64 " bytes\n", url, bytes);
         return DX_OK;

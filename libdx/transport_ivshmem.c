@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest's side of ivshmem: BAR 2 of the device, mapped from sysfs.
+ * ivshmem:plain and ivshmem:doorbell: the guest's side of ivshmem: BAR 2 of the device, mapped from
+ * sysfs.
  *
  * `resource2_wc` is asked for first. Under most hypervisors both files give cached memory, as the
  * hypervisor's own page tables win; where they do not, that one is write-combining, whose stores
@@ -21,12 +22,34 @@
 #include "ivshmem_device.h"
 #include "ivshmem_vfio.h"
 #include "link.h"
-#include "region.h"
+#include "transport.h"
 
+#define ADDRESS "?addr="
 #define PROBE_BYTES 32768u
 #define PROBE_ROUNDS 8
 /* Cached lines take about 1 ns each, emulated ones some; uncached ones 100 and more. */
 #define CACHED_LINE_NS 40
+
+static dx_status parse_ivshmem(const char *rest, struct dx_url *out)
+{
+    static const char plain[] = "plain";
+    static const char doorbell[] = "doorbell";
+    size_t length = strcspn(rest, "?");
+    const char *options = rest + length;
+    out->doorbell = length == sizeof doorbell - 1 && memcmp(rest, doorbell, length) == 0;
+    if (!out->doorbell && (length != sizeof plain - 1 || memcmp(rest, plain, length) != 0))
+        return dx_fail(DX_ERR_URL, "ivshmem:%.60s: use ivshmem:plain or ivshmem:doorbell", rest);
+    if (*options == '\0')
+        return DX_OK;
+    const char *address = options + strlen(ADDRESS);
+    if (strncmp(options, ADDRESS, strlen(ADDRESS)) != 0 || !dx_ivshmem_is_address(address))
+        return dx_fail(DX_ERR_URL,
+                       "ivshmem:%.60s: a device is chosen by ?addr= and its PCI address, such as "
+                       "ivshmem:plain?addr=0000:00:03.0",
+                       rest);
+    (void)snprintf(out->path, sizeof out->path, "%s", address);
+    return DX_OK;
+}
 
 /* The time of the fastest of a few rounds over the first lines. */
 static bool is_cached(const struct dx_region *region)
@@ -85,7 +108,7 @@ static dx_status open_bells(struct dx_region *region, const struct dx_ivshmem_de
     return status == DX_OK ? dx_link_of_device(&bells, &region->link) : DX_OK;
 }
 
-dx_status dx_region_open_ivshmem(struct dx_region *out)
+static dx_status open_ivshmem(struct dx_region *out)
 {
     struct dx_ivshmem_device device;
     dx_status status = dx_ivshmem_find(out->url.path, &device);
@@ -105,3 +128,12 @@ dx_status dx_region_open_ivshmem(struct dx_region *out)
     }
     return status;
 }
+
+const struct dx_transport dx_transport_ivshmem = {
+    .scheme = "ivshmem:",
+    .usage = "ivshmem:plain or ivshmem:doorbell",
+    .kernels = DX_OTHER_KERNEL,
+    .name = DX_NAME_NONE,
+    .parse = parse_ivshmem,
+    .open = open_ivshmem,
+};

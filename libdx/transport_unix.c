@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory that is handed over at a rendezvous. Whoever comes first as a host serves the socket and
- * makes the memory; if a daemon serves it, hosts and guests alike are its clients and the memory
- * outlives them all. Sealed, so that nobody can cut it short under the others.
+ * unix:PATH: memory that is handed over at a rendezvous. Whoever comes first as a host serves the
+ * socket and makes the memory; if a daemon serves it, hosts and guests alike are its clients and
+ * the memory outlives them all. Sealed, so that nobody can cut it short under the others.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "link.h"
-#include "region.h"
+#include "transport.h"
 
 /* Joins, and opens the memory anew, so that its locks are ours alone. */
 static dx_status join(struct dx_region *region)
@@ -32,9 +31,20 @@ static dx_status join(struct dx_region *region)
     return status;
 }
 
+/* What QEMU can make a PCI device's memory: a power of two. */
+static uint64_t device_bytes(uint64_t bytes)
+{
+    uint64_t power = 1;
+    while (power < bytes)
+        power *= 2;
+    return power;
+}
+
 static dx_status serve(struct dx_region *region, struct dx_region_size size)
 {
-    dx_status status = dx_region_create_memfd(region->url.path, size, region);
+    /* A VM may join. What lies after the region is never written and costs nothing. */
+    uint64_t length = device_bytes(dx_region_memory_bytes(size));
+    dx_status status = dx_region_create_memfd(region->url.path, size, length, region);
     if (status != DX_OK)
         return status;
     /* Clients are given another open file description than ours, which carries our locks. */
@@ -45,15 +55,12 @@ static dx_status serve(struct dx_region *region, struct dx_region_size size)
     return dx_link_serve(region->url.path, memory, &region->link);
 }
 
-dx_status dx_region_create_unix(struct dx_region_size size, struct dx_region *out, bool *fresh)
+static dx_status create(struct dx_region *out, struct dx_region_size size, bool *fresh)
 {
     const char *path = out->url.path;
     dx_status status = join(out);
-    if (status == DX_ERR_NO_PEER) {
-        *fresh = true;
-        status = serve(out, size);
-        return status;
-    }
+    if (status == DX_ERR_NO_PEER)
+        return serve(out, size);
     if (status == DX_OK)
         status = dx_region_lock(out->fd, DX_LOCK_HOST, path);
     if (status == DX_ERR_BUSY)
@@ -62,14 +69,24 @@ dx_status dx_region_create_unix(struct dx_region_size size, struct dx_region *ou
     return status == DX_OK ? dx_region_take_over(out, size, fresh) : status;
 }
 
-dx_status dx_region_open_unix(struct dx_region *out)
+static dx_status publish(struct dx_region *region)
+{
+    return dx_link_publish(region->link);
+}
+
+static dx_status open_unix(struct dx_region *out)
 {
     dx_status status = join(out);
-    struct stat s;
-    if (status == DX_OK && fstat(out->fd, &s) != 0)
-        status = dx_fail_errno("%s: its memory cannot be examined", out->url.path);
-    if (status == DX_OK && s.st_size < (off_t)DX_HEADER_BYTES)
-        status = dx_fail(DX_ERR_SHORT, "%s: its memory has %lld bytes, a dx region has at least %u",
-                         out->url.path, (long long)s.st_size, DX_HEADER_BYTES);
-    return status == DX_OK ? dx_region_map_found(out, (uint64_t)s.st_size) : status;
+    return status == DX_OK ? dx_region_map_file(out) : status;
 }
+
+const struct dx_transport dx_transport_unix = {
+    .scheme = "unix:",
+    .usage = "unix:PATH",
+    .kernels = DX_ANY_KERNEL,
+    .name = DX_NAME_SOCKET,
+    .parse = dx_url_parse_path,
+    .create = create,
+    .publish = publish,
+    .open = open_unix,
+};
