@@ -6,9 +6,9 @@
 #include "channel.h"
 #include "error.h"
 #include "fault.h"
-#include "heartbeat.h"
-#include "kernel.h"
 #include "link.h"
+#include "liveness_heartbeat.h"
+#include "liveness_kernel.h"
 #include "random.h"
 
 static dx_status see_lock(const struct dx_channel *c, enum dx_lock lock, bool *held)

@@ -7,11 +7,11 @@
 
 #include "atomic.h"
 #include "clock.h"
-#include "cpus.h"
 #include "error.h"
-#include "kernel.h"
 #include "link.h"
+#include "liveness_kernel.h"
 #include "serving.h"
+#include "wait_cpus.h"
 
 void dx_channel_point(struct dx_channel *c)
 {

@@ -7,15 +7,15 @@
 #include <stdbool.h>
 
 #include "atomic.h"
-#include "brake.h"
-#include "cell.h"
 #include "dx_channel.h"
 #include "fork.h"
-#include "heartbeat.h"
 #include "layout.h"
+#include "liveness_heartbeat.h"
 #include "region.h"
 #include "transport.h"
 #include "wait.h"
+#include "wait_brake.h"
+#include "wait_cell.h"
 
 /* Values of `stopping`. */
 enum dx_stopping { DX_GOES_ON = 0, DX_STOPS = 1, DX_FORKED = 2 };

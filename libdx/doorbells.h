@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "dx_status.h"
-#include "ivshmem_wire.h"
+#include "rendezvous_wire.h"
 
 struct dx_doorbell {
     uint32_t id;

@@ -76,11 +76,13 @@ struct dx_peer_lines {
     _Atomic uint32_t slots_used; /* servers need not look beyond this many of its slots */
     uint32_t pid;
     _Atomic uint32_t
-        doorbell_id;         /* 1 + the peer's id at a rendezvous, by which it is rung; 0: none */
-    _Atomic uint32_t park;   /* how it parks now: enum dx_park; for people */
-    _Atomic uint64_t kernel; /* which kernel it runs under: see kernel.h; 0: does not say */
+        doorbell_id;       /* 1 + the peer's id at a rendezvous, by which it is rung; 0: none */
+    _Atomic uint32_t park; /* how it parks now: enum dx_park; for people */
+    _Atomic uint64_t
+        kernel; /* which kernel it runs under: see liveness_kernel.h; 0: does not say */
     uint64_t padding0[3];
-    _Atomic uint64_t heartbeat; /* advances for as long as the peer lives: see heartbeat.h */
+    _Atomic uint64_t
+        heartbeat; /* advances for as long as the peer lives: see liveness_heartbeat.h */
     uint64_t padding1[7];
 };
 

@@ -16,7 +16,7 @@ package libdx
 #include <stdlib.h>
 #include "dx.h"
 #include "dx_native.h"
-#include "cpus.h"
+#include "wait_cpus.h"
 */
 import "C"
 

@@ -9,7 +9,7 @@
 #include "error.h"
 #include "fd_wait.h"
 #include "link_private.h"
-#include "socket_name.h"
+#include "rendezvous_name.h"
 
 /* A server that says nothing for so long is given up. */
 #define ANSWER_NS 1000000000ll

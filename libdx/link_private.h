@@ -5,9 +5,9 @@
 
 #include "doorbells.h"
 #include "ivshmem_vfio.h"
-#include "ivshmem_wire.h"
 #include "link.h"
 #include "link_users.h"
+#include "rendezvous_wire.h"
 
 struct dx_link {
     struct dx_rendezvous *server; /* NULL for a client */

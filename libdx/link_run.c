@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include "atomic.h"
-#include "brake.h"
 #include "clock.h"
 #include "doorbell.h"
 #include "fd_wait.h"
 #include "link_private.h"
 #include "rendezvous.h"
+#include "wait_brake.h"
 
 /* Messages that are heard before the thread looks again whether the link closes. */
 #define MESSAGES_A_TURN 64

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "atomic.h"
-#include "cell.h"
 #include "channel.h"
 #include "clock.h"
 #include "dx_native.h"
@@ -17,6 +16,7 @@
 #include "fd.h"
 #include "link.h"
 #include "thread.h"
+#include "wait_cell.h"
 
 #define RELEASE_AGAIN_NS 1000000
 

@@ -79,5 +79,5 @@ dx_status dx_region_open(const struct dx_url *url, bool read_only, struct dx_reg
 {
     begin(url, out);
     out->read_only = read_only;
-    return url->transport->open(out);
+    return url->transport->attach(out);
 }

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "error.h"
-#include "heartbeat.h"
+#include "liveness_heartbeat.h"
 #include "region.h"
 
 static const struct dx_peer_lines *peers_of(const struct dx_region *region)

@@ -19,7 +19,7 @@
 #include "fd_wait.h"
 #include "region.h"
 #include "rendezvous_member.h"
-#include "socket_name.h"
+#include "rendezvous_name.h"
 
 #define EVENTS 16
 /* epoll's words for the listener and the timer; members have their ids. */

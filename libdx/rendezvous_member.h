@@ -15,8 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ivshmem_wire.h"
 #include "rendezvous.h"
+#include "rendezvous_wire.h"
 
 /* Everybody who is there, and as many who have left before a client that does not read was told
  * that they had come. Of more than that it forgets the oldest. */

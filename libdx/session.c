@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 #include "atomic.h"
-#include "cell.h"
 #include "channel.h"
 #include "fault.h"
-#include "kernel.h"
 #include "link.h"
+#include "liveness_kernel.h"
 #include "random.h"
 #include "slot.h"
+#include "wait_cell.h"
 
 static uint32_t next_epoch(uint32_t epoch)
 {

@@ -48,7 +48,7 @@ static inline uint32_t dx_word_sequence(uint64_t word)
 /* The sequence may wrap: words are only ever compared for equality, and the two words of a slot
  * are never more than one call apart. */
 
-/* Caller: publishes its word. The caller then looks whether the server sleeps (cell.h). */
+/* Caller: publishes its word. The caller then looks whether the server sleeps (wait_cell.h). */
 static inline void dx_caller_publish(struct dx_caller_line *line, uint64_t word)
 {
     /* R2 -> A2 (slot.h): request bytes, type and payload before the word.

@@ -202,7 +202,7 @@ static bool look(const struct dx_server *server)
     return false;
 }
 
-static void end(struct dx_server *server, dx_status why)
+static void end_all(struct dx_server *server, dx_status why)
 {
     while (server->active != NULL) {
         struct dx_stream *s = server->active;
@@ -215,4 +215,4 @@ static void end(struct dx_server *server, dx_status why)
 }
 
 const struct dx_streaming dx_streaming = {
-    .begin = begin, .goes_on = goes_on, .round = serve_round, .look = look, .end = end};
+    .begin = begin, .goes_on = goes_on, .round = serve_round, .look = look, .end = end_all};

@@ -38,7 +38,7 @@ struct dx_transport {
     dx_status (*publish)(struct dx_region *region);
 
     /* For a guest or an observer: opens and maps what exists; takes no lock. */
-    dx_status (*open)(struct dx_region *out);
+    dx_status (*attach)(struct dx_region *out);
 };
 
 extern const struct dx_transport dx_transport_shm;

@@ -129,7 +129,7 @@ static dx_status publish(struct dx_region *region)
     return dx_fail_errno("%s: cannot be given its name", region->url.path);
 }
 
-static dx_status open_file(struct dx_region *out)
+static dx_status attach_file(struct dx_region *out)
 {
     dx_status status = open_path(out->url.path, out->read_only ? O_RDONLY : O_RDWR, &out->fd);
     return status == DX_OK ? dx_region_map_file(out) : status;
@@ -143,7 +143,7 @@ const struct dx_transport dx_transport_shm = {
     .parse = parse_shm,
     .create = create_shm,
     .publish = publish,
-    .open = open_file,
+    .attach = attach_file,
 };
 
 const struct dx_transport dx_transport_file = {
@@ -154,5 +154,5 @@ const struct dx_transport dx_transport_file = {
     .parse = dx_url_parse_path,
     .create = create_file,
     .publish = publish,
-    .open = open_file,
+    .attach = attach_file,
 };

@@ -108,7 +108,7 @@ static dx_status open_bells(struct dx_region *region, const struct dx_ivshmem_de
     return status == DX_OK ? dx_link_of_device(&bells, &region->link) : DX_OK;
 }
 
-static dx_status open_ivshmem(struct dx_region *out)
+static dx_status attach_ivshmem(struct dx_region *out)
 {
     struct dx_ivshmem_device device;
     dx_status status = dx_ivshmem_find(out->url.path, &device);
@@ -135,5 +135,5 @@ const struct dx_transport dx_transport_ivshmem = {
     .kernels = DX_OTHER_KERNEL,
     .name = DX_NAME_NONE,
     .parse = parse_ivshmem,
-    .open = open_ivshmem,
+    .attach = attach_ivshmem,
 };

@@ -32,7 +32,7 @@ static dx_status create(struct dx_region *out, struct dx_region_size size, bool 
     return dx_region_create_memfd("memfd:", size, dx_region_memory_bytes(size), out);
 }
 
-static dx_status open_memfd(struct dx_region *out)
+static dx_status attach_memfd(struct dx_region *out)
 {
     dx_status status = dx_region_reopen_fd(out->url.fd, out->url.path, out->read_only, &out->fd);
     return status == DX_OK ? dx_region_map_file(out) : status;
@@ -45,5 +45,5 @@ const struct dx_transport dx_transport_memfd = {
     .name = DX_NAME_NONE,
     .parse = parse_memfd,
     .create = create,
-    .open = open_memfd,
+    .attach = attach_memfd,
 };

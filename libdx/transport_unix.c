@@ -74,7 +74,7 @@ static dx_status publish(struct dx_region *region)
     return dx_link_publish(region->link);
 }
 
-static dx_status open_unix(struct dx_region *out)
+static dx_status attach_unix(struct dx_region *out)
 {
     dx_status status = join(out);
     return status == DX_OK ? dx_region_map_file(out) : status;
@@ -88,5 +88,5 @@ const struct dx_transport dx_transport_unix = {
     .parse = dx_url_parse_path,
     .create = create,
     .publish = publish,
-    .open = open_unix,
+    .attach = attach_unix,
 };

@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 #include "atomic.h"
-#include "cell.h"
 #include "dx_protocol.h"
 #include "dx_wait.h"
-#include "hardware.h"
 #include "layout.h"
+#include "wait_cell.h"
+#include "wait_hardware.h"
 
 /* Looks between two checks of the clock and the peer while spinning. */
 #define DX_CHECK_LOOKS 1024u

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 
 #include "atomic.h"
-#include "cell.h"
 #include "clock.h"
 #include "error.h"
 #include "thread.h"
 #include "wait.h"
+#include "wait_cell.h"
 
 #define ROUNDS 101
 #define LOOKS 1000

@@ -8,7 +8,7 @@ import (
 	"dx/libdx"
 )
 
-// brake slows down who is rung more often than there is news: brake.c in Go. A peer can
+// brake slows down who is rung more often than there is news: wait_brake.c in Go. A peer can
 // write what it likes, but not what our own waits have found.
 type brake struct {
 	found uint64 // news, at the last look

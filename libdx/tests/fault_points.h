@@ -2,9 +2,9 @@
 /*
  * Every fault point: X(name, when a process comes by, which later visit is tried beside the first).
  * A later visit of 1 says that a life comes by only once. process_fault.c tries them all on each
- * side and fails if one is not reached. In the order of caller.c, caller_slots.c, wait.c, cell.c,
- * serve.c, stream.c with stream_caller.c and stream_serve.c, session.c with layout.c, channel.c
- * with region.c, attach.c.
+ * side and fails if one is not reached. In the order of caller.c, caller_slots.c, wait.c,
+ * wait_cell.c, serve.c, stream.c with stream_caller.c and stream_serve.c, session.c with layout.c,
+ * channel.c with region.c, attach.c.
  */
 #ifndef DX_FAULT_POINTS_H
 #define DX_FAULT_POINTS_H

@@ -10,13 +10,13 @@
 #include <sched.h>
 
 #include "atomic.h"
-#include "cell.h"
 #include "channel.h"
 #include "clock.h"
 #include "dice.h"
 #include "slot.h"
 #include "stream.h"
 #include "traffic.h"
+#include "wait_cell.h"
 
 #define SCRIBBLER_SLOTS 8u
 #define SCRIBBLER_BURST 48u

@@ -9,9 +9,9 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "ivshmem_wire.h"
 #include "rendezvous.h"
-#include "socket_name.h"
+#include "rendezvous_name.h"
+#include "rendezvous_wire.h"
 #include "test.h"
 
 /* A server that the test steps by itself. */

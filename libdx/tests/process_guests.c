@@ -3,7 +3,7 @@
  * many of them, and what a next host makes of those who live on. */
 #include "channel.h"
 #include "child.h"
-#include "kernel.h"
+#include "liveness_kernel.h"
 
 #define KERNEL "DX_TEST_KERNEL"
 #define PLACES 3u

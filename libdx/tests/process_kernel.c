@@ -4,7 +4,7 @@
 
 #include "channel.h"
 #include "child.h"
-#include "kernel.h"
+#include "liveness_kernel.h"
 
 /* In the environment of a child: the kernel that it pretends to be under. */
 #define KERNEL "DX_TEST_KERNEL"

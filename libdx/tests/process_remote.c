@@ -7,7 +7,7 @@
 #include "channel.h"
 #include "child.h"
 #include "clock.h"
-#include "kernel.h"
+#include "liveness_kernel.h"
 #include "peers.h"
 
 #define KERNEL "DX_TEST_KERNEL"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The brake against storms of doorbells. */
-#include "brake.h"
+#include "wait_brake.h"
 
 #include "test.h"
 

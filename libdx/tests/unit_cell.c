@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 
-#include "cell.h"
 #include "test.h"
+#include "wait_cell.h"
 
 #define RINGERS 4
 #define RACES 2000

@@ -3,11 +3,11 @@
 #include <limits.h>
 #include <pthread.h>
 
-#include "cell.h"
 #include "channel.h"
 #include "dice.h"
 #include "dx_native.h"
 #include "test.h"
+#include "wait_cell.h"
 
 #define NAP_NS (20 * MS)
 #define NAPS 3000

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The spin limit that moves with what paid, and the costs by which it is bounded. */
 #include "caller.h"
-#include "cpus.h"
 #include "news.h"
+#include "wait_cpus.h"
 
 static const enum dx_park kinds[] = {DX_PARK_FUTEX, DX_PARK_SEM, DX_PARK_POLL, DX_PARK_NEVER};
 #define KINDS (sizeof kinds / sizeof *kinds)

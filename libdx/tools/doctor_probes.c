@@ -17,7 +17,7 @@
 #endif
 
 #include "../clock.h"
-#include "../kernel.h"
+#include "../liveness_kernel.h"
 
 static bool affinity(cpu_set_t *set)
 {

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "../error.h"
-#include "../heartbeat.h"
+#include "../liveness_heartbeat.h"
 #include "../transport.h"
 #include "holder.h"
 #include "tool.h"

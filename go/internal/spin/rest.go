@@ -4,7 +4,7 @@ package spin
 
 import "sync/atomic"
 
-// A way to wait for a store in hardware: libdx/hardware.h says how, and what for.
+// A way to wait for a store in hardware: libdx/wait_hardware.h says how, and what for.
 type hardware struct {
 	name string // "pause" where there is nothing
 	// rest returns when *word may equal value (untilEqual) or differ from it, after

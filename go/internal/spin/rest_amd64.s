@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // Go's assembler knows none of the four instructions; a test reads the bytes back
-// with objdump. The limit is that of libdx/hardware.h, in ticks of the time-stamp counter.
+// with objdump. The limit is that of libdx/wait_hardware.h, in ticks of the time-stamp counter.
 #define TICKS 5000
 #define UMONITOR_RAX BYTE $0xF3; BYTE $0x0F; BYTE $0xAE; BYTE $0xF0
 #define UMWAIT_ECX BYTE $0xF2; BYTE $0x0F; BYTE $0xAE; BYTE $0xF1

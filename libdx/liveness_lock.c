@@ -9,7 +9,7 @@
 
 #include "clock.h"
 #include "error.h"
-#include "kernel.h"
+#include "liveness_kernel.h"
 #include "region.h"
 
 /* Far beyond any region: some programs lock the bytes that they map. */

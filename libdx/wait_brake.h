@@ -4,8 +4,8 @@
  * shared memory says nothing about whether its rings are of use, as it can write what it likes;
  * that a wait of this process found its news does, and is counted in memory of our own.
  */
-#ifndef DX_BRAKE_H
-#define DX_BRAKE_H
+#ifndef DX_WAIT_BRAKE_H
+#define DX_WAIT_BRAKE_H
 
 #include <stdint.h>
 

@@ -11,8 +11,8 @@
  *   own id, descriptor            the client's own vectors, likewise
  *   id, no descriptor             that peer has left
  */
-#ifndef DX_IVSHMEM_WIRE_H
-#define DX_IVSHMEM_WIRE_H
+#ifndef DX_RENDEZVOUS_WIRE_H
+#define DX_RENDEZVOUS_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

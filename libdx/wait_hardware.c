@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hardware.h"
+#include "wait_hardware.h"
 
 #include <stddef.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which kernel we run under. Locks, futexes and process ids mean something within one kernel only:
  * a program in a virtual machine sees none of those of its host, though it shares the memory. */
-#ifndef DX_KERNEL_H
-#define DX_KERNEL_H
+#ifndef DX_LIVENESS_KERNEL_H
+#define DX_LIVENESS_KERNEL_H
 
 #include <stdbool.h>
 #include <stdint.h>

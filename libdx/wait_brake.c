@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "brake.h"
+#include "wait_brake.h"
 
 int64_t dx_brake_pause_ns(struct dx_brake *brake, uint64_t found)
 {

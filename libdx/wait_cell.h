@@ -13,8 +13,8 @@
  * Nothing here trusts the other side: a lying ringer wakes us early, a lying sleeper costs the
  * ringer a system call, and no sleep lasts longer than its time limit.
  */
-#ifndef DX_CELL_H
-#define DX_CELL_H
+#ifndef DX_WAIT_CELL_H
+#define DX_WAIT_CELL_H
 
 #include <stdbool.h>
 #include <stdint.h>

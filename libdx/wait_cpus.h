@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How many CPUs this process may use. */
-#ifndef DX_CPUS_H
-#define DX_CPUS_H
+#ifndef DX_WAIT_CPUS_H
+#define DX_WAIT_CPUS_H
 
 #include <stdint.h>
 

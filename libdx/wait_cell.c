@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cell.h"
+#include "wait_cell.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ivshmem_wire.h"
+#include "rendezvous_wire.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "heartbeat.h"
+#include "liveness_heartbeat.h"
 
 #include <time.h>
 
 #include "atomic.h"
 #include "clock.h"
 #include "error.h"
-#include "kernel.h"
+#include "liveness_kernel.h"
 #include "thread.h"
 
 /* Between two looks while we listen: each pause is twice the one before, as most beats come late.

@@ -6,8 +6,8 @@
  * peer_timeout_ns counts as dead. Time in which we did not run ourselves does not count as its
  * time: whoever was stopped, wakes up, and sees an old heartbeat first looks again.
  */
-#ifndef DX_HEARTBEAT_H
-#define DX_HEARTBEAT_H
+#ifndef DX_LIVENESS_HEARTBEAT_H
+#define DX_LIVENESS_HEARTBEAT_H
 
 #include <pthread.h>
 #include <stdbool.h>

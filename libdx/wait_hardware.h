@@ -11,8 +11,8 @@
  *
  * Which one there is is found out when a channel opens. Where there is none, it is PAUSE.
  */
-#ifndef DX_HARDWARE_H
-#define DX_HARDWARE_H
+#ifndef DX_WAIT_HARDWARE_H
+#define DX_WAIT_HARDWARE_H
 
 #include <stdbool.h>
 #include <stdint.h>

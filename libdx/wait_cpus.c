@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cpus.h"
+#include "wait_cpus.h"
 #include "fd.h"
 
 #include <sched.h>

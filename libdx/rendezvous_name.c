@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "socket_name.h"
+#include "rendezvous_name.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of Unix sockets: whose they are, who listens, and how to take one without a gap in which
  * somebody else could. */
-#ifndef DX_SOCKET_NAME_H
-#define DX_SOCKET_NAME_H
+#ifndef DX_RENDEZVOUS_NAME_H
+#define DX_RENDEZVOUS_NAME_H
 
 #include <stdint.h>
 #include <sys/types.h>
