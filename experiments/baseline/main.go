@@ -6,9 +6,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -61,45 +61,31 @@ type options struct {
 }
 
 func main() {
-	command.Main("baseline", parse, func(ctx context.Context, o options) int {
-		if err := result.PrepareDir(o.out); err != nil {
-			fmt.Fprintln(os.Stderr, "baseline: -out:", err)
-			return command.Usage
-		}
+	command.Into("baseline", parse, func(o options) string { return o.out }, func(ctx context.Context, o options) int {
 		return command.Code(ctx, "baseline", run(ctx, o, os.Stdout), "nothing is kept of unfinished runs")
 	})
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
-	fs := flag.NewFlagSet("baseline", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(fs.Output(), usage)
-		fs.PrintDefaults()
-	}
+	fs := command.Flags("baseline", usage, stderr)
 	cpus := fs.String("cpus", "0,1", "the two CPUs")
 	fs.IntVar(&o.runs, "runs", 5, "runs of each measurement, interleaved")
 	fs.DurationVar(&o.duration, "duration", 20*time.Millisecond, "of one run of one measurement")
 	fs.IntVar(&o.bufferMax, "buffer-max", 0, "bytes of the largest buffer at a level; default an eighth of the free memory, at most 1 GiB")
 	fs.StringVar(&o.out, "out", "", "folder of the result; default out/baseline-TIME")
-	if err := fs.Parse(args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return o, err
 	}
 	if n, err := fmt.Sscanf(*cpus, "%d,%d", &o.cpuA, &o.cpuB); n != 2 || err != nil {
 		return o, fmt.Errorf("-cpus %q: two numbers such as 0,1", *cpus)
 	}
-	if o.bufferMax < 0 {
-		return o, fmt.Errorf("-buffer-max %d: must not be negative", o.bufferMax)
-	}
-	if o.runs < 1 || o.duration < time.Millisecond || fs.NArg() > 0 {
-		return o, fmt.Errorf("-runs %d (at least 1), -duration %v (at least 1ms), no arguments: got %q",
-			o.runs, o.duration, fs.Args())
-	}
-	if o.out == "" {
-		o.out = "out/baseline-" + time.Now().Format("20060102-150405")
-	}
-	return o, nil
+	o.out = command.Folder(o.out, "baseline")
+	return o, cmp.Or(
+		command.Within("buffer-max", o.bufferMax, 0, 1<<40),
+		command.Within("runs", o.runs, 1, 1e6),
+		command.Within("duration", o.duration, time.Millisecond, time.Hour),
+	)
 }
 
 func figures(o options) []*figure {
@@ -141,7 +127,7 @@ func run(ctx context.Context, o options, w io.Writer) error {
 		}
 	}
 	bar.Close()
-	levels, err := atLevels(ctx, o)
+	levels, err := membw.MeasureShown(ctx, "baseline, levels", membw.Options{CPU: o.cpuA, Runs: o.runs, Duration: o.duration, BytesMax: o.bufferMax})
 	if err != nil {
 		return err
 	}
@@ -167,25 +153,6 @@ func run(ctx context.Context, o options, w io.Writer) error {
 	}
 	_, err = fmt.Fprintf(w, "\nresult: %s\n", path)
 	return err
-}
-
-// atLevels measures what each cache and the memory give.
-func atLevels(ctx context.Context, o options) (membw.Baseline, error) {
-	var bar *progress.Bar
-	b, err := membw.Measure(ctx, membw.Options{CPU: o.cpuA, Runs: o.runs, Duration: o.duration, BytesMax: o.bufferMax,
-		Step: func(done, total int, what string) {
-			if bar == nil {
-				bar = progress.New("baseline, levels", total)
-			}
-			bar.Describe(what)
-			if done > 0 {
-				bar.Add(1)
-			}
-		}})
-	if bar != nil {
-		bar.Close()
-	}
-	return b, err
 }
 
 func table(w io.Writer, all []*figure) error {

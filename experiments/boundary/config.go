@@ -3,12 +3,12 @@
 package main
 
 import (
-	"fmt"
+	"cmp"
 	"io"
 	"time"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
-	"dx/experiments/internal/flags"
 	"dx/experiments/internal/floor"
 )
 
@@ -60,7 +60,7 @@ Flags:
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flags.New("boundary", usage, stderr)
+	fs := command.Flags("boundary", usage, stderr)
 	fs.IntVar(&c.runs, "runs", 5, "runs of each way, interleaved")
 	fs.IntVar(&c.samples, "samples", 2000, "round trips of a run, unless -longest is over first; 10000 in all runs give a p99")
 	fs.DurationVar(&c.longest, "longest", 2*time.Second, "of one run of one way that is asked again at once")
@@ -71,31 +71,28 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.IntVar(&c.payload, "payload", 64, "bytes of each request and each response")
 	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/boundary-TIME")
-	if err := flags.Parse(fs, args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return c, err
 	}
-	c.out = flags.Folder(c.out, "boundary")
+	c.out = command.Folder(c.out, "boundary")
 	return c, c.check()
 }
 
 func (c config) check() error {
-	switch {
-	case c.runs < 1 || c.runs > 1000:
-		return fmt.Errorf("-runs %d: 1 to 1000", c.runs)
-	case c.samples < 1 || c.samples > floor.MaxTrips:
-		return fmt.Errorf("-samples %d: 1 to %d", c.samples, floor.MaxTrips)
-	case c.longest < exchange.DurationMin || c.longest > time.Minute:
-		return fmt.Errorf("-longest %v: 10ms to 1m", c.longest)
-	case !(c.rate >= 0 && c.rate <= 1e5):
-		return fmt.Errorf("-rate %g: 0 to 100000 calls a second", c.rate)
-	case c.scheduled < exchange.DurationMin || c.scheduled > time.Minute:
-		return fmt.Errorf("-scheduled %v: 10ms to 1m", c.scheduled)
-	case c.idle != 0 && (c.idle < exchange.DurationMin || c.idle > time.Hour):
-		return fmt.Errorf("-idle %v: 0, or 10ms to 1h", c.idle)
-	case c.idleRuns < 1 || c.idleRuns > 1000:
-		return fmt.Errorf("-idle-runs %d: 1 to 1000", c.idleRuns)
-	case c.payload < 8 || c.payload > 4096:
-		return fmt.Errorf("-payload %d: 8 to 4096 bytes", c.payload)
+	err := cmp.Or(
+		command.Within("runs", c.runs, 1, 1000),
+		command.Within("samples", c.samples, 1, floor.MaxTrips),
+		command.Within("longest", c.longest, exchange.DurationMin, time.Minute),
+		command.Within("rate", c.rate, 0, 1e5),
+		command.Within("scheduled", c.scheduled, exchange.DurationMin, time.Minute),
+		command.Within("idle-runs", c.idleRuns, 1, 1000),
+		command.Within("payload", c.payload, 8, 4096),
+	)
+	if err == nil && c.idle != 0 {
+		err = command.Within("idle", c.idle, exchange.DurationMin, time.Hour)
+	}
+	if err != nil {
+		return err
 	}
 	for _, w := range c.ways() {
 		if err := w.config.Check(); err != nil {

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"dx/experiments/internal/boundary"
@@ -19,7 +18,9 @@ import (
 	"dx/experiments/internal/result"
 )
 
-func main() { command.Main("boundary", parse, measureAll) }
+func main() {
+	command.Into("boundary", parse, func(c config) string { return c.out }, measureAll)
+}
 
 // log is what was measured.
 type log struct {
@@ -39,10 +40,6 @@ type idleRun struct {
 const machineAlone = "the machine alone"
 
 func measureAll(ctx context.Context, c config) int {
-	if err := result.PrepareDir(c.out); err != nil {
-		fmt.Fprintln(os.Stderr, "boundary: -out:", err)
-		return command.Usage
-	}
 	environment := env.Capture(".")
 	all, err := measure(ctx, c, environment)
 	if len(all.cells) > 0 {
@@ -51,9 +48,8 @@ func measureAll(ctx context.Context, c config) int {
 		}
 	}
 	for _, cell := range all.cells {
-		if err == nil && (cell.Errors > 0 || cell.Failed()) {
-			err = fmt.Errorf("%s, run %d: %d failed calls, %d wrong answers", cell.Variant, cell.Run, cell.Errors,
-				cell.VerifyFailures)
+		if wrong := cell.Wrong(); err == nil && wrong != nil {
+			err = fmt.Errorf("%s, run %d: %w", cell.Variant, cell.Run, wrong)
 		}
 	}
 	return command.Code(ctx, "boundary", err, "complete runs are kept in "+c.out)

@@ -3,14 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"dx/experiments/internal/boundary"
-	"dx/experiments/internal/flags"
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/frame"
 	"dx/experiments/internal/result"
 	"dx/go/dx"
@@ -117,7 +117,7 @@ var faults = map[string]frame.Fault{"none": frame.FaultNone, "flip": frame.Fault
 // parse reads the flags; its errors are for people.
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flags.New("frames", usage, stderr)
+	fs := command.Flags("frames", usage, stderr)
 	sizes := fs.String("sizes", "1080p,1440p,4K", "list of 1080p, 1440p, 4K (24 bits a pixel), sizes such as 64KiB, and ranges such as 4KiB..64MiB (by factors of 4)")
 	variants := fs.String("variants", strings.Join(variantNames, ","), "list of ways to hand a frame over")
 	way := fs.String("direction", "host-guest,guest-host", "list of ways that frames go: host-guest, guest-host")
@@ -135,7 +135,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "of one exchange")
 	fs.BoolVar(&c.baseline, "baseline", true, "first measure the bandwidth of the caches and the memory, 5 to 20 s")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/frames-TIME")
-	if err := flags.Parse(fs, args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return c, err
 	}
 	var known bool
@@ -143,24 +143,20 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		return c, fmt.Errorf("-fault %q is none of: none, flip, skip-write, skip-copy", *fault)
 	}
 	for _, name := range strings.Split(*way, ",") {
-		if name != result.HostToGuest && name != result.GuestToHost {
-			return c, fmt.Errorf("-direction: %q is none of: host-guest, guest-host", name)
+		if err := command.OneOf("direction", name, result.HostToGuest, result.GuestToHost); err != nil {
+			return c, err
 		}
 		c.directions = append(c.directions, result.Direction(name))
 	}
 	c.variants = strings.Split(*variants, ",")
 	c.isolated, c.pinned = *phases == "all", *pin == "auto"
-	for _, one := range []struct {
-		name, value string
-		allowed     []string
-	}{
-		{"phases", *phases, []string{"all", "transfer"}},
-		{"pin", *pin, []string{"auto", "none"}},
-		{"transport", c.transport, []string{"memfd", "shm", "file", "unix", boundary.Transport, boundary.TransportDoorbell}},
-	} {
-		if !slices.Contains(one.allowed, one.value) {
-			return c, fmt.Errorf("-%s %q is none of: %s", one.name, one.value, strings.Join(one.allowed, ", "))
-		}
+	err := cmp.Or(
+		command.OneOf("phases", *phases, "all", "transfer"),
+		command.OneOf("pin", *pin, "auto", "none"),
+		command.OneOf("transport", c.transport, "memfd", "shm", "file", "unix", boundary.Transport, boundary.TransportDoorbell),
+	)
+	if err != nil {
+		return c, err
 	}
 	return c.complete(*sizes, *rings, *chunks)
 }
@@ -181,23 +177,18 @@ func (c config) complete(sizes, rings, chunks string) (config, error) {
 		return c, fmt.Errorf("-wait: %w", err)
 	}
 	for _, v := range c.variants {
-		if !slices.Contains(variantNames, v) {
-			return c, fmt.Errorf("-variants: %q is none of: %s", v, strings.Join(variantNames, ", "))
+		if err := command.OneOf("variants", v, variantNames...); err != nil {
+			return c, err
 		}
 	}
-	for _, one := range []struct {
-		name           string
-		value, low, up int
-	}{{"frames", c.frames, 1, 1e6}, {"runs", c.runs, 1, 1e4}, {"warmup", c.warmup, 0, 1e4}, {"fault-each", c.faultEach, 1, 1e6}} {
-		if one.value < one.low || one.value > one.up {
-			return c, fmt.Errorf("-%s %d: %d to %d", one.name, one.value, one.low, one.up)
-		}
-	}
-	if c.timeout < time.Millisecond || c.timeout > time.Hour {
-		return c, fmt.Errorf("-timeout %v: 1ms to 1h", c.timeout)
-	}
-	c.out = flags.Folder(c.out, "frames")
-	return c, nil
+	c.out = command.Folder(c.out, "frames")
+	return c, cmp.Or(
+		command.Within("frames", c.frames, 1, 1e6),
+		command.Within("runs", c.runs, 1, 1e4),
+		command.Within("warmup", c.warmup, 0, 1e4),
+		command.Within("fault-each", c.faultEach, 1, 1e6),
+		command.Within("timeout", c.timeout, time.Millisecond, time.Hour),
+	)
 }
 
 // parseWait knows one strategy more than the library: a side that sleeps while the

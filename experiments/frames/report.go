@@ -13,7 +13,6 @@ import (
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/frames"
 	"dx/experiments/internal/membw"
-	"dx/experiments/internal/progress"
 )
 
 // report prints the tables and writes them, the CSV files and the environment.
@@ -42,19 +41,7 @@ func measureMachine(ctx context.Context, c config) error {
 	if !c.baseline {
 		return nil
 	}
-	var bar *progress.Bar
-	b, err := membw.Measure(ctx, membw.Options{Step: func(done, total int, what string) {
-		if bar == nil {
-			bar = progress.New("baseline", total)
-		}
-		bar.Describe(what)
-		if done > 0 {
-			bar.Add(1)
-		}
-	}})
-	if bar != nil {
-		bar.Close()
-	}
+	b, err := membw.MeasureShown(ctx, "baseline", membw.Options{})
 	if err != nil {
 		return err
 	}

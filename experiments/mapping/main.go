@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,6 @@ import (
 
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
-	"dx/experiments/internal/flags"
 	"dx/experiments/internal/progress"
 	"dx/experiments/internal/result"
 	"dx/libdx/tools/mapping"
@@ -56,22 +56,23 @@ type config struct {
 	out    string
 }
 
-func main() { command.Main("mapping", parse, measureAll) }
+func main() {
+	command.Into("mapping", parse, func(c config) string { return c.out }, measureAll)
+}
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flags.New("mapping", usage, stderr)
+	fs := command.Flags("mapping", usage, stderr)
 	sizes := fs.String("sizes", "32768,16777216", "bytes to go over: a list of powers of two from 32768 on")
 	fs.IntVar(&c.runs, "runs", 5, "runs of each loop, interleaved")
 	fs.DurationVar(&c.target, "duration", 5*time.Millisecond, "of one run of one loop, about")
 	fs.BoolVar(&c.guest, "guest", true, "also boot guests")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/mapping-TIME")
-	if err := fs.Parse(args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return c, err
 	}
-	if c.runs < 1 || c.target <= 0 || fs.NArg() > 0 {
-		return c, fmt.Errorf("-runs %d (at least 1), -duration %v (more than 0), no arguments: got %q",
-			c.runs, c.target, fs.Args())
+	if err := cmp.Or(command.Within("runs", c.runs, 1, 10000), command.Within("duration", c.target, 1, time.Minute)); err != nil {
+		return c, err
 	}
 	for _, text := range strings.Split(*sizes, ",") {
 		n, err := strconv.Atoi(text)
@@ -80,21 +81,17 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		}
 		c.sizes = append(c.sizes, n)
 	}
-	c.out = flags.Folder(c.out, "mapping")
+	c.out = command.Folder(c.out, "mapping")
 	return c, nil
 }
 
 // measureAll measures every mapping, and reports also what an interruption left.
 func measureAll(ctx context.Context, c config) int {
-	err := result.PrepareDir(c.out)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "mapping: -out:", err)
-		return command.Usage
-	}
 	e := env.Capture(".")
 	subjects := subjectsOf(c)
 	bar := progress.New("mapping", len(subjects))
 	var all []measured
+	var err error
 	for _, s := range subjects {
 		bar.Describe(s.String())
 		var m measured

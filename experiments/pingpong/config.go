@@ -3,15 +3,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
-	"dx/experiments/internal/flags"
 	"dx/experiments/internal/result"
 	"dx/go/dx"
 )
@@ -105,7 +104,7 @@ func duration(set func(*dx.Wait, int64)) func(*dx.Wait, string) error {
 // parse reads the flags; its errors are for people.
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{Config: exchange.Default()}
-	fs := flags.New("pingpong", usage, stderr)
+	fs := command.Flags("pingpong", usage, stderr)
 	threads := fs.String("threads", "1,2,4,8", "callers: a number or a list; goroutines, or threads of a side in C")
 	fs.IntVar(&c.Payload, "payload", 64, "bytes of each request and each response")
 	fs.DurationVar(&c.Duration, "duration", time.Second, "of the throughput part of one run; the latency part takes half as long")
@@ -128,7 +127,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	for _, f := range waitFlags {
 		overrides[f.name] = fs.String(f.name, "", "wait strategy: "+f.help)
 	}
-	if err := flags.Parse(fs, args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return c, err
 	}
 	var err error
@@ -141,7 +140,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if c.Wait, err = parseWait(c.waitName, overrides); err != nil {
 		return c, err
 	}
-	c.out = flags.Folder(c.out, "pingpong")
+	c.out = command.Folder(c.out, "pingpong")
 	return c, c.check()
 }
 
@@ -204,15 +203,11 @@ func (c config) cells() (cells []exchange.Config) {
 }
 
 func (c config) check() error {
-	if c.runs < 1 || c.runs > 10000 {
-		return fmt.Errorf("-runs %d: 1 to 10000", c.runs)
+	if err := command.Within("runs", c.runs, 1, 10000); err != nil {
+		return err
 	}
 	for _, cell := range c.cells() {
-		err := cell.Check()
-		if field, ok := errors.AsType[*exchange.FieldError](err); ok {
-			return fmt.Errorf("-%s %s", strings.ReplaceAll(field.Field, "_", "-"), field.Text)
-		}
-		if err != nil {
+		if err := exchange.FlagError(cell.Check()); err != nil {
 			return err
 		}
 	}

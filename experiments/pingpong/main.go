@@ -15,15 +15,13 @@ import (
 	"dx/experiments/internal/result"
 )
 
-func main() { command.Main("pingpong", parse, measureAll) }
+func main() {
+	command.Into("pingpong", parse, func(c config) string { return c.out }, measureAll)
+}
 
 // measureAll measures every cell, keeps each run as soon as it is there, and
 // reports also what an interruption left.
 func measureAll(ctx context.Context, c config) int {
-	if err := result.PrepareDir(c.out); err != nil {
-		fmt.Fprintln(os.Stderr, "pingpong: -out:", err)
-		return command.Usage
-	}
 	environment := env.Capture(".")
 	cells, err := runGrid(ctx, c, environment)
 	if len(cells) > 0 {
@@ -32,16 +30,10 @@ func measureAll(ctx context.Context, c config) int {
 			return command.Failed
 		}
 	}
-	kept := fmt.Sprintf("%d complete runs are kept in %s", len(cells), c.out)
-	if code := command.Code(ctx, "pingpong", err, kept); code != command.OK {
-		return code
-	}
 	for _, cell := range cells {
-		if cell.Failed() || cell.Errors > 0 {
-			fmt.Fprintf(os.Stderr, "pingpong: %d callers, run %d: %d failed calls, %d wrong answers\n",
-				cell.Threads, cell.Run, cell.Errors, cell.VerifyFailures)
-			return command.Failed
+		if wrong := cell.Wrong(); err == nil && wrong != nil {
+			err = fmt.Errorf("%s, run %d: %w", result.Callers(cell.Threads), cell.Run, wrong)
 		}
 	}
-	return 0
+	return command.Code(ctx, "pingpong", err, fmt.Sprintf("%d complete runs are kept in %s", len(cells), c.out))
 }

@@ -103,15 +103,8 @@ func (d *drawing) planes(lines []line) (order []field, groups map[field][]line) 
 	return order, groups
 }
 
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}
-
 func (d *drawing) figure(rate float64) value {
-	name := or(d.value, map[bool]string{true: "p99", false: "ops"}[rate > 0])
+	name := cmp.Or(d.value, map[bool]string{true: "p99", false: "ops"}[rate > 0])
 	return values[slices.IndexFunc(values, func(v value) bool { return v.name == name })]
 }
 

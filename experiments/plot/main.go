@@ -11,11 +11,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"dx/experiments/internal/command"
-	"dx/experiments/internal/flags"
 	"dx/experiments/internal/frames"
 	"dx/experiments/internal/result"
 )
@@ -174,30 +172,27 @@ func drawFrames(ctx context.Context, folder, out string, stdout, stderr io.Write
 // parse reads the flags, which may stand between the names.
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{}
-	fs := flags.New("plot", usage, stderr)
+	fs := command.Flags("plot", usage, stderr)
 	fs.StringVar(&c.out, "out", "", "folder of charts and report; default out/charts for calls, and for frames the folder of the results")
 	charts := fs.String("charts", strings.Join(chartNames, ","), "which charts of calls to draw")
 	where := fs.String("where", "", "draw only calls with these parameters: NAME=VALUE,...")
 	fs.StringVar(&c.x, "x", "", "horizontal parameter of heat; by itself: what a sweep varies")
 	fs.StringVar(&c.y, "y", "", "vertical parameter of heat")
 	fs.StringVar(&c.value, "value", "", "figure of heat: "+strings.Join(valueNames(), ", ")+"; by itself ops, in an open loop p99")
-	for len(args) > 0 {
-		if err := fs.Parse(args); err != nil {
-			return c, err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			c.names = append(c.names, args[0])
-			args = args[1:]
-		}
+	var err error
+	if c.names, err = command.Names(fs, args); err != nil {
+		return c, err
 	}
 	c.charts = strings.Split(*charts, ",")
 	for _, name := range c.charts {
-		if !slices.Contains(chartNames, name) {
-			return c, fmt.Errorf("-charts: %q is none of: %s", name, strings.Join(chartNames, ", "))
+		if err := command.OneOf("charts", name, chartNames...); err != nil {
+			return c, err
 		}
 	}
-	if c.value != "" && !slices.Contains(valueNames(), c.value) {
-		return c, fmt.Errorf("-value: %q is none of: %s", c.value, strings.Join(valueNames(), ", "))
+	if c.value != "" {
+		if err := command.OneOf("value", c.value, valueNames()...); err != nil {
+			return c, err
+		}
 	}
 	if (c.x == "") != (c.y == "") {
 		return c, errors.New("-x and -y belong together")
@@ -205,7 +200,6 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	if len(c.names) == 0 {
 		return c, errors.New("no file or folder given; see -h")
 	}
-	var err error
 	c.where, err = parseWhere(*where)
 	return c, err
 }

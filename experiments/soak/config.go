@@ -3,14 +3,16 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
-	"dx/experiments/internal/flags"
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/ledger"
 	"dx/go/dx"
 )
@@ -84,7 +86,7 @@ Flags:
 // parse reads the flags; its errors are for people.
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{}
-	fs := flags.New("soak", usage, stderr)
+	fs := command.Flags("soak", usage, stderr)
 	fs.DurationVar(&c.duration, "duration", 0, "how long; 0: a minute, or without limit if there is a goal")
 	fs.IntVar(&c.kills, "kills", 0, "goal: so many kills survived; 0: no goal")
 	fs.Uint64Var(&c.calls, "calls", 0, "goal: so many verified calls; 0: no goal")
@@ -103,7 +105,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.Uint64Var(&c.seed, "seed", 0, "of the faults; 0: chosen and printed")
 	fs.StringVar(&c.pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/soak-TIME")
-	if err := flags.Parse(fs, args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return c, err
 	}
 	if *kinds != "none" {
@@ -128,32 +130,23 @@ func (c *config) choose() {
 	if c.seed == 0 {
 		c.seed = rand.Uint64() >> 16 // short enough to be typed
 	}
-	c.out = flags.Folder(c.out, "soak")
-}
-
-func oneOf(flag, value string, allowed ...string) error {
-	for _, a := range allowed {
-		if value == a {
-			return nil
-		}
-	}
-	return fmt.Errorf("-%s %q is none of: %s", flag, value, strings.Join(allowed, ", "))
+	c.out = command.Folder(c.out, "soak")
 }
 
 func (c *config) check() error {
 	err := errors.Join(
-		oneOf("host", c.host, "go", "c", "mixed"),
-		oneOf("guest", c.guest, "go", "c", "mixed"),
-		oneOf("pin", c.pin, "auto", "none"),
+		command.OneOf("host", c.host, "go", "c", "mixed"),
+		command.OneOf("guest", c.guest, "go", "c", "mixed"),
+		command.OneOf("pin", c.pin, "auto", "none"),
 	)
 	for _, kind := range c.kinds {
-		err = errors.Join(err, oneOf("kinds", kind, "kill", "stop", "close"))
+		err = errors.Join(err, command.OneOf("kinds", kind, "kill", "stop", "close"))
 	}
 	if c.transport == "memfd" {
 		return errors.New("-transport memfd: it has no name by which a new host could be found, " +
 			"so a host cannot be restarted; take shm, file or unix")
 	}
-	err = errors.Join(err, oneOf("transport", c.transport, "shm", "file", "unix"))
+	err = errors.Join(err, command.OneOf("transport", c.transport, "shm", "file", "unix"))
 	switch {
 	case err != nil:
 		return err
@@ -161,28 +154,17 @@ func (c *config) check() error {
 		return fmt.Errorf("-duration %v: it cannot be negative", c.duration)
 	case c.kills < 0:
 		return fmt.Errorf("-kills %d: it cannot be negative", c.kills)
-	case !(c.faults >= 0 && c.faults <= 1000):
-		return fmt.Errorf("-faults %v: 0 to 1000 a second", c.faults)
 	case c.kills > 0 && (c.faults == 0 || !c.has("kill")):
 		return fmt.Errorf("-kills %d: -faults and -kinds ask for no kill at all", c.kills)
-	case c.era < 1:
-		return fmt.Errorf("-era %d: at least 1 fault", c.era)
-	case c.callers < 1 || c.callers > ledger.CallersMax:
-		return fmt.Errorf("-callers %d: 1 to %d", c.callers, ledger.CallersMax)
-	case c.payload < ledger.LeastBytes || c.payload > 1<<20:
-		return fmt.Errorf("-payload %d: %d to %d bytes", c.payload, ledger.LeastBytes, 1<<20)
-	case c.hang < 100*time.Millisecond:
-		return fmt.Errorf("-hang %v: at least 100ms", c.hang)
 	}
-	return nil
+	return cmp.Or(
+		command.Within("faults", c.faults, 0, 1000),
+		command.Within("era", c.era, 1, 1e9),
+		command.Within("callers", c.callers, 1, ledger.CallersMax),
+		command.Within("payload", c.payload, ledger.LeastBytes, 1<<20),
+		command.Within("hang", c.hang, 100*time.Millisecond, 1000*time.Hour),
+	)
 }
 
 // has says whether faults of a kind are wanted.
-func (c *config) has(kind string) bool {
-	for _, k := range c.kinds {
-		if k == kind {
-			return true
-		}
-	}
-	return false
-}
+func (c *config) has(kind string) bool { return slices.Contains(c.kinds, kind) }

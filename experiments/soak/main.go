@@ -14,15 +14,10 @@ import (
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/progress"
-	"dx/experiments/internal/result"
 )
 
 func main() {
-	command.Main("soak", parse, func(ctx context.Context, c config) int {
-		if err := result.PrepareDir(c.out); err != nil {
-			fmt.Fprintln(os.Stderr, "soak:", err)
-			return command.Usage
-		}
+	command.Into("soak", parse, func(c config) string { return c.out }, func(ctx context.Context, c config) int {
 		return soakAndReport(ctx, c, os.Stdout, os.Stderr)
 	})
 }

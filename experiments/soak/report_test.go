@@ -101,7 +101,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		{"-callers 1025", "1 to 1024"},
 		{"-payload 23", "24 to"},
 		{"-duration -1s", "-duration -1s"},
-		{"-hang 1ms", "at least 100ms"},
+		{"-hang 1ms", "100ms to"},
 		{"-wait nosuch", "balanced"},
 		{"extra", `argument "extra"`},
 	} {

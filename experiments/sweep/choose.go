@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"dx/experiments/internal/grid"
 	"dx/experiments/internal/result"
+	"dx/experiments/sweep/grid"
 	"dx/go/dx"
 )
 

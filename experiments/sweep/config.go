@@ -4,14 +4,14 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 
-	"dx/experiments/internal/grid"
+	"dx/experiments/internal/command"
+	"dx/experiments/sweep/grid"
 )
 
 // config is what one invocation does.
@@ -74,12 +74,7 @@ Flags:
 // parse reads the flags, which may stand between the files.
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{}
-	fs := flag.NewFlagSet("sweep", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprintf(stderr, usage, wrap(grid.Keys()))
-		fs.PrintDefaults()
-	}
+	fs := command.Flags("sweep", fmt.Sprintf(usage, wrap(grid.Keys())), stderr)
 	shard := fs.String("shard", "1/1", "measure share i of n")
 	fs.StringVar(&c.log, "log", "tuning/results.jsonl", "log of results")
 	fs.Uint64Var(&c.seed, "seed", rand.Uint64N(1e6), "of the order of cells")
@@ -88,16 +83,10 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.BoolVar(&c.plan, "n", false, "list the cells and how long they take, and end")
 	fs.BoolVar(&c.merge, "merge", false, "put the given logs into -log and end")
 	fs.BoolVar(&c.report, "report", false, "write a report about the files from -log and end")
-	for len(args) > 0 {
-		if err := fs.Parse(args); err != nil {
-			return c, err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			c.args = append(c.args, args[0])
-			args = args[1:]
-		}
-	}
 	var err error
+	if c.args, err = command.Names(fs, args); err != nil {
+		return c, err
+	}
 	if c.shard, c.shards, err = parseShard(*shard); err != nil {
 		return c, err
 	}
@@ -153,9 +142,6 @@ func (c *config) load() error {
 			file.Repeats = c.repeats
 		}
 		c.files = append(c.files, file)
-	}
-	if c.plan || c.report {
-		return nil
 	}
 	return nil
 }

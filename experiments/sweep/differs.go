@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"dx/experiments/internal/grid"
 	"dx/experiments/internal/result"
+	"dx/experiments/sweep/grid"
 )
 
 // differences of design between the earlier program and this one: reasons to

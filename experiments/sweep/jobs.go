@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"dx/experiments/internal/env"
-	"dx/experiments/internal/grid"
 	"dx/experiments/internal/result"
+	"dx/experiments/sweep/grid"
 )
 
 // job is one run of one cell.

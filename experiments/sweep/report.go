@@ -14,8 +14,8 @@ import (
 	"strconv"
 	"strings"
 
-	"dx/experiments/internal/grid"
 	"dx/experiments/internal/result"
+	"dx/experiments/sweep/grid"
 )
 
 // report puts files and results together.

@@ -81,9 +81,9 @@ func (s *sweep) run(ctx context.Context, jobs []job) error {
 			continue
 		}
 		inARow = 0
-		if cell.Failed() || cell.Errors > 0 {
+		if err := cell.Wrong(); err != nil {
 			s.failed++
-			s.bar.Note(fmt.Sprintf("sweep: %v: %d failed calls, %d wrong answers", j, cell.Errors, cell.VerifyFailures))
+			s.bar.Note(fmt.Sprintf("sweep: %v: %v", j, err))
 		}
 		if err := s.out.Write(s.complete(cell, j)); err != nil {
 			return err

@@ -3,20 +3,18 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
-	"dx/experiments/internal/flags"
 )
 
 // config is what one invocation does.
@@ -72,7 +70,7 @@ const budgetPerCallers = 3 * time.Second
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{base: exchange.Default()}
-	fs := flags.New("tune", usage, stderr)
+	fs := command.Flags("tune", usage, stderr)
 	fs.DurationVar(&c.budget, "budget", time.Minute, "time for all runs")
 	fs.StringVar(&c.goal, "goal", "latency", "latency, throughput, cost or mix")
 	mix := fs.String("weights", "latency=1,throughput=1,cost=0", "of -goal mix")
@@ -83,20 +81,15 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.base.Transport, "transport", c.base.Transport, "memfd, shm, file, unix")
 	fs.StringVar(&c.out, "out", "", "folder of results (default out/tune-TIME)")
 	fs.Uint64Var(&c.seed, "seed", rand.Uint64N(1e6), "of candidates and order; the report says which it was")
-	if err := fs.Parse(args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return c, err
-	}
-	if fs.NArg() > 0 {
-		return c, fmt.Errorf("unknown argument %q; see -h", fs.Arg(0))
 	}
 	mixGiven := false
 	fs.Visit(func(f *flag.Flag) { mixGiven = mixGiven || f.Name == "weights" })
 	if mixGiven && c.goal != "mix" {
 		return c, fmt.Errorf("-weights is for -goal mix, not %s", c.goal)
 	}
-	if c.out == "" {
-		c.out = filepath.Join("out", "tune-"+time.Now().UTC().Format("20060102T150405Z"))
-	}
+	c.out = command.Folder(c.out, "tune")
 	var err error
 	if c.weights, err = parseGoal(c.goal, *mix); err != nil {
 		return c, err
@@ -149,11 +142,5 @@ func (c config) check() error {
 	if c.budget < least || c.budget > 24*time.Hour {
 		return fmt.Errorf("-budget %v: %v to 24h for %d numbers of callers", c.budget, least, len(c.callers))
 	}
-	if err := c.base.Check(); err != nil {
-		if field, ok := errors.AsType[*exchange.FieldError](err); ok {
-			return errors.New("-" + field.Field + " " + field.Text)
-		}
-		return err
-	}
-	return nil
+	return exchange.FlagError(c.base.Check())
 }

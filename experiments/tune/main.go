@@ -20,11 +20,7 @@ import (
 )
 
 func main() {
-	command.Main("tune", parse, func(ctx context.Context, c config) int {
-		if err := result.PrepareDir(c.out); err != nil {
-			fmt.Fprintln(os.Stderr, "tune: -out:", err)
-			return command.Usage
-		}
+	command.Into("tune", parse, func(c config) string { return c.out }, func(ctx context.Context, c config) int {
 		return tune(ctx, c, exchange.Measure, os.Stdout)
 	})
 }
@@ -113,8 +109,8 @@ func (t *tuning) measure(ctx context.Context, c *candidate, callers int, slice t
 		}
 		t.cells = append(t.cells, cell)
 	}
-	if cell.Failed() || cell.Errors > 0 {
-		return figures{}, fmt.Errorf("%d failed calls, %d wrong answers", cell.Errors, cell.VerifyFailures)
+	if err := cell.Wrong(); err != nil {
+		return figures{}, err
 	}
 	return figuresOf(cell), nil
 }

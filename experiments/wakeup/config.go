@@ -3,14 +3,15 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
-	"dx/experiments/internal/flags"
 	"dx/experiments/internal/floor"
 	"dx/go/dx"
 )
@@ -58,7 +59,7 @@ Flags:
 
 func parse(args []string, stderr io.Writer) (config, error) {
 	var c config
-	fs := flags.New("wakeup", usage, stderr)
+	fs := command.Flags("wakeup", usage, stderr)
 	fs.IntVar(&c.runs, "runs", 5, "runs of each round trip, interleaved; 0 leaves them out")
 	fs.IntVar(&c.samples, "samples", 12000, "round trips of a run, unless -longest is over first")
 	fs.DurationVar(&c.longest, "longest", 5*time.Second, "of one run of one kind")
@@ -68,7 +69,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.DurationVar(&c.idle, "idle", 10*time.Second, "how long channels lie idle; 0 leaves that out")
 	fs.IntVar(&c.repeats, "idle-runs", 3, "runs of the idle part")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/wakeup-TIME")
-	if err := flags.Parse(fs, args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return c, err
 	}
 	for _, text := range strings.Split(*polls, ",") {
@@ -79,33 +80,30 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		c.polls = append(c.polls, d)
 	}
 	c.sides = strings.Split(*sides, ",")
-	c.out = flags.Folder(c.out, "wakeup")
+	c.out = command.Folder(c.out, "wakeup")
 	return c, c.check()
 }
 
 func (c config) check() error {
 	for _, side := range c.sides {
-		if !slices.Contains([]string{"c", "go"}, side) {
-			return fmt.Errorf("-sides: %q is none of: c, go", side)
+		if err := command.OneOf("sides", side, "c", "go"); err != nil {
+			return err
 		}
 	}
-	switch {
-	case c.runs < 0 || c.runs > 1000:
-		return fmt.Errorf("-runs %d: 0 to 1000", c.runs)
-	case c.samples < 1 || c.samples > floor.MaxTrips:
-		return fmt.Errorf("-samples %d: 1 to %d", c.samples, floor.MaxTrips)
-	case c.longest < exchange.DurationMin || c.longest > time.Minute:
-		return fmt.Errorf("-longest %v: 10ms to 1m", c.longest)
-	case !(c.rate >= 0 && c.rate <= 1e5):
-		return fmt.Errorf("-rate %g: 0 to 100000 calls a second", c.rate)
-	case c.idle != 0 && (c.idle < time.Second || c.idle > time.Hour):
-		return fmt.Errorf("-idle %v: 0, or 1s to 1h", c.idle)
-	case c.repeats < 1 || c.repeats > 1000:
-		return fmt.Errorf("-idle-runs %d: 1 to 1000", c.repeats)
-	case c.runs == 0 && c.idle == 0:
-		return fmt.Errorf("-runs 0 and -idle 0: nothing to measure")
+	if c.runs == 0 && c.idle == 0 {
+		return errors.New("-runs 0 and -idle 0: nothing to measure")
 	}
-	return nil
+	err := cmp.Or(
+		command.Within("runs", c.runs, 0, 1000),
+		command.Within("samples", c.samples, 1, floor.MaxTrips),
+		command.Within("longest", c.longest, exchange.DurationMin, time.Minute),
+		command.Within("rate", c.rate, 0, 1e5),
+		command.Within("idle-runs", c.repeats, 1, 1000),
+	)
+	if err == nil && c.idle != 0 {
+		err = command.Within("idle", c.idle, time.Second, time.Hour)
+	}
+	return err
 }
 
 // A pair is one channel: how both of its sides sleep, and what they are written in.

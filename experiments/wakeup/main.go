@@ -17,15 +17,13 @@ import (
 	"dx/experiments/internal/result"
 )
 
-func main() { command.Main("wakeup", parse, measureAll) }
+func main() {
+	command.Into("wakeup", parse, func(c config) string { return c.out }, measureAll)
+}
 
 // measureAll measures round trips, then idleness, and reports also what an
 // interruption left.
 func measureAll(ctx context.Context, c config) int {
-	if err := result.PrepareDir(c.out); err != nil {
-		fmt.Fprintln(os.Stderr, "wakeup: -out:", err)
-		return command.Usage
-	}
 	environment := env.Capture(".")
 	bar := progress.New("wakeup", c.runs*len(c.trips())+c.idleRuns())
 	cells, err := measureTrips(ctx, c, environment, bar)
@@ -45,8 +43,8 @@ func measureAll(ctx context.Context, c config) int {
 
 func failures(cells []result.Cell) error {
 	for _, cell := range cells {
-		if cell.Errors > 0 || cell.Failed() {
-			return fmt.Errorf("%s, run %d: %d failed calls", cell.Variant, cell.Run, cell.Errors)
+		if wrong := cell.Wrong(); wrong != nil {
+			return fmt.Errorf("%s, run %d: %w", cell.Variant, cell.Run, wrong)
 		}
 	}
 	return nil

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package command is how every experiment's program begins and ends: the guest
-// that it may have to be, its flags, Ctrl-C, and its exit code.
+// Package command is how every experiment's program begins and ends: the role
+// that it may have to play, its flags, Ctrl-C, and its exit code.
 package command
 
 import (
@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"dx/experiments/internal/peer"
+	"dx/experiments/internal/result"
 )
 
 // Exit codes.
@@ -33,6 +34,19 @@ func Main[C any](name string, parse func(args []string, stderr io.Writer) (C, er
 	act func(context.Context, C) int) {
 	peer.Become()
 	os.Exit(run(name, os.Args[1:], os.Stderr, parse, act))
+}
+
+// Into is Main for an experiment that leaves its results in a folder: act begins when they can be
+// written there.
+func Into[C any](name string, parse func(args []string, stderr io.Writer) (C, error), out func(C) string,
+	act func(context.Context, C) int) {
+	Main(name, parse, func(ctx context.Context, c C) int {
+		if err := result.PrepareDir(out(c)); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: -out: %v\n", name, err)
+			return Usage
+		}
+		return act(ctx, c)
+	})
 }
 
 func run[C any](name string, args []string, stderr io.Writer,

@@ -7,6 +7,7 @@
 package exchange
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,6 +74,14 @@ type FieldError struct {
 }
 
 func (e *FieldError) Error() string { return e.Field + " " + e.Text }
+
+// FlagError has a FieldError name its flag.
+func FlagError(err error) error {
+	if field, ok := errors.AsType[*FieldError](err); ok {
+		return fmt.Errorf("-%s %s", strings.ReplaceAll(field.Field, "_", "-"), field.Text)
+	}
+	return err
+}
 
 func wrong(field, format string, args ...any) error {
 	return &FieldError{field, fmt.Sprintf(format, args...)}

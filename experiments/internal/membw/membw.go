@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dx/experiments/internal/floor"
+	"dx/experiments/internal/progress"
 	"dx/experiments/internal/stat"
 )
 
@@ -123,6 +124,25 @@ func Measure(ctx context.Context, o Options) (Baseline, error) {
 		return nil, err
 	}
 	return measure(ctx, o, levels)
+}
+
+// MeasureShown is Measure with its progress, under a title.
+func MeasureShown(ctx context.Context, title string, o Options) (Baseline, error) {
+	var bar *progress.Bar
+	o.Step = func(done, total int, what string) {
+		if bar == nil {
+			bar = progress.New(title, total)
+		}
+		bar.Describe(what)
+		if done > 0 {
+			bar.Add(1)
+		}
+	}
+	b, err := Measure(ctx, o)
+	if bar != nil {
+		bar.Close()
+	}
+	return b, err
 }
 
 func measure(ctx context.Context, o Options, levels []Level) (Baseline, error) {

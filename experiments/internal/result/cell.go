@@ -5,6 +5,7 @@
 package result
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -228,6 +229,14 @@ func (c Cell) Rate() float64 {
 // Failed says whether this run makes the program fail: a content that was not what was sent.
 // Calls that failed openly are counted in Errors.
 func (c Cell) Failed() bool { return c.VerifyFailures > 0 }
+
+// Wrong is an error if calls failed or answers were wrong.
+func (c Cell) Wrong() error {
+	if c.Errors > 0 || c.Failed() {
+		return fmt.Errorf("%d failed calls, %d wrong answers", c.Errors, c.VerifyFailures)
+	}
+	return nil
+}
 
 // known returns nil for what is no number, since JSON has none of those.
 func known(x *float64) *float64 {
