@@ -68,11 +68,14 @@ func writeReport(w io.Writer, c config, cells []result.Cell) error {
 func (r *report) printf(format string, args ...any) { fmt.Fprintf(&r.text, format, args...) }
 
 func (r *report) head() {
-	machines := map[string]bool{}
+	machines := map[string][]string{}
 	first, last := r.used[0].Time, r.used[0].Time
 	for _, cell := range r.used {
 		if cell.Env != nil {
-			machines[cell.Env.Footer()] = true
+			machine, commit, _ := strings.Cut(cell.Env.Footer(), ", commit ")
+			if !slices.Contains(machines[machine], commit) {
+				machines[machine] = append(machines[machine], commit)
+			}
 		}
 		if cell.Time.Before(first) {
 			first = cell.Time
@@ -82,11 +85,14 @@ func (r *report) head() {
 		}
 	}
 	r.printf("<!-- SPDX-License-Identifier: Apache-2.0 -->\n# What the wait strategy is worth\n\n")
-	r.printf("Written by `go run ./experiments/sweep -report %s` from `%s`; what is said about results follows from them and\n"+
-		"from nothing else. Measured by the same command without `-report`, %s to %s, %d runs of %d cells, on %s.\n\n",
-		arguments(r.args), r.log, first.Format("2006-01-02 15:04"), last.Format("2006-01-02 15:04 MST"), len(r.used), len(r.measured),
-		strings.Join(slices.Sorted(maps.Keys(machines)), "; "))
-	r.printf("Figures are medians of the runs, [smallest-largest] beside them. Rates are million calls a second, CPU time is seconds of\n" +
+	r.printf("*Asked:* which settings of the wait strategy matter, and whether the presets are near the best.\n\n"+
+		"*Command:* `go run ./experiments/sweep -report %s` from `%s`, which the same command without `-report` wrote.\n"+
+		"What is said about results follows from them and from nothing else.\n\n", arguments(r.args), r.log)
+	r.printf("*Machine:* %d runs of %d cells, %s to %s, on\n\n", len(r.used), len(r.measured), first.Format("2006-01-02"), last.Format("2006-01-02"))
+	for _, machine := range slices.Sorted(maps.Keys(machines)) {
+		r.printf("- %s, commit %s\n", machine, strings.Join(machines[machine], ", "))
+	}
+	r.printf("\n*Result:* figures are medians of the runs, [smallest-largest] beside them. Rates are million calls a second, CPU time is seconds of\n" +
 		"both sides per million calls. In a closed loop each caller makes its next call when the one before is answered; in an open loop\n" +
 		"calls start by a schedule and their time counts from when they were to start.\n\n")
 }
@@ -249,27 +255,52 @@ func (r *report) section(file *grid.File) {
 
 // alone is the table of a file that is compared with nothing.
 func (r *report) alone(file *grid.File) {
-	var list []result.Summary
+	var list []candidate
 	for _, cell := range file.Cells {
 		if s, known := r.measured[cell.Key]; known {
-			list = append(list, s)
+			list = append(list, candidate{cell, s})
 		}
 	}
 	if len(list) == 0 {
 		r.printf("Not measured.\n\n")
 		return
 	}
-	slices.SortStableFunc(list, func(a, b result.Summary) int {
+	slices.SortStableFunc(list, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.RatePerS, b.RatePerS), a.Threads-b.Threads)
 	})
+	summaries := make([]result.Summary, len(list))
+	for i, c := range list {
+		summaries[i] = c.Summary
+	}
+	few := nearDefault(list)
+	if few != nil {
+		r.printf("Of %d cells, those that are marked, the default, and what differs from it in one parameter; `%s` has all.\n\n", len(list), r.log)
+	}
 	r.printf("```\n")
-	writeFile(&r.text, list)
+	writeFile(&r.text, summaries, few)
 	r.printf("```\n\n")
+}
+
+const rowsMax = 24 // of a table that shows all of its cells
+
+// nearDefault says which of many cells are the default or differ from it in one parameter; nil if
+// they are few enough to show all.
+func nearDefault(list []candidate) []bool {
+	if len(list) <= rowsMax {
+		return nil
+	}
+	few := make([]bool, len(list))
+	for i, c := range list {
+		few[i] = slices.ContainsFunc(list, func(d candidate) bool {
+			return isDefault(d.cell.Config.Wait) && len(changes(c.cell, d.cell)) <= 1
+		})
+	}
+	return few
 }
 
 // compared has a row for each cell, and a conclusion from the verdicts.
 func (r *report) compared(pairs []pair) {
-	r.printf("| callers | loop | rate | baseline | p99 | baseline | CPU time | baseline |\n|---|---|---|---|---|---|---|---|\n")
+	r.printf("| callers | loop | rate | p99 | CPU time |\n|---|---|---|---|---|\n")
 	var conclusion strings.Builder
 	for _, p := range pairs {
 		s, known := r.measured[p.cell.Key]
@@ -282,7 +313,7 @@ func (r *report) compared(pairs []pair) {
 		var said, within []string
 		for _, f := range figures {
 			if f.name != "p50" {
-				row += fmt.Sprintf(" %s | %s |", withRange(f, s), withRange(f, base))
+				row += fmt.Sprintf(" %s |", withRange(f, s))
 			}
 			if !f.suits(s) {
 				continue

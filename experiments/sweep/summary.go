@@ -28,20 +28,24 @@ func writeSummary(w io.Writer, cells []result.Cell) error {
 	}
 	var text bytes.Buffer
 	for _, group := range groups {
-		writeFile(&text, group)
+		writeFile(&text, group, nil)
 	}
 	text.WriteString(summaryLegend)
 	_, err := w.Write(text.Bytes())
 	return err
 }
 
-func writeFile(text *bytes.Buffer, group []result.Summary) {
+// writeFile is the table of a group: of all its cells, or of those that are marked and of few.
+func writeFile(text *bytes.Buffer, group []result.Summary, few []bool) {
 	fewest := slices.MinFunc(group, func(a, b result.Summary) int { return a.Runs - b.Runs }).Runs
 	fmt.Fprintf(text, "%s; at least %d runs of each cell\n", group[0].Experiment, fewest)
 	table := tabwriter.NewWriter(text, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(table, "callers\trate\tM/s\tmin\tmax\tp50\tp99\tfair\tCPU s/M\tof bare\thost s/y/p\tguest s/y/p\t\t\n")
 	labels, front, best := result.Labels(group), result.Front(group), bestOf(group)
 	for i, s := range group {
+		if few != nil && !few[i] && !front[i] && !best[i] {
+			continue
+		}
 		rate := "closed"
 		if s.RatePerS > 0 {
 			rate = result.FormatSig3(s.RatePerS)
