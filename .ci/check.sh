@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Runs checks: the lanes beside each other, then the last ones alone. Sourced by run.
+# Runs checks: make starts them, .ci/check.mk says in which order; then the last ones alone. Sourced
+# by run.
 #
 # Each check is a process group of its own. It may take its time, but it has to get on: .ci/watch.sh
 # ends one that does not. It carries DX_CHECK_STEP=FOLDER:NAME
 # in its environment, and so does whatever it starts: that is how leftovers knows its own.
 
 check_temp=
-declare -A lane_of=() step_of=() watcher_of=() started_at=() seconds_of=() verdict_of=()
 
 check() { # step...
-    local name tools
+    local name tools first=() last=()
     case ${1:-} in
     '') set -- "${step_order[@]}" ;;
     -quick)
@@ -21,88 +21,76 @@ check() { # step...
     esac
     for name in "$@"; do
         [ -n "${step_text[$name]:-}" ] || die "no check is called $name; ./run -h lists them"
+        if [[ " $step_last " == *" $name "* ]]; then last+=("$name"); else first+=("$name"); fi
     done
     mapfile -t tools < <(tools_of "$@")
-    set_up "${tools[@]}"
+    set_up gmake "${tools[@]}"
     mkdir -p build
     exec 9>build/check.lock
     flock -n 9 || die 'another check is running in this folder'
     check_temp=$(mktemp -d)
     trap 'rm -rf "$check_temp"' EXIT
-    trap 'stop_steps 130' INT
-    trap 'stop_steps 143' TERM
     shared_memory >"$check_temp/shared-memory"
-    run_lanes " $* " "${lanes[@]}" "$lane_quick"
-    for name in $lane_last; do
-        run_lanes " $* " "$name"
-    done
+    make_steps "${first[@]}"
+    make_steps "${last[@]}"
     summary "$@"
 }
 
-# Runs those steps of the lanes that are wanted, at most one of each lane at a time.
-run_lanes() { # wanted lane...
-    local wanted=$1 lane pid code
-    local -a queue=("${@:2}")
-    for lane in "${!queue[@]}"; do
-        start_next "$lane" "$wanted"
-    done
-    while [ ${#step_of[@]} -gt 0 ]; do
-        code=0
-        wait -n -p pid "${!step_of[@]}" || code=$?
-        lane=${lane_of[$pid]}
-        finish "$pid" "$code"
-        start_next "$lane" "$wanted"
-    done
+# Starts these in this order, at most two at once.
+make_steps() { # step...
+    local pid code=0
+    [ $# -gt 0 ] || return 0
+    DX_CHECK_TEMP=$check_temp gmake -f .ci/check.mk -k -j 2 --no-print-directory -Otarget "$@" 9>&- &
+    pid=$!
+    trap 'stop_steps "$pid" 130' INT
+    trap 'stop_steps "$pid" 143' TERM
+    wait "$pid" || code=$?
+    trap - INT TERM
+    [ "$code" -lt 128 ] || die "gmake ended with code $code"
 }
 
-start_next() { # lane wanted
-    local name words pid
-    while [ -n "${queue[$1]}" ]; do
-        read -ra words <<<"${queue[$1]}"
-        name=${words[0]}
-        queue[$1]="${words[*]:1}"
-        [[ $2 == *" $name "* ]] || continue
-        mkdir "$check_temp/$name.tmp"
-        DX_CHECK_STEP=$check_temp:$name DX_CHECK_TEMP=$check_temp TMPDIR=$check_temp/$name.tmp \
-            timeout -k 10 0 ./run step "$name" \
-            >"$check_temp/$name.log" 2>&1 </dev/null 9>&- &
-        pid=$!
-        lane_of[$pid]=$1
-        step_of[$pid]=$name
-        started_at[$pid]=$SECONDS
-        watch_step "$pid" "$name" </dev/null 9>&- &
-        watcher_of[$pid]=$!
-        return
-    done
+# make ends what it has started, and waits for it.
+stop_steps() { # pid exit-code
+    trap '' INT TERM
+    echo 'run: stopping' >&2
+    kill -TERM "$1" 2>/dev/null || true
+    wait "$1" || true
+    exit "$2"
 }
 
-finish() { # pid code
-    local name=${step_of[$1]}
-    seconds_of[$name]=$((SECONDS - started_at[$1]))
-    verdict_of[$name]=passed
-    if [ "$2" != 0 ]; then
-        verdict_of[$name]=FAILED
-        printf '\n---- %s: all that it printed\n' "$name"
-        cat "$check_temp/$name.log"
-        [ "$2" -lt 124 ] || printf 'ended by a signal\n'
-        printf -- '---- end of %s\n\n' "$name"
+# One check, for make: its output goes to a file, which is printed if it fails. timeout makes it a
+# group of its own, passes a signal on to all of that, and kills what does not end in time.
+run_in_check() { # step
+    local pid watcher code=0 began=$SECONDS verdict=passed
+    check_temp=$DX_CHECK_TEMP
+    mkdir "$check_temp/$1.tmp"
+    DX_CHECK_STEP=$check_temp:$1 TMPDIR=$check_temp/$1.tmp timeout -k 10 0 ./run step "$1" \
+        >"$check_temp/$1.log" 2>&1 </dev/null &
+    pid=$!
+    trap 'kill -TERM "$pid" 2>/dev/null || true; wait "$pid" || true; exit 143' INT TERM
+    watch_step "$pid" "$1" </dev/null >/dev/null &
+    watcher=$!
+    wait "$pid" || code=$?
+    wait "$watcher" || true
+    rm -rf "$check_temp/$1.tmp"
+    if [ "$code" != 0 ]; then
+        verdict=FAILED
+        printf '\n---- %s: all that it printed\n' "$1"
+        cat "$check_temp/$1.log"
+        [ "$code" -lt 124 ] || printf 'ended by a signal\n'
+        printf -- '---- end of %s\n\n' "$1"
     fi
-    printf '%-13s %s, %s s\n' "$name" "${verdict_of[$name]}" "${seconds_of[$name]}"
-    wait "${watcher_of[$1]}" || true
-    unset "step_of[$1]" "watcher_of[$1]"
-    rm -rf "$check_temp/$name.tmp"
+    printf '%s %s\n' "$verdict" "$((SECONDS - began))" >"$check_temp/$1.verdict"
+    printf '%-13s %s, %s s\n' "$1" "$verdict" "$((SECONDS - began))"
 }
 
 summary() { # step...
-    local name passed=0 failed=0
+    local name verdict seconds passed=0 failed=0
     printf '\n%-13s %-6s %7s %7s\n' check result seconds 'of CPU'
     for name in "$@"; do
-        printf '%-13s %-6s %7s %7s\n' "$name" "${verdict_of[$name]}" "${seconds_of[$name]}" "$(cpu_of "$name")"
-        if [ "${verdict_of[$name]}" = passed ]; then
-            passed=$((passed + 1))
-        else
-            failed=$((failed + 1))
-        fi
+        read -r verdict seconds <"$check_temp/$name.verdict"
+        printf '%-13s %-6s %7s %7s\n' "$name" "$verdict" "$seconds" "$(cpu_of "$name")"
+        if [ "$verdict" = passed ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     done
     printf '\n%s passed, %s failed\n' "$passed" "$failed"
     [ "$failed" = 0 ]
@@ -112,17 +100,6 @@ summary() { # step...
 cpu_of() { # name
     awk -F'[ms ]+' '{ sum += $1 * 60 + $2 + $3 * 60 + $4 } END { printf "%.0f\n", sum }' \
         "$check_temp/$1.times" /dev/null 2>/dev/null
-}
-
-# timeout passes a signal on to the whole group of its step, and kills what does not end in time.
-stop_steps() { # exit code
-    trap '' INT TERM
-    echo 'run: stopping' >&2
-    if [ ${#step_of[@]} -gt 0 ]; then
-        kill -TERM "${!step_of[@]}" 2>/dev/null || true
-        wait "${!step_of[@]}" || true
-    fi
-    exit "$1"
 }
 
 # Our own names in shared memory.

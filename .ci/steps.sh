@@ -4,17 +4,14 @@
 # The checks, one function each. Sourced by run, which starts each in a process of its own with
 # TMPDIR set to a folder that is removed afterwards.
 
-# In the order of their start, in two lanes beside each other: a third one would cost more than it
-# saves, as tests that spin spin longer where CPUs are short. What measures a little, to check it, may
-# run beside others: no check is of how fast anything is. The last one looks at what the others left.
-lanes=(
-    'gcc asan world gotest'
-    'tidy shellcheck gofmt clang-format govet cppcheck model clang-tidy builds pingpong frames browser vm soak fuzz tsan goasan docs abi install'
-)
-lane_last='leftovers'
-read -ra step_order <<<"${lanes[*]} $lane_last"
+# In the order of their start, two beside each other: a third one would cost more than it saves, as
+# tests that spin spin longer where CPUs are short. Those that run many tests at once come beside those
+# that do not. What measures a little, to check it, may run beside others: no check is of how fast
+# anything is. The last one looks at what the others left.
+step_order=(gcc tidy shellcheck gofmt clang-format govet cppcheck asan model world clang-tidy gotest
+    builds pingpong frames browser vm soak fuzz tsan goasan docs abi install leftovers)
+step_last='leftovers'
 # What a person runs before each commit. goquick is part of gotest, and so of no full run.
-lane_quick='goquick'
 step_quick=(gcc goquick tidy shellcheck gofmt clang-format cppcheck govet leftovers)
 
 declare -A step_text=(
@@ -124,8 +121,13 @@ step_gcc() {
     test_all gcc unit process
 }
 
+# Of two checks, one after the other.
 build_asan() {
+    mkdir -p build
+    exec 8>build/check-asan.lock
+    flock 8
     build_with asan -DCMAKE_C_COMPILER=gcc -DCMAKE_C_FLAGS='-O1 -g1' -DDX_SANITIZE=address "$@"
+    exec 8>&-
 }
 
 step_asan() {
@@ -189,9 +191,9 @@ step_fuzz() {
 step_docs() {
     local name
     make_docs "$TMPDIR/docs" -DDX_WERROR=ON
-    for name in $(sed -nE '/dx_native/d; s/^ +(dx_[a-z0-9_]+);$/\1/p' libdx/libdx.map); do
+    while read -r name; do
         grep -q '^.SH THREADS' "$TMPDIR/docs/reference/man3/$name.3" || { echo "$name: no good page"; return 1; }
-    done
+    done < <(sed -nE '/dx_native/d; s/^ +(dx_[a-z0-9_]+);$/\1/p' libdx/libdx.map)
     [ -s "$TMPDIR/docs/reference/html/index.html" ]
 }
 
