@@ -44,7 +44,7 @@
 #endif
 
 /* Orders every earlier store before every later load, for the S pairs whose store is a release.
- * ThreadSanitizer does not model fences, so that its builds use a read-modify-write instead. */
+ * ThreadSanitizer does not model fences, so its builds use a read-modify-write instead. */
 static inline void dx_fence_store_load(void)
 {
 #ifdef DX_TSAN

@@ -128,7 +128,7 @@ static dx_status take_place(struct dx_channel *c, const struct dx_heartbeat_samp
     c->former_session = before;
     if (!dx_cas_seqcst(&self->session, &before, c->session))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: another guest took the place just now", path);
-    /* Relaxed: the state behind it says that we are there. */
+    /* Relaxed: the state after it says that we are there. */
     dx_store_relaxed(&self->kernel, dx_kernel_id());
     dx_heartbeat_write(self);
     dx_store_seqcst(&self->state, (uint32_t)DX_PEER_STATE_INITIALIZING); /* S5 <-> S6 */

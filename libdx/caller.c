@@ -20,7 +20,7 @@ static bool look(void *user)
 /* Rings the thread that serves our slot, if it sleeps. */
 static inline void ring_server(struct dx_caller *c)
 {
-    /* S1 <-> S2: who serves is asked behind the publishing store, too, for a server that begins
+    /* S1 <-> S2: we also ask who serves after the publishing store, because a server that begins
      * now looks at every slot after it has said so. The number is input. */
     uint32_t cell = dx_load_seqcst(&c->server->cell);
     if (dx_likely(cell - 1 < c->cell_count) && dx_unlikely(dx_channel_ring(c->channel, cell - 1)))
@@ -55,7 +55,7 @@ static void parked(void *user, bool on)
 {
     struct dx_caller *c = user;
     /* R7 -> A7 (serve.c): the cell is armed before the server is sent there.
-     * S4 <-> S3: the fence behind it is in wait.c. */
+     * S4 <-> S3: the fence after it is in wait.c. */
     dx_store_seqcst(&c->line->parked, on ? c->slot + 1 : 0u);
 }
 

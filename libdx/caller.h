@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A caller: its slot's pointers at hand, and what it knows of the slot. */
+/* A caller: pointers to its slot, and what it knows of that slot. */
 #ifndef DX_CALLER_PRIVATE_H
 #define DX_CALLER_PRIVATE_H
 
@@ -12,32 +12,32 @@ struct dx_caller {
     struct dx_server_line *server;
     struct dx_cell *cells;
     uint32_t cell_count;
-    uint64_t awaited;  /* the server's word that ends the wait of now */
+    uint64_t awaited;  /* the server's word that ends the present wait */
     uint32_t sequence; /* of the latest request */
     bool ready;        /* a request may be sent at once: the server has seen our epoch and has
-                          answered what was sent before */
+                          answered the request before it */
     struct dx_slot_book book;
     uint32_t epoch;
     uint32_t slot;
-    uint64_t mourned; /* session of the peer whose end we were told of; 0: of none */
+    uint64_t mourned; /* session of the peer whose end the caller was told; 0: none */
     struct dx_waiter waiter;
     struct dx_reply reply;
     struct dx_channel *channel;
-    struct dx_stream stream; /* while it is open nothing else is sent on the slot */
+    struct dx_stream stream; /* while it is open, the slot carries nothing else */
 };
 
 /* caller.c, for streams: the steps of a call. */
 
-/* May a stream be opened now? Waits for the slot as a call does. */
+/* Waits until a stream may be opened on the slot, as a call does. */
 dx_status dx_caller_admit(struct dx_caller *caller, uint32_t type, int64_t timeout_ns);
 
 /* Publishes the request whose fields are written; the answer is in caller->awaited. */
 void dx_caller_send(struct dx_caller *caller);
 
-/* Rings the thread that serves our slot, if it sleeps; behind a fence. */
+/* Rings the thread that serves our slot, if it sleeps. A fence comes before it. */
 void dx_caller_ring(struct dx_caller *caller);
 
-/* Waits for what `look` finds in the caller's stream, after `looks` looks that found nothing. */
+/* Waits until `look` finds something in the caller's stream. `looks` looks have found nothing. */
 dx_status dx_caller_wait(struct dx_caller *caller, bool (*look)(void *stream), uint32_t looks,
                          int64_t timeout_ns);
 

@@ -152,9 +152,9 @@ static inline bool dx_channel_nameless(const struct dx_channel *c)
     return dx_load_relaxed(&c->nameless) != 0;
 }
 
-/* Is waiting for the other side still worth while? DX_OK, DX_ERR_STOPPED, _FORKED,
- * _NAME_REMOVED, _PEER_CLOSED or _PEER_DEAD. A peer that never came is worth waiting for, unless it
- * cannot come. Costs a system call. */
+/* Says whether it makes sense to wait for the other side: DX_OK, DX_ERR_STOPPED, _FORKED,
+ * _NAME_REMOVED, _PEER_CLOSED or _PEER_DEAD. DX_OK also for a peer that never came, unless none can
+ * come. It costs a system call. */
 dx_status dx_channel_check(const struct dx_channel *channel);
 
 /* The same for a server. One that serves through restarts waits for the next life of a dead side,
@@ -168,7 +168,7 @@ bool dx_channel_ring_armed(struct dx_channel *channel, uint32_t cell, uint32_t a
  * thread. */
 static inline bool dx_channel_ring(struct dx_channel *c, uint32_t cell)
 {
-    /* S1 <-> S2, S3 <-> S4: the load behind the publishing store. */
+    /* S1 <-> S2, S3 <-> S4: the load after the publishing store. */
     uint32_t armed = dx_load_seqcst(&c->cells[cell].armed);
     return dx_unlikely(armed & DX_CELL_ARMED) && dx_channel_ring_armed(c, cell, armed);
 }

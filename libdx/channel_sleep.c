@@ -37,7 +37,7 @@ static void wake_sleeper(_Atomic uint32_t *sleeper)
  * one that was not. */
 static void look_at_sleeper(struct dx_channel *c, uint32_t cell, bool *next_listener)
 {
-    /* S7 <-> S8: behind the end of our hearing. */
+    /* S7 <-> S8: after the end of our hearing. */
     uint32_t armed = dx_load_seqcst(&c->cells[cell].armed);
     if ((armed & DX_CELL_ARMED) == 0 || DX_CELL_KIND(armed) != DX_PARK_DOORBELL)
         return;
@@ -72,8 +72,8 @@ static void slow_down(struct dx_channel *c)
     dx_fd_nap(pause_ns);
 }
 
-/* What rang before is forgotten here and not behind the wait, so that an answer does not wait for
- * that: who was rung until now is looked at next. True if the time ran out. */
+/* Forgets earlier rings here and not after the wait, so that an answer does not wait for that. The
+ * cells that were rung until now are looked at next. True if the time ran out. */
 static bool hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int64_t timeout_ns)
 {
     dx_link_forget_rings(c->region.link);

@@ -31,7 +31,7 @@ static void follow_park(struct dx_channel *c)
 /* Those who wait for somebody who can no longer find the region are told. */
 static void follow_name(struct dx_channel *c)
 {
-    /* Relaxed, both: ours alone; those who sleep are rung behind it. */
+    /* Relaxed, both: ours alone; those who sleep are rung after it. */
     uint32_t before = dx_load_relaxed(&c->nameless);
     uint32_t now = dx_region_name_is_gone(&c->region, before != 0);
     if (now == before)

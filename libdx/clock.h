@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The monotonic clock in nanoseconds. A reading costs about 25 ns: never on the fast path. */
+/* The monotonic clock in nanoseconds. A reading costs about 25 ns, so the fast path never reads it.
+ */
 #ifndef DX_CLOCK_H
 #define DX_CLOCK_H
 

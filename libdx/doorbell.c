@@ -34,7 +34,8 @@ bool dx_doorbell_is_one(int fd)
     errno = 0;
     if (fstat(fd, &s) != 0)
         return false;
-    /* What has no type in its mode has no file behind it: an eventfd, or one of its kin. */
+    /* A descriptor whose mode has no file type belongs to no file: an eventfd, or one of its kin.
+     */
     bool is_one = (s.st_mode & S_IFMT) == 0 && !has_other_name(fd);
     errno = 0;
     return is_one;

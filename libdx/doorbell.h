@@ -8,8 +8,9 @@
 
 #include <stdbool.h>
 
-/* Is it an eventfd? Anything else must not be written to or waited for: a pipe, for example, can
- * end our process by SIGPIPE. errno is 0 if it is not, or says why that cannot be found out. */
+/* Is it an eventfd? Write to nothing else, and wait for nothing else: a pipe, for example, can end
+ * our process by SIGPIPE. If the result is false, errno is 0, or says why that cannot be found out.
+ */
 bool dx_doorbell_is_one(int fd);
 
 /* Has nobody made it blocking? */
@@ -18,8 +19,8 @@ bool dx_doorbell_is_unblocked(int fd);
 /* Makes it non-blocking, for all who share it. */
 void dx_doorbell_unblock(int fd);
 
-/* Rings. It waits while the eventfd is full and blocking: the system has no write to an eventfd
- * that is told not to wait. doorbells.h says who frees whoever is caught by that. */
+/* Rings. It waits while the eventfd is full and blocking: Linux has no write to an eventfd that is
+ * told not to wait. doorbells.h says which thread frees a thread that waits there. */
 void dx_doorbell_write(int fd);
 
 /* Is there no room for another ring? That takes 2^64 - 2 rings: somebody has filled it. */

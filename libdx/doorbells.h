@@ -13,16 +13,16 @@
 struct dx_doorbell {
     uint32_t id;
     int fd;
-    uint32_t users; /* the table, those who ring it just now, and who frees them */
-    uint32_t rings; /* under way */
+    uint32_t users; /* the table, each thread that rings it now, and the guard that frees one */
+    uint32_t rings; /* rings under way */
 };
 
 /*
- * Any thread. A peer can fill an eventfd and make it blocking while it is being rung, and so hold
- * up the thread that rings, which no flag of ours prevents. So a thread that does nothing else
- * looks every DX_DOORBELLS_LOOK_NS, while there are rings, whether one is stuck, and takes the
- * peer's count away until it is through. A timer for each ring would cost more than the ring. Only
- * who rings that peer is held up meanwhile.
+ * Any thread may use it. A peer can fill an eventfd and make it blocking while we ring it. That
+ * holds up the thread that rings, and no flag of ours prevents it. So a thread of its own, the
+ * guard, looks every DX_DOORBELLS_LOOK_NS whether a ring is stuck, for as long as there are rings.
+ * It takes the eventfd's count away until the ring is through. A timer for each ring would cost
+ * more than the ring. Meanwhile only the threads that ring that peer are held up.
  */
 #define DX_DOORBELLS_LOOK_NS 10000000ll
 
@@ -35,7 +35,7 @@ struct dx_doorbells {
     bool asleep; /* the guard waits for a ring, which wakes it */
     bool closing;
     pthread_t guard;
-    pthread_cond_t wake; /* for what the guard waits: a ring, or closing */
+    pthread_cond_t wake; /* the guard waits for it: a ring, or closing */
     struct dx_doorbell **bells;
     uint32_t count;
     uint32_t room;
@@ -56,16 +56,16 @@ void dx_doorbells_close(struct dx_doorbells *d);
 /* In the child of a fork, where nobody else is: unlocked, and nobody is known. */
 void dx_doorbells_forked(struct dx_doorbells *d);
 
-/* A peer is there, to be rung by fd, which is owned from now on. A second vector of a peer that is
- * known is closed: one is enough for us. False: no memory, no such id, or no eventfd. */
+/* Adds a peer that is rung by fd, which the table owns from now on. A second vector of a known peer
+ * is closed: one is enough. False: no memory, no such id, or fd is no eventfd. */
 bool dx_doorbells_join(struct dx_doorbells *d, int64_t id, int fd);
 
 void dx_doorbells_leave(struct dx_doorbells *d, int64_t id);
 
-/* Has this peer been there, and left? */
+/* Has this peer been here, and left? */
 bool dx_doorbells_left(struct dx_doorbells *d, uint32_t id);
 
-/* Rings a peer; one whose eventfd is full has rings enough. False: nobody of that id. */
+/* Rings a peer. A full eventfd has rings enough and is left alone. False: no peer has that id. */
 bool dx_doorbells_ring(struct dx_doorbells *d, uint32_t id);
 
 #endif

@@ -27,7 +27,7 @@ void dx_doorbell_release(struct dx_doorbell *bell)
     free(bell);
 }
 
-/* The one at this place, held, if it is being rung; the place behind the last is our own. */
+/* The one at this place, held, if it is being rung; the place after the last is our own. */
 static struct dx_doorbell *hold(struct dx_doorbells *d, uint32_t at)
 {
     struct dx_doorbell *bell = at < d->count ? d->bells[at] : &d->own;

@@ -6,7 +6,7 @@
 struct dx_doorbell;
 struct dx_doorbells;
 
-/* Gives up one that was held; the lock of its table is held. */
+/* Gives up a bell that was held. Hold the lock of its table. */
 void dx_doorbell_release(struct dx_doorbell *bell);
 
 /* Ends the thread, if there is one. */

@@ -2,7 +2,8 @@
 /*
  * For bindings in other languages that run the fast path themselves: where things lie, and the
  * slow steps as functions. A binding keeps the contract of docs/protocol.md, whose constants are in
- * dx_protocol.h. C programs need none of this.
+ * dx_protocol.h. It is built together with the library: what is declared here may change with each
+ * version. C programs need none of this.
  */
 #ifndef DX_NATIVE_H
 #define DX_NATIVE_H
@@ -20,12 +21,12 @@
 DX_BEGIN_DECLS
 
 /*
- * dx_attach in steps, for runtimes that do not block a thread of theirs while they wait for a host:
- * begin, try until it works or there is no sense in it, end. A try does not wait for a host; it
- * takes microseconds, or as long as dx_attach's header says where the other side is under another
- * kernel or a rendezvous does not answer. *again says whether what it failed for may change; pause
- * before the next one, as dx_attach does. After DX_OK *out is the channel, and the attach is only
- * to be ended. One thread at a time.
+ * dx_attach in steps, for runtimes that must not block a thread while they wait for a host: begin,
+ * try until it works or makes no sense any more, end. A try does not wait for a host. It takes
+ * microseconds; where the other side is under another kernel or a rendezvous does not answer, it
+ * takes as long as dx_attach says. *again says whether the reason of a failure may change. Pause
+ * before the next try, as dx_attach does. After DX_OK *out is the channel; then only end the
+ * attach. One thread at a time.
  */
 struct dx_native_attach;
 DX_API dx_status dx_native_attach_begin(const char *url, const struct dx_wait *wait,
@@ -102,17 +103,17 @@ DX_API void dx_native_serve_end(struct dx_channel *channel, uint32_t threads);
 /* Rings the sleeper of a cell, if there is one. True if this call rang. One system call. */
 DX_API bool dx_native_ring(struct dx_channel *channel, uint32_t cell);
 
-/* Announces a sleep in a cell; look once more behind it, then sleep, then disarm. The kind is that
- * of the channel's wait strategy. */
+/* Announces a sleep in a cell. After it, look once more, then sleep, then disarm. How to sleep is
+ * what the channel's wait strategy says. */
 DX_API uint32_t dx_native_arm(struct dx_channel *channel, uint32_t cell);
 DX_API void dx_native_disarm(struct dx_channel *channel, uint32_t cell, uint32_t armed);
 
 /*
- * For runtimes that can wait for a descriptor but must not block a thread of theirs: a bell is a
- * thread of libdx that waits for the rings of one cell and writes each to an eventfd (non-blocking,
- * owned by the bell). Announce and look as above, then wait until the descriptor is readable. Of
- * no use with DX_PARK_POLL and _NEVER, which nobody rings: DX_ERR_INVALID. Close it before the
- * channel.
+ * For runtimes that can wait for a descriptor but must not block a thread. A bell is a thread of
+ * libdx that waits for the rings of one cell and writes each to an eventfd, which does not block
+ * and belongs to the bell. Announce and look as above, then wait until the descriptor is readable.
+ * With DX_PARK_POLL and DX_PARK_NEVER nobody rings, and the result is DX_ERR_INVALID. Close the
+ * bell before the channel.
  */
 struct dx_native_bell;
 DX_API dx_status dx_native_bell_open(struct dx_channel *channel, uint32_t cell,
@@ -120,15 +121,15 @@ DX_API dx_status dx_native_bell_open(struct dx_channel *channel, uint32_t cell,
 DX_API void dx_native_bell_close(struct dx_native_bell *bell);
 
 /*
- * Where there is a rendezvous no such thread is needed: returns a descriptor that becomes readable
- * when any cell of this side is rung (an eventfd, non-blocking, owned by the caller), and from then
- * on dx_native_arm asks for it. -1 where there is none, or for DX_PARK_POLL and _NEVER. Once,
- * before the first wait, and then for all of them. Of several places of one host: for each channel,
- * and then any one of the descriptors tells of all of them.
+ * Where there is a rendezvous, no such thread is needed. This returns an eventfd that becomes
+ * readable when any cell of this side is rung; it does not block and belongs to the caller. From
+ * then on dx_native_arm asks for it. It returns -1 where there is no rendezvous, and for
+ * DX_PARK_POLL and DX_PARK_NEVER. Call it once per channel, before the first wait. Of several
+ * places of one host, call it for each; any one of the descriptors then tells of all of them.
  */
 DX_API int dx_native_take_doorbell(struct dx_channel *channel);
 
-/* Is waiting still worth while? DX_OK, DX_ERR_STOPPED, _PEER_CLOSED, _PEER_DEAD. */
+/* Says whether it makes sense to wait on: DX_OK, DX_ERR_STOPPED, _PEER_CLOSED, _PEER_DEAD. */
 DX_API dx_status dx_native_check(const struct dx_channel *channel);
 
 /* The same for a server, which may go on when the other side dies: DX_ERR_NAME_REMOVED instead of

@@ -78,19 +78,21 @@ enum dx_result {
 #define DX_CELL_KIND_MASK 7u
 #define DX_CELL_STEP 16u /* of the count of rings */
 
-/* Answers after which their callers' parked flags are looked at, behind one common fence. */
+/* After so many answers, and one fence for all of them, their callers' parked flags are looked at.
+ */
 #define DX_BATCH 64u
 
 /* Longest time that a sleeper goes without looking whether its peer still lives, in ns. */
 #define DX_LIVENESS_NS 20000000ll
 #define DX_LIVENESS_LINK_NS 5000000ll /* where looking costs no system call */
 
-/* The same for a serving thread that has had nothing to do for that long: each sleep may be twice
- * as long as the one before, up to this. Nobody waits for it to look. */
+/* The same for a serving thread that has nothing to do. Each sleep may be twice as long as the one
+ * before, up to this: nobody waits for it to look. */
 #define DX_IDLE_SLEEP_NS 1000000000ll
 
-/* Who is rung more often than there is news listens slowly: rings that are heard at once for each
- * piece of news, and in a row; then the pauses between two looks, which grow, in ns. */
+/* A listener that is rung more often than it finds news listens slowly. The first two are how many
+ * rings it hears at once: for each piece of news, and in a row. The others are the pauses between
+ * two looks after that, which grow, in ns. */
 #define DX_BRAKE_RINGS_EACH 4u
 #define DX_BRAKE_RINGS_MAX 64u
 #define DX_BRAKE_PAUSE_NS 100000

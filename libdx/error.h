@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The detail behind a status: one text a thread, for dx_last_error(). */
+/* The detail of a status: one text for each thread, which dx_last_error() returns. */
 #ifndef DX_ERROR_H
 #define DX_ERROR_H
 
@@ -10,20 +10,20 @@
 
 /* Keeps the text and returns the status, so that a failure is one line. */
 dx_status dx_fail(dx_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* So that a reader that is a program sees it, too. */
+/* A program that reads the code then sees which status is returned. */
 #define dx_fail(status, ...) (dx_fail((status), __VA_ARGS__), (status))
 
-/* As dx_fail, with ": " and the meaning of errno behind the text; DX_ERR_PERMISSION where errno
- * says so, else DX_ERR_SYSTEM. */
+/* As dx_fail, with ": " and the meaning of errno after the text. Returns DX_ERR_PERMISSION where
+ * errno says so, else DX_ERR_SYSTEM. */
 dx_status dx_fail_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A status that says all: drops the text of an older failure, which would explain it wrongly.
- * Leaves the text alone if status is DX_OK. */
+/* For a status that needs no text: drops the text of an older failure, which would explain it
+ * wrongly. Leaves the text alone if status is DX_OK. */
 dx_status dx_fail_plain(dx_status status);
 
 /*
- * Around a public function that is not on the fast path: no text is left but its own. What fails
- * inside takes its text from dx_fail, or has none; what succeeds leaves none of what it tried.
+ * These two go around a public function that is not on the fast path, so that it leaves no text but
+ * its own. A failure has the text of dx_fail, or none. A success leaves no text of what was tried.
  */
 uint64_t dx_error_mark(void);
 dx_status dx_error_settle(uint64_t mark, dx_status status);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fault points: the moments in which crash tests let a process die or stop, named in
- * tests/fault_points.h. In the library they are nothing; only the copy of it that those tests are
- * linked to is compiled with DX_FAULTS. */
+/* Fault points: moments in which crash tests let a process die or stop. tests/fault_points.h names
+ * them. They compile to nothing in the library. The copy that those tests link is compiled with
+ * DX_FAULTS. */
 #ifndef DX_FAULT_H
 #define DX_FAULT_H
 

@@ -7,15 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Waits until one of them can be read (POLLIN, the only event that is understood), timeout_ns at
- * most; negative: for ever. Returns how many have revents; a descriptor that is closed has
- * POLLNVAL. 0: the time is up, a signal came, or waiting is refused by the kernel: then up to 5 ms
- * have been slept, so that a loop around this call never runs without sleep. It works with
- * RLIMIT_NOFILE 0, too, where poll(2) refuses to wait. */
+/* Waits until one of them can be read (POLLIN, the only event that is understood), for timeout_ns
+ * at most; negative: for ever. Returns how many have revents; a closed descriptor has POLLNVAL.
+ * Returns 0 if the time is up, if a signal came, or if the kernel refuses to wait. In the last case
+ * it sleeps for up to 5 ms, so that a loop around this call never runs without a sleep. It also
+ * works with RLIMIT_NOFILE 0, where poll(2) refuses to wait. */
 int dx_fd_wait(struct pollfd *waits, nfds_t count, int64_t timeout_ns);
 
-/* The same for one. True: it can be read, or its other end is gone. False: the time is up, or the
- * descriptor is closed: then as above. */
+/* The same for one descriptor. True: it can be read, or its other end is gone. False: the time is
+ * up, or the descriptor is closed. If it is closed, this sleeps for up to 5 ms. */
 bool dx_fd_readable(int fd, int64_t timeout_ns);
 
 /* Sleeps for this time. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* QEMU's ivshmem devices as a guest's kernel shows them in sysfs: PCI 1af4:1110, BAR 2 is the
- * memory. */
+/* QEMU's ivshmem devices, as a guest's kernel shows them in sysfs. They are PCI 1af4:1110, and BAR
+ * 2 is the memory. */
 #ifndef DX_IVSHMEM_DEVICE_H
 #define DX_IVSHMEM_DEVICE_H
 
@@ -20,8 +20,9 @@ struct dx_ivshmem_device {
 /* Is this a PCI address in full, such as 0000:00:03.0? */
 bool dx_ivshmem_is_address(const char *text);
 
-/* The device of that address, or the only one for "". DX_ERR_NO_PEER: none; DX_ERR_INVALID: there
- * are several, and the text names them; or the address is another device's. */
+/* Finds the device of that address; "" stands for the only one. DX_ERR_NO_PEER: there is none.
+ * DX_ERR_INVALID: there are several, and the text names them, or the address is another device's.
+ */
 dx_status dx_ivshmem_find(const char *address, struct dx_ivshmem_device *out);
 
 /* Lets the device answer at its memory's address, if nobody has done that yet. DX_ERR_PERMISSION

@@ -2,10 +2,9 @@
 /*
  * The registers and the interrupt of an ivshmem device, for ringing other peers and being rung.
  *
- * Through vfio-pci both ways: its MSI-X vector 0 is an eventfd. Without it, sysfs still gives the
- * registers to whoever is root, so that others can be rung, and nobody rings us. The device's
- * memory is mapped from sysfs either way: vfio's mapping of it is uncached, and the two exclude
- * each other.
+ * vfio-pci gives both: its MSI-X vector 0 is an eventfd. Without it, sysfs still gives the
+ * registers to root. Then we can ring others, and nobody can ring us. The device's memory is mapped
+ * from sysfs either way: vfio's mapping of it is uncached, and the two exclude each other.
  */
 #ifndef DX_IVSHMEM_VFIO_H
 #define DX_IVSHMEM_VFIO_H
@@ -30,12 +29,12 @@ struct dx_ivshmem_bells {
         -1, -1, -1, -1, NULL, NULL, 0, 0                                                           \
     }
 
-/* What could be had, the best first. DX_OK with bell < 0: we can only ring; the reason is the
- * thread's last error. Anything else: not even that. */
+/* Opens the best that can be had. DX_OK with bell < 0: we can only ring, and the thread's last
+ * error says why. On an error we cannot even ring. */
 dx_status dx_ivshmem_bells_open(const struct dx_ivshmem_device *device,
                                 struct dx_ivshmem_bells *out);
 
-/* Rings a peer's vector 0. Any thread. A peer that is not there is rung in vain. */
+/* Rings a peer's vector 0. Any thread. If the peer is not there, nothing happens. */
 void dx_ivshmem_bells_ring(const struct dx_ivshmem_bells *bells, uint32_t peer);
 
 void dx_ivshmem_bells_close(struct dx_ivshmem_bells *bells);

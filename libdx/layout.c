@@ -10,7 +10,7 @@
 #define DX_PAGE 4096u
 /* A mapping begins at a page, and no Linux has larger ones by default than 64 KiB. */
 #define PLACE_ALIGNMENT 65536u
-/* Before it places lay directly one behind the other. */
+/* Before it, each place began where the one before it ended. */
 #define ALIGNED_SINCE_MINOR 3u
 
 static uint64_t round_up(uint64_t value, uint64_t to)

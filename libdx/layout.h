@@ -6,8 +6,8 @@
  *   header 128 | peers 31 x 128 | caller lines | server lines | counters | workers | cells |
  * payload
  *
- * Lines of callers lie together and so do lines of servers: nobody's line shares a cache line, or
- * the pair of lines that a prefetcher fetches, with a line that the other side writes.
+ * Lines of callers lie together, and so do lines of servers. So no line shares a cache line, or the
+ * pair of lines that a prefetcher fetches, with a line that the other side writes.
  */
 #ifndef DX_LAYOUT_H
 #define DX_LAYOUT_H
@@ -196,14 +196,14 @@ struct dx_geometry {
     uint64_t payload_stride;
     uint64_t response_offset;
     uint64_t region_bytes;
-    /* Not of the region itself: where it lies. From dx_geometry_make they are those of place 0 of
-     * 1, with the distance that this library takes. */
+    /* Where the region lies in its memory. dx_geometry_make sets them for place 0 of 1, with the
+     * distance between places that this library uses. */
     uint64_t place_bytes; /* from the beginning of one place to that of the next */
     uint32_t places;
     uint32_t place;
 };
 
-/* Derives a geometry. DX_ERR_INVALID names the value that is out of range. */
+/* Derives a geometry. With DX_ERR_INVALID the text names the value that is out of range. */
 dx_status dx_geometry_make(uint32_t host_slots, uint32_t guest_slots, size_t request_capacity,
                            size_t response_capacity, struct dx_geometry *out);
 
@@ -214,16 +214,17 @@ void dx_header_write(struct dx_header *header, const struct dx_geometry *geometr
  * Offsets are compared, never believed. */
 dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct dx_geometry *out);
 
-/* The sizes and the number of places. */
+/* Compares the sizes and the number of places. */
 bool dx_geometry_equal(const struct dx_geometry *a, const struct dx_geometry *b);
 
-/* Cells: one a slot (its caller's), then per peer one a worker and one shared by its waiters. */
+/* The order of the cells: one for each slot (its caller's), then for each peer one for each worker
+ * and one that its waiters share. */
 static inline uint32_t dx_cell_of_worker(uint32_t slots, enum dx_side side, uint32_t worker)
 {
     return slots + (uint32_t)side * (DX_SERVE_THREADS_MAX + 1u) + worker;
 }
 
-/* Whose cell is it? */
+/* Returns the side that sleeps in a cell. */
 static inline enum dx_side dx_cell_side(const struct dx_geometry *g, uint32_t cell)
 {
     if (cell < g->slots)

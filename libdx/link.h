@@ -15,11 +15,11 @@
 struct dx_link;
 struct dx_channel;
 
-/* What a link tells to whom. It knows nothing more of the channel. */
+/* Whom a link tells what. It knows nothing more of the channel. */
 struct dx_link_user {
     struct dx_channel *channel;
-    void (*left)(struct dx_channel *channel, int64_t id); /* this peer has */
-    void (*rung)(struct dx_channel *channel);             /* our eventfd was */
+    void (*left)(struct dx_channel *channel, int64_t id); /* this peer has left */
+    void (*rung)(struct dx_channel *channel);             /* our eventfd was rung */
     const _Atomic uint64_t *found; /* how often its sleepers have found news */
 };
 
@@ -28,21 +28,20 @@ struct dx_link_user {
 dx_status dx_link_serve(const char *path, int memory, struct dx_link **out);
 dx_status dx_link_publish(struct dx_link *link);
 
-/* A guest's device takes the place of a rendezvous: it rings others, and has a bell, or none; who
- * leaves is not told. Owns what *bells holds from now on, also on failure. */
+/* A guest's device takes the place of a rendezvous. It rings others, and may have a bell. It does
+ * not tell who leaves. The link owns what *bells holds from now on, also on failure. */
 struct dx_ivshmem_bells;
 dx_status dx_link_of_device(const struct dx_ivshmem_bells *bells, struct dx_link **out);
 
-/* Can we be rung? Does the end of the other side come as news? */
+/* Can somebody ring us? Does the link tell when the other side ends? */
 bool dx_link_hears(const struct dx_link *link);
 bool dx_link_has_news(const struct dx_link *link);
 
-/* Do the sleepers of a channel hear the bell themselves, in place of the thread? So it is where the
- * link has one channel: a thread between would be two wake-ups more. */
+/* Do the sleepers of a channel wait for the bell themselves, in place of the thread? They do where
+ * the link has one channel: a thread between them would cost two more wake-ups. */
 bool dx_link_is_sole(const struct dx_link *link);
 
-/* Takes all rings of our own eventfd that there are. What they were for is to be looked at behind.
- */
+/* Takes all rings of our own eventfd. After this call, look again at what the rings were for. */
 void dx_link_forget_rings(struct dx_link *link);
 
 /* Waits for a ring of our own eventfd, and leaves it there. False: none came. */
@@ -62,7 +61,7 @@ dx_status dx_link_join(const char *path, int64_t by_ns, struct dx_link **out, in
  * eventfd is rung. */
 dx_status dx_link_start(struct dx_link *link, const struct dx_link_user *user);
 
-/* From its return on the user of this channel is told nothing. link may be NULL. */
+/* After its return the user of this channel is told nothing more. link may be NULL. */
 void dx_link_stop(struct dx_link *link, const struct dx_channel *channel);
 
 /* Another region of this process uses the link, too; each closes it once. */
@@ -75,20 +74,20 @@ bool dx_link_await_news(struct dx_link *link, int64_t timeout_ns);
 /* What a side writes into its peer line so that the other side can ring it: 1 + its id. */
 uint32_t dx_link_doorbell_id(const struct dx_link *link);
 
-/* Is the peer behind this doorbell_id known to be gone? doorbell_id is input. Any thread. */
+/* Is the peer with this doorbell_id known to be gone? doorbell_id is input. Any thread. */
 bool dx_link_left(struct dx_link *link, uint32_t doorbell_id);
 
 /* Rings a peer. doorbell_id is input. Any thread. */
 void dx_link_ring(struct dx_link *link, uint32_t doorbell_id);
 
-/* A duplicate of our own eventfd for somebody who passes doorbells on himself, in place of the
- * thread; -1 if there is none to be had. */
+/* Returns a duplicate of our own eventfd, for somebody who passes doorbells on in place of the
+ * thread; -1 if there is none. */
 int dx_link_take_bell(struct dx_link *link);
 
 /* In the child of a fork: nothing of the parent's is kept, and dx_link_close frees and no more. */
 void dx_link_forked(struct dx_link *link);
 
-/* The last one ends the thread and all connections. link may be NULL. */
+/* The call of the last holder ends the thread and all connections. link may be NULL. */
 void dx_link_close(struct dx_link *link);
 
 #endif

@@ -3,8 +3,8 @@
  * Liveness across kernels. Each peer has a heartbeat: its channel's thread advances `heartbeat` in
  * the peer's lines every DX_HEARTBEAT_NS to DX_HEARTBEAT_SLOW_NS, as peer_timeout_ns and the other
  * side need it. A peer under another kernel whose heartbeat has not changed for the strategy's
- * peer_timeout_ns counts as dead. Time in which we did not run ourselves does not count as its
- * time: whoever was stopped, wakes up, and sees an old heartbeat first looks again.
+ * peer_timeout_ns counts as dead. Time in which we did not run ourselves does not count: a process
+ * that was stopped and sees an old heartbeat looks again first.
  */
 #ifndef DX_LIVENESS_HEARTBEAT_H
 #define DX_LIVENESS_HEARTBEAT_H
@@ -16,10 +16,10 @@
 #include "layout.h"
 
 #define DX_HEARTBEAT_NS 100000000ll
-/* While no peer under another kernel is known: only one that attaches listens, for long enough.
- * Once it is attached it goes by its own peer_timeout_ns, before we have noticed it at our next
- * beat, so that none may be longer than the shortest timeout: a second, which would cost an idle
- * channel less, makes living peers look dead. */
+/* The distance of two beats while no peer under another kernel is known. Only a peer that attaches
+ * listens then, and for long enough. But once it is attached it goes by its own peer_timeout_ns,
+ * before we have noticed it at our next beat. So no distance may be longer than the shortest
+ * timeout. One second would cost an idle channel less, and would make living peers look dead. */
 #define DX_HEARTBEAT_SLOW_NS 250000000ll
 /* How long to listen for the first beat of a host that should be alive. */
 #define DX_HEARTBEAT_LISTEN_NS (5 * DX_HEARTBEAT_NS)
@@ -51,7 +51,7 @@ bool dx_peer_is_remote(const struct dx_peer_lines *peer);
 /* One beat of ours. */
 void dx_heartbeat_write(struct dx_peer_lines *self);
 
-/* What is listened for: a peer's next beat. */
+/* A peer whose next beat somebody listens for. */
 struct dx_heartbeat_sample {
     const struct dx_peer_lines *peer; /* NULL: for nobody */
     uint64_t session;
@@ -73,14 +73,15 @@ bool dx_heartbeat_changed(const struct dx_heartbeat_sample *sample,
 /* Listens to a peer for limit_ns at most. True as soon as its heartbeat changes. */
 bool dx_heartbeat_heard(const struct dx_peer_lines *peer, int64_t limit_ns);
 
-/* Has a place no living peer from another kernel in it? Says so at once if nobody is in it, or
- * listens for limit_ns at most. Of peers under our own kernel their lock must have been asked. */
+/* Returns true if no living peer under another kernel holds this place. It returns at once if
+ * nobody holds it. Otherwise it listens, for limit_ns at most. Ask the lock first whether a peer
+ * under our own kernel holds the place. */
 bool dx_heartbeat_absent(const struct dx_peer_lines *peer, int64_t limit_ns);
 
-/* The same without listening: whoever seems to be there from another kernel may be. */
+/* The same without listening: false if a peer under another kernel may be there. */
 bool dx_heartbeat_vacant(const struct dx_peer_lines *peer);
 
-/* Has the other side been heard within so long? A new one is at once. */
+/* Has the other side been heard within peer_timeout_ns? A new one counts as heard. */
 bool dx_heartbeat_alive(const struct dx_heartbeat *heartbeat, const struct dx_peer_lines *peer,
                         int64_t peer_timeout_ns);
 

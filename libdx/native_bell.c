@@ -34,7 +34,7 @@ static void *run(void *user)
     struct dx_native_bell *bell = user;
     for (;;) {
         dx_cell_await_ring(bell->cell, bell->kind, &bell->seen, &bell->closing);
-        /* Relaxed: dx_cell_release comes behind the store. */
+        /* Relaxed: dx_cell_release comes after the store. */
         if (dx_load_relaxed(&bell->closing) != 0)
             return NULL;
         uint64_t one = 1;

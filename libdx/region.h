@@ -103,7 +103,7 @@ bool dx_region_is_current(const struct dx_region *region);
  * Offset and bytes must lie within the file. What was mapped stays if it cannot be mapped. */
 dx_status dx_region_view(struct dx_region *region, uint32_t place, uint64_t offset, uint64_t bytes);
 
-/* Bytes of the file behind a region; 0 if that cannot be said. */
+/* Bytes of the region's file; 0 if that cannot be said. */
 uint64_t dx_region_file_bytes(const struct dx_region *region);
 
 /* Unmaps and closes, which ends the locks; removes a name that is ours. */
@@ -126,7 +126,8 @@ static inline uint32_t dx_lock_at(uint32_t place, enum dx_lock lock)
 dx_status dx_region_lock(int fd, uint32_t lock, const char *path);
 dx_status dx_region_unlock(int fd, uint32_t lock, const char *path);
 
-/* Has another description the lock? The first says no as well if that cannot be told. */
+/* Does another description hold the lock? The first function also says no if that cannot be told.
+ */
 bool dx_region_lock_held(int fd, uint32_t lock);
 dx_status dx_region_lock_see(int fd, uint32_t lock, const char *path, bool *held);
 
@@ -136,8 +137,8 @@ enum dx_lock_look { DX_LOCK_FREE = 0, DX_LOCK_HELD = 1, DX_LOCK_UNSEEN = 2 };
 enum dx_lock_look dx_region_lock_look_by(int fd, uint32_t lock);
 enum dx_lock_look dx_region_lock_look(const struct dx_region *region, uint32_t lock);
 
-/* For people, who look for a holder among the descriptors of processes: a sealed region's
- * descriptor has a lock that says nothing, so far behind the one that says who lives. */
+/* For people who look for a holder among the descriptors of processes: a sealed region's descriptor
+ * has a lock without meaning, at this distance after the lock that says who lives. */
 #define DX_LOCK_HINT (1u << 28)
 void dx_region_lock_hint(int fd, uint32_t lock);
 
@@ -148,11 +149,11 @@ dx_status dx_region_lock_out_guest(int fd, uint32_t place, const char *path);
 /* The same for every place that there could be; only the lock of place 0 is kept. */
 dx_status dx_region_lock_out_guests(int fd, const char *path);
 
-/* A place whose first page is all zero: nobody has begun there. */
+/* Is the first page of a place all zero? Then nobody has begun there. */
 bool dx_region_is_blank(const void *base);
 
-/* When all locks are held that will be: from here on they end with the mapping, which is with this
- * process, whoever has a copy of a descriptor. Without /proc and without a name that cannot be
+/* Call it when all locks are held. From here on they end with the mapping, and so with this
+ * process, whoever has a copy of a descriptor. Without /proc and without a name this cannot be
  * done, and the region stays as it is. DX_ERR_SYSTEM: no descriptor. */
 dx_status dx_region_seal(struct dx_region *region);
 

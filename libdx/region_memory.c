@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bytes behind a region, before they are touched: whose they are, whether they can be had, and
- * how they are mapped. A page of a file that is not there when it is touched ends the process by
- * SIGBUS, so that all pages are reserved first, in new files and in those that exist.
+ * The bytes of a region's file, before they are touched: whose they are, whether they can be had,
+ * and how they are mapped. A page of a file that is not there when it is touched ends the process
+ * by SIGBUS, so that all pages are reserved first, in new files and in those that exist.
  */
 #include <errno.h>
 #include <fcntl.h>

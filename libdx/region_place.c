@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Several regions in one memory, one behind the other: each with the locks of its place. */
+/* Several regions in one memory, one after the other, each with the locks of its place. */
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

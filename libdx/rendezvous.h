@@ -5,12 +5,13 @@
  * everybody's eventfds, and tells the others who came and who left; the end of a client's socket
  * is its death, however it died. Only processes of our own user are let in.
  *
- * Not thread-safe: one thread steps it. It never waits for a client. One that does not read what it
- * is sent is sent nothing more, and so harms nobody but itself (rendezvous_member.h): it is told of
- * by the others only once it has read its id, and it is dropped if it has not within
- * DX_RENDEZVOUS_READ_TIMEOUT_NS. One that has stopped reading later, for example because it is
- * stopped, is dropped only if it has been silent for as long and its place or its descriptors are
- * needed for another. Whoever reads is told of each client that came, and once of each that left.
+ * Not thread-safe: one thread steps it. It never waits for a client. A client that does not read is
+ * sent nothing more, and so harms nobody but itself (rendezvous_member.h). The others are told of a
+ * client once it has read its id. It is dropped if it has not read that within
+ * DX_RENDEZVOUS_READ_TIMEOUT_NS. A client that stops reading later, for example because it is
+ * stopped, is dropped only if it has been silent for as long and another client needs its place or
+ * its descriptors. A client that reads is told of each client that came, and once of each that
+ * left.
  */
 #ifndef DX_RENDEZVOUS_H
 #define DX_RENDEZVOUS_H
@@ -42,8 +43,8 @@ struct dx_rendezvous_config {
 dx_status dx_rendezvous_open(const char *path, const struct dx_rendezvous_config *config,
                              struct dx_rendezvous **out);
 
-/* Takes the name, which must be free or left by somebody who is gone. DX_ERR_HOST_EXISTS: somebody
- * listens there. What is not a socket of ours is left alone: DX_ERR_PERMISSION. */
+/* Takes the name, which must be free or left by a process that is gone. DX_ERR_HOST_EXISTS:
+ * somebody listens there. DX_ERR_PERMISSION: it is no socket of ours, and is left alone. */
 dx_status dx_rendezvous_publish(struct dx_rendezvous *r);
 
 /* Readable when there is something to do, also because a time has passed. */

@@ -37,7 +37,7 @@ struct dx_member {
     uint32_t said; /* messages of the greeting, before the news */
     uint32_t unread;    /* messages sent since it was last seen to have read all */
     uint32_t in_flight; /* descriptors among them */
-    int64_t silent_ns;  /* since when it has not been seen to read; of meaning while unread != 0 */
+    int64_t silent_ns;  /* when it was last seen to read; has a meaning while unread != 0 */
     int bells[DX_RENDEZVOUS_VECTORS_MAX];
     uint32_t news_count;
     struct dx_member_news news[DX_MEMBER_NEWS_MAX];
@@ -49,25 +49,26 @@ struct dx_member_budget {
     uint32_t in_flight_max; /* beyond it a client gets one at a time */
 };
 
-/* One that owns the socket; nothing has been said to it. NULL: no memory. */
+/* Makes a client that owns the socket and has been sent nothing. NULL: no memory. */
 struct dx_member *dx_member_new(uint32_t id, int socket);
 
 /* Closes all that it has. */
 void dx_member_close(struct dx_member *m);
 
-/* The same, and ends it. */
+/* The same, and frees it. */
 void dx_member_free(struct dx_member *m, struct dx_member_budget *budget);
 
 /* Gives it its eventfds. False: not all could be had; what was had is kept. */
 bool dx_member_open_bells(struct dx_member *m, uint32_t vectors);
 
-/* Has it left something unread? Looks at its socket. */
+/* Has the client left something unread? This looks at its socket. */
 bool dx_member_is_behind(struct dx_member *m, struct dx_member_budget *budget);
 
 /* Has it read its id, after that look, and is it not joined yet? */
 bool dx_member_may_join(const struct dx_member *m);
 
-/* It is to be told of `who`, which may be itself; that `who`, of whom it may know, has left. */
+/* Notes that this client is to be told that `who` came, which may be itself; that `who` left, if it
+ * knows of it. */
 void dx_member_add(struct dx_member *m, const struct dx_member *who);
 void dx_member_remove(struct dx_member *m, uint32_t who);
 

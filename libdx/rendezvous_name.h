@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of Unix sockets: whose they are, who listens, and how to take one without a gap in which
- * somebody else could. */
+/* Names of Unix sockets: who owns them, who listens, and how to take one without a gap in which
+ * somebody else could take it. */
 #ifndef DX_RENDEZVOUS_NAME_H
 #define DX_RENDEZVOUS_NAME_H
 

@@ -38,7 +38,7 @@ enum dx_ivshmem_sent {
 /* Never blocks. fd may be -1. */
 enum dx_ivshmem_sent dx_ivshmem_send(int socket, int64_t value, int fd);
 
-/* A stream's bytes come in any pieces: what has come of the next message. */
+/* The bytes that have come of the next message: a stream hands them over in any pieces. */
 struct dx_ivshmem_reader {
     unsigned char bytes[8];
     size_t have;
@@ -58,7 +58,7 @@ enum dx_ivshmem_read {
     DX_IVSHMEM_NO_SOCKET, /* our own descriptor is closed: nothing is known of the other end */
 };
 
-/* Never blocks. One thread at a time. More descriptors than one a message are closed. */
+/* Never blocks. One thread at a time. It closes each further descriptor of a message. */
 enum dx_ivshmem_read dx_ivshmem_receive(int socket, struct dx_ivshmem_reader *reader,
                                         struct dx_ivshmem_message *out);
 

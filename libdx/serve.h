@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One serving thread: the slots that are its, what it has seen there, and whom it has yet to
- * ring. */
+/* One serving thread: its slots, what it has seen there, and which callers it has yet to ring. */
 #ifndef DX_SERVE_PRIVATE_H
 #define DX_SERVE_PRIVATE_H
 
@@ -56,7 +55,7 @@ struct dx_server {
     uint32_t answered[DX_BATCH]; /* slots */
     uint32_t answered_count;
     dx_status status; /* why it ended */
-    bool returned;    /* it did, and no handler has ended its thread */
+    bool returned;    /* it has ended, and no handler ended its thread */
 };
 
 /* Takes over slots first, first + stride, ... (of `count` from `base`) from whoever served them
@@ -81,7 +80,7 @@ void dx_server_end_all(struct dx_server *server);
  * answered with DX_RESULT_LOST, enters no handler, and ends all servers of the pool. */
 void dx_server_leave(struct dx_server *server);
 
-/* Tells callers that nobody is to be rung. */
+/* Tells callers that nobody serves, so that they ring nobody. */
 void dx_server_end(struct dx_server *server);
 
 #endif

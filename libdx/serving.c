@@ -3,10 +3,10 @@
  * A handler that leaves by longjmp runs no code of ours, so that what it left behind is noticed
  * only by the next dx_serve or dx_close of that channel. It has to be told from a call that a
  * handler makes while dx_serve still runs below it on the stack: there the answer is DX_ERR_BUSY.
- * The stack grows down. What is called above the frame of dx_serve has that frame behind it. What
- * is called below it looks at the seal in that frame: while the frame lives, the seal is whole; of
- * a frame that is gone, the functions called since then have most likely written over it. If they
- * have not, the answer is DX_ERR_BUSY, which is safe.
+ * The stack grows down. A function that is called above the frame of dx_serve finds that frame
+ * gone. One that is called below it looks at the seal in that frame: while the frame lives, the
+ * seal is whole; of a frame that is gone, the functions called since then have most likely written
+ * over it. If they have not, the answer is DX_ERR_BUSY, which is safe.
  */
 #include "serving.h"
 

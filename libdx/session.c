@@ -34,7 +34,7 @@ static void begin_slots(struct dx_channel *c)
     for (uint32_t slot = first; slot < first + dx_slot_count(&c->geometry, c->side); slot++) {
         struct dx_caller_line *line = &c->caller_lines[slot];
         /* Length and type stay: a server may just be taking up the last life's request. Relaxed:
-         * the word behind it publishes it. */
+         * the word after it publishes it. */
         dx_store_relaxed(&line->parked, 0u);
         dx_cell_init(&c->cells[slot]);
         reset_counters(&c->counters[slot]);

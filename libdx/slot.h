@@ -53,15 +53,15 @@ static inline void dx_caller_publish(struct dx_caller_line *line, uint64_t word)
 {
     /* R2 -> A2 (slot.h): request bytes, type and payload before the word.
      * S1 <-> S2 (serve.c): the word before the look at the server's cell.
-     * A plain store and a fence behind it, not one exchange: between the stores of the request's
-     * fields and a locked instruction on the same line there is time for the server, which looks
-     * at it all the time, to take the line away, and then it has to be fetched twice. Calls were
-     * 16 to 23 % faster without (docs/measurements/calls.md). */
+     * This is a plain store and a fence after it, not one exchange. A locked instruction would come
+     * some time after the stores of the request's fields. Meanwhile the server, which looks at the
+     * line all the time, would take it away, and it would be fetched twice. Calls were 16 to 23 %
+     * faster without that (docs/measurements/calls.md). */
     dx_store_release(&line->word, word);
     dx_fence_store_load();
 }
 
-/* Caller: has the server's word arrived? */
+/* Caller: reads the server's word. */
 static inline uint64_t dx_caller_observe(const struct dx_server_line *line)
 {
     /* A3 <- R3: response bytes, status, result and payload are there when the word is. */
@@ -69,14 +69,16 @@ static inline uint64_t dx_caller_observe(const struct dx_server_line *line)
 }
 
 /* Server: publishes its word. dx_fence_store_load() must follow before the server looks whether
- * the caller sleeps; it is apart so that one fence serves a whole round over the slots. */
+ * the caller sleeps. It is a call of its own, so that one fence serves a whole round over the
+ * slots.
+ */
 static inline void dx_server_publish(struct dx_server_line *line, uint64_t word)
 {
     /* R3 -> A3: response bytes, status, result and payload before the word. */
     dx_store_release(&line->word, word);
 }
 
-/* Server: what does the caller say? */
+/* Server: reads the caller's word. */
 static inline uint64_t dx_server_observe(const struct dx_caller_line *line)
 {
     /* A2 <- R2: request bytes, type and payload are there when the word is. */

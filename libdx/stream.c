@@ -37,7 +37,8 @@ void dx_stream_reset(struct dx_stream *s, size_t chunk)
 
 void dx_stream_refresh_flows(struct dx_stream *s)
 {
-    /* A12 <- R12: the bytes behind it. A13 <- R13: their place is free. Each read once. */
+    /* A12 <- R12: the bytes that it announces. A13 <- R13: their place is free. Each is read once.
+     */
     uint64_t sent = dx_load_acquire(s->in.theirs);
     uint64_t taken = dx_load_acquire(s->out.theirs);
     if (dx_unlikely(!dx_flow_sent(&s->in, sent) || !dx_flow_taken(&s->out, taken))) {

@@ -89,8 +89,8 @@ static inline size_t dx_flow_bytes(const struct dx_flow *f)
     return (size_t)(f->peer - f->position);
 }
 
-/* Takes note of a progress word, which is input: false if it cannot be. It grows, the reader takes
- * no more than was sent, and no more is sent than the ring holds. */
+/* Takes note of a progress word, which is input. False: it cannot be. A progress word grows, the
+ * reader takes no more than was sent, and no more is sent than the ring holds. */
 static inline bool dx_flow_taken(struct dx_flow *f, uint64_t taken)
 {
     if (taken < f->peer || taken > f->position)

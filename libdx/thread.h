@@ -5,8 +5,8 @@
 
 #include <pthread.h>
 
-/* No signal interrupts the thread. Its stack has the program's default size, or what the library
- * needs where that is less. Returns 0 or an error as pthread_create. */
+/* No signal interrupts the thread. Its stack has the program's default size, but at least what the
+ * library needs. Returns 0 or an error, as pthread_create. */
 int dx_thread_start(pthread_t *thread, void *(*run)(void *user), void *user);
 
 /* A condition whose waits end by the monotonic clock. */

@@ -182,7 +182,7 @@ static bool sleep_armed(struct dx_waiter *waiter, const struct dx_source *source
 }
 
 /* One announced sleep. DX_OK with *news, or why waiting makes no sense any more: that is asked
- * behind the announcement, because whoever stops or closes rings those who are announced. */
+ * after the announcement, because whoever stops or closes rings those who are announced. */
 static dx_status sleep_once(struct dx_waiter *waiter, const struct dx_source *source,
                             struct progress *p, int64_t now, bool *news)
 {

@@ -33,23 +33,23 @@ struct dx_wait_cost {
     uint32_t cpus;   /* more threads than these that spin are too many */
 };
 
-/* One thread's waiting: its strategy, its limit of now, and where it counts. */
+/* How one thread waits: its strategy, its present limit, and where it counts. */
 struct dx_waiter {
     struct dx_wait wait;
     uint32_t limit; /* looks */
     uint32_t cpus;  /* as in the cost */
     struct dx_counters *counters;
     int64_t spin_max_ns; /* what spin_max looks take */
-    uint32_t vain;       /* waits that spun as long as they may, in vain, since one was won */
-    uint64_t won;        /* waits that ended without a sleep, when that was last asked */
-    int64_t owed_ns;     /* sleep that is owed for them before spinning is tried again */
+    uint32_t vain;       /* waits in a row that spun for spin_max looks and found nothing */
+    uint64_t won;        /* how many waits had ended without a sleep at the last count */
+    int64_t owed_ns;     /* how long to sleep before spinning is tried again */
     /* DX_RELAX_HARDWARE: how to rest, on which word, and what it is compared with. NULL: PAUSE. */
     dx_hardware_wait *rest;
     const _Atomic uint64_t *watched;
     const uint64_t *watched_value;
     bool until_equal;
-    int64_t liveness_ns; /* DX_LIVENESS_NS, but for tests */
-    int64_t idle_ns;     /* to which sleeps may lengthen; 0 for a caller's, who is in a call */
+    int64_t liveness_ns; /* DX_LIVENESS_NS, except in tests */
+    int64_t idle_ns;     /* how long a sleep may become; 0 for a caller, who is in a call */
 };
 
 struct dx_channel;
@@ -59,14 +59,14 @@ struct dx_source {
     /* True if there is news. Called in all phases; after arming it must not miss news that was
      * published before the arming (a fence stands between). */
     bool (*look)(void *user);
-    /* Is waiting still worth while? DX_OK, or why the wait ends. May make system calls. */
+    /* Returns DX_OK while it makes sense to wait, or why the wait ends. May make system calls. */
     dx_status (*check)(void *user);
-    /* Told before the first sleep and after the last: NULL if nobody needs to be told. */
+    /* Called before the first sleep and after the last. NULL: nobody needs to know. */
     void (*parked)(void *user, bool on);
-    /* How to sleep now (enum dx_park), which depends on who is to wake us; asked of the channel.
-     * NULL: as the strategy says. */
+    /* Returns how to sleep now (enum dx_park), which depends on who can wake us. NULL: as the
+     * strategy says. */
     uint32_t (*park)(const struct dx_channel *channel);
-    /* As dx_cell_wait, which NULL means. */
+    /* Sleeps. NULL: dx_cell_wait. */
     enum dx_slept (*sleep)(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
                            const struct dx_wait *wait, int64_t timeout_ns);
     _Atomic uint64_t *found; /* counts the sleeps that ended with news; NULL: nobody asks */
@@ -100,8 +100,8 @@ static inline uint32_t dx_waiter_first_looks(const struct dx_waiter *waiter)
 /* DX_RELAX_HARDWARE: rests until the watched word may be news, or some microseconds. */
 void dx_waiter_rest(const struct dx_waiter *waiter);
 
-/* Says on which word a rest waits: until it equals *value, or differs from it. Both must live as
- * long as the waiter. */
+/* Says on which word a rest waits: until it equals *value, or until it differs from it. The word
+ * and *value must live as long as the waiter. */
 static inline void dx_waiter_watch(struct dx_waiter *waiter, const _Atomic uint64_t *word,
                                    const uint64_t *value, bool until_equal)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A peer that does nothing but ring gets a slow listener and not a busy CPU. What it writes into
- * shared memory says nothing about whether its rings are of use, as it can write what it likes;
- * that a wait of this process found its news does, and is counted in memory of our own.
+ * A peer that does nothing but ring gets a slow listener and not a busy CPU. Its rings are of use
+ * if a wait of this process then finds news. That is counted in memory of our own, because the peer
+ * can write what it likes into shared memory.
  */
 #ifndef DX_WAIT_BRAKE_H
 #define DX_WAIT_BRAKE_H

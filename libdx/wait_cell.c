@@ -60,7 +60,7 @@ static bool take(struct dx_cell *cell)
 static void sleep_for_post(struct dx_cell *cell, const struct timespec *timeout)
 {
     /* The number of sleepers, by which the C library's sem_post knows whether to wake one. Relaxed:
-     * the kernel looks at the value behind it. */
+     * the kernel looks at the value after it. */
     _Atomic uint32_t *sleepers = value_of(cell) + 1;
     (void)dx_add_relaxed(sleepers, 1u);
     (void)futex(value_of(cell), FUTEX_WAIT, 0, timeout);
@@ -153,7 +153,7 @@ enum dx_slept dx_cell_slept(const struct dx_cell *cell, uint32_t armed, bool tim
 {
     if (!dx_cell_rung(cell, armed))
         return DX_SLEPT_UNRUNG;
-    /* Elsewhere the ringer's own system call wakes us, which cannot get lost behind the ring. */
+    /* With the other kinds the ringer's own system call wakes us, which cannot get lost. */
     return timed_out && DX_CELL_KIND(armed) == DX_PARK_DOORBELL ? DX_SLEPT_LATE : DX_SLEPT_RUNG;
 }
 

@@ -27,7 +27,8 @@
 #define DX_CELL_KIND(armed) ((armed) >> DX_CELL_KIND_SHIFT & DX_CELL_KIND_MASK)
 #define DX_CELL_RINGS(armed) ((armed) & ~(DX_CELL_STEP - 1u))
 
-/* Makes a cell of ours new. The sleeper's side calls it before anybody can sleep there. */
+/* Sets a cell of our side to its first state. The sleeper's side calls it before anybody can sleep
+ * there. */
 void dx_cell_init(struct dx_cell *cell);
 
 /* Announces a sleep of this kind; returns the value for dx_cell_wait. Look for news afterwards,
@@ -45,30 +46,30 @@ enum dx_slept {
 enum dx_slept dx_cell_wait(struct dx_cell *cell, uint32_t armed, const struct dx_wait *wait,
                            int64_t timeout_ns);
 
-/* For a thread that does nothing but wait for rings of this cell, announced by somebody else:
- * blocks until there has been a ring since the one that left *seen, and updates it; or until it
- * is released with *ended set. */
+/* For a thread that does nothing but wait for rings of this cell, which somebody else announced. It
+ * blocks until the cell has been rung since *seen, and updates *seen, or until it is released with
+ * *ended set. */
 void dx_cell_await_ring(struct dx_cell *cell, enum dx_park kind, uint32_t *seen,
                         const _Atomic uint32_t *ended);
 
-/* Ends a dx_cell_await_ring of ours; *ended must be set before. Again and again until it has: the
- * other side can take back what wakes it, just before it falls asleep. */
+/* Ends a dx_cell_await_ring of this process; set *ended before. Repeat the call until the waiter
+ * has ended: the other side can withdraw a wake-up just before the waiter falls asleep. */
 void dx_cell_release(struct dx_cell *cell, enum dx_park kind);
 
-/* Has it been rung since it was armed? */
+/* Has the cell been rung since it was armed? */
 bool dx_cell_rung(const struct dx_cell *cell, uint32_t armed);
 
-/* How a sleep ended that ran out of time, or did not. */
+/* Returns how a sleep ended. timed_out: its time ran out. */
 enum dx_slept dx_cell_slept(const struct dx_cell *cell, uint32_t armed, bool timed_out);
 
 /* Ends the announcement. */
 void dx_cell_disarm(struct dx_cell *cell, uint32_t armed);
 
-/* Wakes the sleeper if it still sleeps for `armed`. Returns true if this call rang it; whoever
- * asked for a doorbell is to be rung by it then. */
+/* Wakes the sleeper if it still sleeps for `armed`. Returns true if this call rang the cell. If the
+ * sleeper asked for a doorbell, ring that then. */
 bool dx_cell_ring_armed(struct dx_cell *cell, uint32_t armed);
 
-/* The system call of a ring alone, for a cell that was rung. */
+/* Makes only the system call of a ring, for a cell that was rung. */
 void dx_cell_wake(struct dx_cell *cell, uint32_t armed);
 
 /* Wakes the sleeper of a cell of ours if it was rung by doorbell. */
@@ -77,7 +78,7 @@ void dx_cell_dispatch(struct dx_cell *cell);
 /* Rings if somebody sleeps; the news must have been published before. Any thread, any process. */
 static inline bool dx_cell_ring(struct dx_cell *cell)
 {
-    /* S1 <-> S2, S3 <-> S4: the load behind the publishing store. */
+    /* S1 <-> S2, S3 <-> S4: the load after the publishing store. */
     uint32_t armed = dx_load_seqcst(&cell->armed);
     return dx_unlikely(armed & DX_CELL_ARMED) && dx_cell_ring_armed(cell, armed);
 }

@@ -5,12 +5,12 @@
 
 #include <stdint.h>
 
-/* The CPUs that the calling thread may run on, or fewer where a cgroup's quota allows no more time
- * than that of fewer; at least 1. Reads files: when a channel opens, not in a wait. */
+/* Returns how many CPUs the calling thread may run on, or fewer if a cgroup's quota allows less
+ * time; at least 1. It reads files, so call it when a channel opens and not in a wait. */
 uint32_t dx_cpus(void);
 
-/* The same from one cgroup's cpu.max, such as "150000 100000": whole CPUs, at least 1; 0 where it
- * sets no limit. */
+/* Returns the limit of one cgroup's cpu.max, such as "150000 100000": whole CPUs, at least 1; 0 if
+ * it sets no limit. */
 uint32_t dx_cpus_of_quota(const char *cpu_max);
 
 #endif

@@ -9,7 +9,7 @@
  *   wfe     Arm: LDAXR, WFE; ended at the latest by the kernel's event stream (100 us), and not
  *           used where the kernel has none
  *
- * Which one there is is found out when a channel opens. Where there is none, it is PAUSE.
+ * When a channel opens, libdx finds out which one the CPU has. If it has none, a rest is PAUSE.
  */
 #ifndef DX_WAIT_HARDWARE_H
 #define DX_WAIT_HARDWARE_H
@@ -22,8 +22,9 @@
 #define DX_HARDWARE_TICKS 5000u
 
 /*
- * Rests until *word may be news: it equals `value` (until_equal) or differs from it. Looks once
- * behind the monitor, so that a store before it is not slept over. May end early for any reason.
+ * Rests until *word may be news: it equals `value` (until_equal) or differs from it. It looks once
+ * after the monitor is set, so that it misses no store before that. It may end early for any
+ * reason.
  */
 typedef void dx_hardware_wait(const _Atomic uint64_t *word, uint64_t value, bool until_equal);
 
@@ -32,7 +33,8 @@ struct dx_hardware {
     dx_hardware_wait *wait; /* NULL where there is nothing */
 };
 
-/* What this CPU has. A pointer, so that a test can say what it has. */
+/* Returns what this CPU has. It is a pointer, so that a test can put another answer in its place.
+ */
 extern struct dx_hardware (*dx_hardware_find)(void);
 
 /* The registers of cpuid that decide on x86: leaf 7 ECX, leaf 0x80000001 ECX. */

@@ -15,7 +15,7 @@
 
 struct awaited {
     struct dx_channel *channel;
-    uint64_t gone; /* the session that was found not to live, behind a state that says it does */
+    uint64_t gone; /* the session of a peer whose state says that it lives, and that does not */
 };
 
 static bool look(void *user)
