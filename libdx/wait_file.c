@@ -15,45 +15,18 @@
 #include "dx_wait.h"
 #include "error.h"
 #include "fd.h"
+#include "wait_fields.h"
 
 #ifdef DX_INIH
 #include <ini.h>
 
 #define TEXT_MAX 200
 
-enum kind { NUMBER32, NUMBER64, NAME };
-
-struct key {
-    const char *name;
-    enum kind kind;
-    size_t offset;
-    const char *const *names; /* of NAME, in the order of their values; ends with NULL */
-};
-
-static const char *const relax_names[] = {"none", "pause", "hardware", NULL};
-static const char *const park_names[] = {"never", "futex", "sem", "poll", "doorbell", NULL};
-static const char *const adapt_names[] = {"off", "step", "cost", "load", NULL};
-
-#define KEY(field, kind, names)                                                                    \
-    {                                                                                              \
-#field, kind, offsetof(struct dx_wait, field), names                                       \
-    }
-static const struct key keys[] = {
-    KEY(spin_min, NUMBER32, NULL),        KEY(spin_max, NUMBER32, NULL),
-    KEY(spin_start, NUMBER32, NULL),      KEY(spin_inc, NUMBER32, NULL),
-    KEY(spin_dec, NUMBER32, NULL),        KEY(yield_every, NUMBER32, NULL),
-    KEY(burst, NUMBER32, NULL),           KEY(relax, NAME, relax_names),
-    KEY(park, NAME, park_names),          KEY(adapt, NAME, adapt_names),
-    KEY(park_timeout_ns, NUMBER64, NULL), KEY(poll_ns, NUMBER64, NULL),
-    KEY(peer_timeout_ns, NUMBER64, NULL),
-};
-#define KEYS (sizeof keys / sizeof *keys)
-
 /* One reading of a file. The preset that it begins from is found by a first one. */
 struct reading {
     struct dx_wait *wait; /* NULL in the first */
     char preset[TEXT_MAX];
-    bool seen[KEYS + 1]; /* the last one: preset */
+    bool seen[DX_WAIT_FIELDS + 1]; /* the last one: preset */
     char wrong[2 * TEXT_MAX];
 };
 
@@ -118,36 +91,30 @@ static bool parse_string(const char *text, char *out)
     return strchr(out, '"') == NULL;
 }
 
-static int set_name(struct reading *r, const struct key *key, const char *text, uint32_t *out)
+static int set_name(struct reading *r, const struct dx_wait_field *f, const char *text)
 {
     char name[TEXT_MAX];
     if (!parse_string(text, name))
-        return refuse(r, "%s = %s: a string in double quotes belongs there", key->name, text);
-    for (uint32_t i = 0; key->names[i] != NULL; i++) {
-        if (strcmp(key->names[i], name) == 0) {
-            *out = i;
+        return refuse(r, "%s = %s: a string in double quotes belongs there", f->name, text);
+    for (int64_t i = 0; i <= f->max; i++) {
+        if (strcmp(f->names[i], name) == 0) {
+            dx_wait_field_set(f, r->wait, i);
             return 1;
         }
     }
-    return refuse(r, "%s = \"%s\": no such value", key->name, name);
+    return refuse(r, "%s = \"%s\": no such value", f->name, name);
 }
 
-static int set(struct reading *r, const struct key *key, const char *text)
+static int set(struct reading *r, const struct dx_wait_field *f, const char *text)
 {
-    unsigned char *field = (unsigned char *)r->wait + key->offset;
     int64_t number;
-    if (key->kind == NAME)
-        return set_name(r, key, text, (uint32_t *)(void *)field);
+    if (f->kind == DX_WAIT_NAME)
+        return set_name(r, f, text);
     if (!parse_integer(text, &number))
-        return refuse(r, "%s = %s: an integer belongs there", key->name, text);
-    if (key->kind == NUMBER64) {
-        memcpy(field, &number, sizeof number);
-        return 1;
-    }
-    if (number < 0 || number > UINT32_MAX)
-        return refuse(r, "%s = %s: 0 to 4294967295 are possible", key->name, text);
-    uint32_t small = (uint32_t)number;
-    memcpy(field, &small, sizeof small);
+        return refuse(r, "%s = %s: an integer belongs there", f->name, text);
+    if (f->kind == DX_WAIT_UINT32 && (number < 0 || number > UINT32_MAX))
+        return refuse(r, "%s = %s: 0 to 4294967295 are possible", f->name, text);
+    dx_wait_field_set(f, r->wait, number);
     return 1;
 }
 
@@ -161,18 +128,18 @@ static int take_line(void *user, const char *section, const char *name, const ch
     if (*section != '\0')
         return refuse(r, "table [%s]: a wait strategy has none%s", section, "");
     size_t index = 0;
-    while (index < KEYS && strcmp(keys[index].name, name) != 0)
+    while (index < DX_WAIT_FIELDS && strcmp(dx_wait_fields[index].name, name) != 0)
         index++;
-    if (index == KEYS && strcmp(name, "preset") != 0)
+    if (index == DX_WAIT_FIELDS && strcmp(name, "preset") != 0)
         return refuse(r, "unknown key \"%s\"%s", name, "");
     if (r->seen[index])
         return refuse(r, "%s is there twice%s", name, "");
     r->seen[index] = true;
-    if (index == KEYS)
+    if (index == DX_WAIT_FIELDS)
         return parse_string(text, r->preset)
                    ? 1
                    : refuse(r, "%s = %s: a string in double quotes belongs there", name, text);
-    return r->wait == NULL ? 1 : set(r, &keys[index], text);
+    return r->wait == NULL ? 1 : set(r, &dx_wait_fields[index], text);
 }
 
 /* For inih: fgets without blanks at the beginning, which it would take for a continued value. */

@@ -6,6 +6,7 @@
 
 #include "dx_wait.h"
 #include "error.h"
+#include "wait_fields.h"
 
 struct preset {
     const char *name;
@@ -101,31 +102,20 @@ static dx_status in_range(const char *field, int64_t value, int64_t low, int64_t
                    value, low, high);
 }
 
-#define TRY(expression)                                                                            \
-    do {                                                                                           \
-        dx_status status_ = (expression);                                                          \
-        if (status_ != DX_OK)                                                                      \
-            return status_;                                                                        \
-    } while (0)
-
 dx_status dx_wait_check(const struct dx_wait *wait)
 {
-    const int64_t looks_max = 1000000000;
-    TRY(in_range("spin_max", wait->spin_max, 0, looks_max));
-    TRY(in_range("spin_min", wait->spin_min, 0, wait->spin_max));
-    TRY(in_range("spin_start", wait->spin_start, wait->spin_min, wait->spin_max));
-    TRY(in_range("spin_inc", wait->spin_inc, 0, looks_max));
-    TRY(in_range("spin_dec", wait->spin_dec, 0, looks_max));
-    TRY(in_range("yield_every", wait->yield_every, 0, looks_max));
-    TRY(in_range("burst", wait->burst, 0, looks_max));
-    TRY(in_range("relax", wait->relax, DX_RELAX_NONE, DX_RELAX_HARDWARE));
-    TRY(in_range("park", wait->park, DX_PARK_NEVER, DX_PARK_DOORBELL));
-    TRY(in_range("adapt", wait->adapt, DX_ADAPT_OFF, DX_ADAPT_LOAD));
-    TRY(in_range("park_timeout_ns", wait->park_timeout_ns, 1000, 1000000000000));
-    TRY(in_range("poll_ns", wait->poll_ns, 1000, 1000000000));
-    if (wait->peer_timeout_ns != 0)
-        TRY(in_range("peer_timeout_ns", wait->peer_timeout_ns, 300000000, 1000000000000));
-    for (unsigned i = 0; i < sizeof wait->reserved / sizeof *wait->reserved; i++)
-        TRY(in_range("reserved", (int64_t)wait->reserved[i], 0, 0));
-    return DX_OK;
+    dx_status status = DX_OK;
+    for (unsigned i = 0; status == DX_OK && i < DX_WAIT_FIELDS; i++) {
+        const struct dx_wait_field *f = &dx_wait_fields[i];
+        int64_t value = dx_wait_field_get(f, wait);
+        if (value != 0 || !f->zero)
+            status = in_range(f->name, value, f->min, f->max);
+    }
+    if (status == DX_OK)
+        status = in_range("spin_min", wait->spin_min, 0, wait->spin_max);
+    if (status == DX_OK)
+        status = in_range("spin_start", wait->spin_start, wait->spin_min, wait->spin_max);
+    for (unsigned i = 0; status == DX_OK && i < sizeof wait->reserved / sizeof *wait->reserved; i++)
+        status = in_range("reserved", (int64_t)wait->reserved[i], 0, 0);
+    return status;
 }
