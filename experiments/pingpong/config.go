@@ -58,49 +58,6 @@ flags or a machine that cannot do it, 130 interrupted.
 Flags:
 `
 
-// waitFlags are the single parameters of the wait strategy; each overrides what
-// -wait names.
-var waitFlags = []struct {
-	name, help string
-	set        func(w *dx.Wait, text string) error
-}{
-	{"spin-min", "looks, at least", number(func(w *dx.Wait, n uint32) { w.SpinMin = n })},
-	{"spin-max", "looks, at most; 0 parks at once", number(func(w *dx.Wait, n uint32) { w.SpinMax = n })},
-	{"spin-start", "looks, at first", number(func(w *dx.Wait, n uint32) { w.SpinStart = n })},
-	{"spin-inc", "looks more when spinning paid", number(func(w *dx.Wait, n uint32) { w.SpinInc = n })},
-	{"spin-dec", "looks less when it did not", number(func(w *dx.Wait, n uint32) { w.SpinDec = n })},
-	{"yield-every", "looks between yields; 0 never yields", number(func(w *dx.Wait, n uint32) { w.YieldEvery = n })},
-	{"burst", "calls in a row before a goroutine must yield; 0 never", number(func(w *dx.Wait, n uint32) { w.Burst = n })},
-	{"relax", "between looks: none, pause, hardware (UMWAIT, MWAITX or WFE; pause where the CPU has none)", func(w *dx.Wait, s string) error { return w.Relax.UnmarshalText([]byte(s)) }},
-	{"park", "sleep by: never, futex, sem, poll, doorbell (of unix and ivshmem-doorbell)", func(w *dx.Wait, s string) error { return w.Park.UnmarshalText([]byte(s)) }},
-	{"adapt", "spin limit moved by: off, step, cost, load", func(w *dx.Wait, s string) error { return w.Adapt.UnmarshalText([]byte(s)) }},
-	{"park-timeout", "longest single sleep, such as 100ms", duration(func(w *dx.Wait, ns int64) { w.ParkTimeoutNs = ns })},
-	{"peer-timeout", "a peer in a virtual machine is dead when its heartbeat has not changed for so long, 300ms to 1000s", duration(func(w *dx.Wait, ns int64) { w.PeerTimeoutNs = ns })},
-	{"poll", "sleep between looks of -park poll, such as 50us", duration(func(w *dx.Wait, ns int64) { w.PollNs = ns })},
-}
-
-func number(set func(*dx.Wait, uint32)) func(*dx.Wait, string) error {
-	return func(w *dx.Wait, text string) error {
-		n, err := strconv.ParseUint(text, 10, 32)
-		if err != nil {
-			return fmt.Errorf("%q is no number from 0 to 4294967295", text)
-		}
-		set(w, uint32(n))
-		return nil
-	}
-}
-
-func duration(set func(*dx.Wait, int64)) func(*dx.Wait, string) error {
-	return func(w *dx.Wait, text string) error {
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			return fmt.Errorf("%q is no duration such as 50us or 100ms", text)
-		}
-		set(w, int64(d))
-		return nil
-	}
-}
-
 // parse reads the flags; its errors are for people.
 func parse(args []string, stderr io.Writer) (config, error) {
 	c := config{Config: exchange.Default()}
@@ -124,7 +81,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.Pace, "pace", exchange.PaceSleep, "an open loop waits for a start by: sleep (cheap, some 10 us late), spin (on time, for few callers)")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/pingpong-TIME")
 	overrides := map[string]*string{}
-	for _, f := range waitFlags {
+	for _, f := range waitFlags() {
 		overrides[f.name] = fs.String(f.name, "", "wait strategy: "+f.help)
 	}
 	if err := command.Parse(fs, args); err != nil {
@@ -177,7 +134,7 @@ func parseWait(name string, overrides map[string]*string) (dx.Wait, error) {
 	if err != nil {
 		return w, fmt.Errorf("-wait: %w", err)
 	}
-	for _, f := range waitFlags {
+	for _, f := range waitFlags() {
 		text := *overrides[f.name]
 		if text == "" {
 			continue

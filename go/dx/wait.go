@@ -47,20 +47,21 @@ var (
 
 // Wait is the wait strategy: how a side waits for the other. dx_wait.h explains
 // it; the keys are the same in C, in Go and in TOML files. Begin with a preset.
+// The tag "usage" of a field is its text for people, of which experiments make flags.
 type Wait struct {
-	SpinMin       uint32 `toml:"spin_min" json:"spin_min"`                        // looks, 0 to SpinMax
-	SpinMax       uint32 `toml:"spin_max" json:"spin_max"`                        // looks; 0 parks at once
-	SpinStart     uint32 `toml:"spin_start" json:"spin_start"`                    // looks, SpinMin to SpinMax
-	SpinInc       uint32 `toml:"spin_inc" json:"spin_inc"`                        // looks
-	SpinDec       uint32 `toml:"spin_dec" json:"spin_dec"`                        // looks
-	YieldEvery    uint32 `toml:"yield_every" json:"yield_every"`                  // looks; 0 never yields
-	Burst         uint32 `toml:"burst" json:"burst"`                              // calls; 0: no forced yield
-	Relax         Relax  `toml:"relax" json:"relax"`                              // none, pause, hardware
-	Park          Park   `toml:"park" json:"park"`                                // never, futex, sem, poll, doorbell
-	Adapt         Adapt  `toml:"adapt" json:"adapt"`                              // off, step, cost, load
-	ParkTimeoutNs int64  `toml:"park_timeout_ns" json:"park_timeout_ns"`          // longest single sleep
-	PollNs        int64  `toml:"poll_ns" json:"poll_ns"`                          // sleep between looks
-	PeerTimeoutNs int64  `toml:"peer_timeout_ns" json:"peer_timeout_ns,omitzero"` // of a dead peer in a VM; 0: 1 s
+	SpinMin       uint32 `toml:"spin_min" json:"spin_min" usage:"looks, at least"`
+	SpinMax       uint32 `toml:"spin_max" json:"spin_max" usage:"looks, at most; 0 parks at once"`
+	SpinStart     uint32 `toml:"spin_start" json:"spin_start" usage:"looks, at first; from SpinMin to SpinMax"`
+	SpinInc       uint32 `toml:"spin_inc" json:"spin_inc" usage:"looks more when spinning paid"`
+	SpinDec       uint32 `toml:"spin_dec" json:"spin_dec" usage:"looks less when it did not"`
+	YieldEvery    uint32 `toml:"yield_every" json:"yield_every" usage:"looks between yields; 0 never yields"`
+	Burst         uint32 `toml:"burst" json:"burst" usage:"calls in a row before a goroutine must yield; 0 never"`
+	Relax         Relax  `toml:"relax" json:"relax" usage:"between looks: none, pause, hardware (UMWAIT, MWAITX or WFE; pause where the CPU has none)"`
+	Park          Park   `toml:"park" json:"park" usage:"sleep by: never, futex, sem, poll, doorbell (of unix and ivshmem-doorbell)"`
+	Adapt         Adapt  `toml:"adapt" json:"adapt" usage:"spin limit moved by: off, step, cost, load"`
+	ParkTimeoutNs int64  `toml:"park_timeout_ns" json:"park_timeout_ns" usage:"longest single sleep, such as 100ms"`
+	PollNs        int64  `toml:"poll_ns" json:"poll_ns" usage:"sleep between looks of park poll, such as 50us"`
+	PeerTimeoutNs int64  `toml:"peer_timeout_ns" json:"peer_timeout_ns,omitzero" usage:"a peer in a virtual machine is dead when its heartbeat has not changed for so long, 300ms to 1000s; 0: 1s"`
 }
 
 // Preset returns a wait strategy by name: balanced, latency, throughput or
