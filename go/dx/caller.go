@@ -46,7 +46,6 @@ type Caller struct {
 	cellsCount uint32
 	sequence   uint32
 	epoch      uint32
-	firstLooks uint32
 	burst      uint32 // calls left of this turn
 	fullBurst  uint32 // calls of a turn; 0: no limit
 	turns      uint32 // that have ended
@@ -55,6 +54,8 @@ type Caller struct {
 	abandoned  bool   // the latest request may still be running
 
 	waiter   waiter
+	ctx      context.Context // of the wait that goes on
+	awaited  uint64          // and its word
 	ch       *Channel
 	raw      libdx.Caller
 	request  []byte
@@ -126,6 +127,7 @@ func newCaller(ch *Channel, raw libdx.Caller) *Caller {
 	}
 	ch.crowd.callers.Add(1)
 	c.waiter.init(&ch.wait, v.SpinMax, v.SpinMaxNs, v.Counters)
+	c.waiter.crowd = &ch.crowd
 	return c
 }
 
@@ -261,17 +263,21 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	return c.takeAnswer(n)
 }
 
-// ringServer wakes the thread that serves our slot, if it sleeps.
+// ringServer wakes the thread that serves our slot, if it sleeps, and counts it.
 func (c *Caller) ringServer() {
+	if c.ring() {
+		c.counters.Rings++
+	}
+}
+
+func (c *Caller) ring() bool {
 	// S1 <-> S2: behind the publishing store. The cell's number is input.
 	cell := atomic.LoadUint32(at[uint32](c.results, libdx.ServerCell)) - 1
 	if cell >= c.cellsCount {
-		return
+		return false
 	}
 	armed := at[uint32](c.cells, uintptr(cell)*libdx.Line+libdx.CellArmed)
-	if atomic.LoadUint32(armed)&1 != 0 && c.ch.raw.Ring(cell) {
-		c.counters.Rings++
-	}
+	return atomic.LoadUint32(armed)&libdx.ArmedBit != 0 && c.ch.raw.Ring(cell)
 }
 
 // takeAnswer reads each field once and judges it: the server is not trusted.

@@ -3,7 +3,6 @@
 package dx
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,35 +33,7 @@ func (p *parker) init(ch *Channel) {
 	p.flows = map[*flow]struct{}{}
 }
 
-// park announces the sleep to the server and sleeps until the awaited word is
-// there, the context ends or the peer is gone. It returns how long it slept.
-func (c *Caller) park(ctx context.Context, awaited uint64) (slept time.Duration, err error) {
-	p := &c.ch.parker
-	if err := p.add(c, awaited); err != nil {
-		return 0, err
-	}
-	c.counters.Parks++
-	began := time.Now()
-	select {
-	case err = <-c.wake:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	p.remove(c)
-	slept = time.Since(began)
-	c.counters.ParkNs += uint64(slept)
-	if c.late {
-		c.late = false
-		c.counters.Rescued++
-	}
-	// A word that came in the last moment counts.
-	if atomic.LoadUint64(c.serverWord) == awaited {
-		err = nil
-	}
-	return slept, err
-}
-
-func (p *parker) add(c *Caller, awaited uint64) error {
+func (p *parker) add(c *Caller) error {
 	cell := c.raw.View().SharedCell
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,11 +46,11 @@ func (p *parker) add(c *Caller, awaited uint64) error {
 	// R7 -> A7 (serve.c): either the sleeper has armed the cell before, or it will
 	// look at us after arming it. S4 <-> S3: announced before the look below.
 	atomic.StoreUint32(c.parked, cell+1)
-	if atomic.LoadUint64(c.serverWord) == awaited {
+	if atomic.LoadUint64(c.serverWord) == c.awaited {
 		c.wake <- nil
 		return nil
 	}
-	p.waiting[c] = awaited
+	p.waiting[c] = c.awaited
 	if err := p.ensureRunning(); err != nil {
 		delete(p.waiting, c)
 		return err
@@ -134,6 +105,7 @@ func (p *parker) wakeReady(late bool) (woken, left int) {
 	}
 	for f := range p.flows {
 		if f.ready() {
+			f.late = late
 			p.wakeFlow(f, nil)
 			woken++
 		}

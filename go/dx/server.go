@@ -128,7 +128,7 @@ func (s *server) run() error {
 		if s.round() || s.lends && s.answerAsked() {
 			continue
 		}
-		if err := s.await(); err != nil {
+		if err := s.waiter.await(s, 0); err != nil {
 			return err
 		}
 	}

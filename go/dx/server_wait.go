@@ -9,59 +9,28 @@ import (
 	"dx/libdx"
 )
 
-// await waits for news: spins, yields, parks.
-func (s *server) await() error {
-	if news, err := s.spinOn(); news || err != nil {
-		return err
+// A serving goroutine is a source of its waiter, and parks alone.
+
+func (s *server) turn(n, looks uint32, crowded bool) uint32 {
+	seen := s.spin(looks)
+	if seen == 0 && s.waiter.yields(crowded) {
+		s.yield(n)
 	}
-	return s.park()
+	return seen
 }
 
-// spinOn looks until there is news, or until it is time to park.
-func (s *server) spinOn() (news bool, err error) {
-	w := &s.waiter
-	w.beginSpin()
-	defer w.endSpin()
-	var checked time.Time
-	looks, yields := uint32(0), uint32(0)
-	for n := 1; w.wait.Park == libdx.ParkNever || looks < w.limit; n++ {
-		slice := w.slice
-		crowded := w.crowded()
-		if crowded {
-			slice = 1
-		}
-		if w.wait.Park != libdx.ParkNever {
-			slice = min(slice, w.limit-looks)
-		}
-		// First the answers, then the books.
-		if seen := s.spin(slice); seen != 0 {
-			s.counters.Looks += uint64(looks + seen)
-			if yields != 0 {
-				s.counters.Yield++
-			} else {
-				s.counters.Spin++
-			}
-			w.adapt(0)
-			return true, nil
-		}
-		looks += slice
-		if w.wait.YieldEvery != 0 || crowded {
-			yields++
-			s.yield(yields)
-		}
-		if n%sleepersEvery == 0 {
-			wakeSleepers()
-			if s.lends && s.steal() {
-				s.counters.Looks += uint64(looks)
-				return true, nil
-			}
-		}
-		if err := s.check(&checked); err != nil {
-			return false, err
-		}
+// between looks at what other workers have, and every liveness at the peer.
+func (s *server) between(n uint32) (done bool, err error) {
+	if n%sleepersEvery == 0 && s.lends && s.steal() {
+		return true, nil
 	}
-	s.counters.Looks += uint64(looks)
-	return false, nil
+	if s.pool.ended.Load() || s.ch.stopped.Load() {
+		return false, ErrStopped
+	}
+	if !s.waiter.due(s.ch.liveness) {
+		return false, nil
+	}
+	return false, s.checkPeer()
 }
 
 // yield gives the CPU away: to another process mostly, as a serving goroutine
@@ -76,16 +45,14 @@ func (s *server) yield(n uint32) {
 }
 
 // park sleeps in the server's cell until there is news.
-func (s *server) park() error {
+func (s *server) park() (slept time.Duration, err error) {
 	if err := s.bell.ensure(); err != nil {
-		return err
+		return 0, err
 	}
-	var slept time.Duration
 	for limit := s.ch.sleep; ; limit = max(limit, min(2*limit, libdx.IdleSleepNs)) {
 		armed := s.ch.raw.Arm(s.cell)
 		// S2 <-> S1: Arm has a fence, so that this look misses nothing.
 		news := s.look()
-		var err error
 		if !news {
 			// Behind the announcement, because whoever stops or closes rings those
 			// who are announced.
@@ -111,31 +78,10 @@ func (s *server) park() error {
 			}
 		}
 		s.ch.raw.Disarm(s.cell, armed)
-		if err != nil {
-			return err
-		}
-		if news {
-			s.counters.Park++
-			s.waiter.adapt(slept)
-			return nil
+		if news || err != nil {
+			return slept, err
 		}
 	}
-}
-
-// check looks at the peer every liveness.
-func (s *server) check(checked *time.Time) error {
-	if s.pool.ended.Load() || s.ch.stopped.Load() {
-		return ErrStopped
-	}
-	now := time.Now()
-	if checked.IsZero() {
-		*checked = now
-	}
-	if now.Sub(*checked) < s.ch.liveness {
-		return nil
-	}
-	*checked = now
-	return s.checkPeer()
 }
 
 func (s *server) checkPeer() error {

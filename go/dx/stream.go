@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
-	"time"
 
 	"dx/libdx"
 )
@@ -48,8 +47,6 @@ type Stream struct {
 	accepted   atomic.Bool
 	over       atomic.Pointer[ending]
 	sharedCell uint32
-	firstLooks uint32
-	spinLimit  uint32
 	kind       uint32
 	slot       uint32
 	begun      uint64      // server: the caller's word that began it
@@ -131,36 +128,6 @@ func (s *Stream) lookAtWord() *ending {
 	case w == s.answered:
 		s.accepted.Store(true)
 		return s.end(s.caller.streamAnswer())
-	}
-	return nil
-}
-
-// wokenBy says what to make of a wait that an error ended: news count first.
-func (s *Stream) wokenBy(f *flow, err error) (*ending, error) {
-	if e := s.refresh(f); e != nil || f.satisfied() {
-		return e, nil
-	}
-	if err == s.ctx.Err() {
-		return nil, err
-	}
-	return s.fail(err), nil
-}
-
-// check looks at the context, and every liveness at the peer: for waits that
-// never park.
-func (s *Stream) check(checked *time.Time) error {
-	if err := s.ctx.Err(); err != nil {
-		return err
-	}
-	if s.ch.stopped.Load() {
-		s.fail(ErrStopped)
-		return nil
-	}
-	if now := time.Now(); now.Sub(*checked) >= s.ch.liveness {
-		*checked = now
-		if err := errorOf(s.ch.raw.Check()); err != nil {
-			s.fail(err)
-		}
 	}
 	return nil
 }
@@ -360,11 +327,10 @@ func (s *Stream) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// ring wakes who waits for our progress, if it sleeps.
-func (s *Stream) ring() {
+// ring wakes who waits for our progress, if it sleeps; true if this call did.
+func (s *Stream) ring() bool {
 	if s.server != nil {
-		s.server.ringCaller(s.slot)
-	} else {
-		s.caller.ringStreamServer()
+		return s.server.ringCaller(s.slot)
 	}
+	return s.caller.ring()
 }

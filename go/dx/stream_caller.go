@@ -55,14 +55,15 @@ func (c *Caller) line() unsafePointer { return unsafePointer(c.callerWord) }
 func (c *Caller) newStream(ctx context.Context, kind uint32, o StreamOptions) *Stream {
 	view := c.raw.View()
 	s := &Stream{ch: c.ch, caller: c, ctx: ctx, theirWord: c.serverWord, kind: kind,
-		slot: view.Slot, released: make(chan struct{}), sharedCell: view.SharedCell,
-		firstLooks: c.waiter.firstLooks, spinLimit: c.waiter.limit}
+		slot: view.Slot, released: make(chan struct{}), sharedCell: view.SharedCell}
 	s.out = flow{stream: s, sends: true, ring: part(c.request, o.RequestRing),
 		ours: at[uint64](c.line(), libdx.CallerSent), theirs: at[uint64](c.results, libdx.ServerTaken),
 		wake: make(chan error, 1)}
 	s.in = flow{stream: s, ring: part(c.response, o.ResponseRing),
 		ours: at[uint64](c.line(), libdx.CallerTaken), theirs: at[uint64](c.results, libdx.ServerSent),
 		wake: make(chan error, 1)}
+	s.out.begins(&c.waiter)
+	s.in.begins(&c.waiter)
 	*s.out.ours, *s.in.ours = 0, 0
 	return s
 }
@@ -81,19 +82,6 @@ func (c *Caller) streamAnswer() *ending {
 		return &ending{err: resultError(result)}
 	}
 	return &ending{status: status}
-}
-
-// ringStreamServer is ringServer for either of two goroutines.
-func (c *Caller) ringStreamServer() {
-	// S1 <-> S2: behind the publishing store. The cell's number is input.
-	cell := atomic.LoadUint32(at[uint32](c.results, libdx.ServerCell)) - 1
-	if cell >= c.cellsCount {
-		return
-	}
-	armed := at[uint32](c.cells, uintptr(cell)*libdx.Line+libdx.CellArmed)
-	if atomic.LoadUint32(armed)&1 != 0 && c.ch.raw.Ring(cell) {
-		atomic.AddUint64(&c.counters.Rings, 1)
-	}
 }
 
 // End finishes the request, drops what was not read of the response, waits for the
@@ -162,12 +150,14 @@ func (c *Caller) giveBackSlot(s *Stream, err error) {
 	}
 	c.counters.RequestBytes += s.out.position
 	c.counters.ResponseBytes += s.in.position
+	s.addWaits(c.counters)
 }
 
 // settleStream takes the slot back from a stream that was released: by who uses the
 // Caller, since giveBackSlot may have run on any goroutine.
 func (c *Caller) settleStream(s *Stream) {
 	c.ready, c.abandoned = s.letGo, !s.letGo
+	c.waiter.learn(&s.in.waiter)
 	c.stream.Store(nil)
 }
 

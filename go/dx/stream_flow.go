@@ -3,10 +3,7 @@
 package dx
 
 import (
-	"context"
-	"runtime"
 	"sync/atomic"
-	"time"
 
 	"dx/go/internal/spin"
 	"dx/libdx"
@@ -25,11 +22,15 @@ type flow struct {
 	ours     *uint64
 	theirs   *uint64
 	using    atomic.Bool // a method runs
+	waiter   waiter
+	counted  libdx.Counters // of its waits; whoever owns the slot's counters adds them in the end
+	over     *ending        // how the stream ended, as the latest look found it
 
 	// What it sleeps for, frozen while it does.
 	wanted  int        // bytes
 	wordToo bool       // only for the slot's word: progress is of no interest
 	wake    chan error // the parker's word: nil for news
+	late    bool       // as of a Caller
 }
 
 // note takes note of the other side's progress word, which is input: false if it
@@ -81,7 +82,9 @@ func (f *flow) publish(word uint64) {
 	spin.StoreRelease(f.ours, word)
 	// S1 <-> S2, S3 <-> S4: the progress before the look at the other side's sleeper.
 	spin.Fence()
-	f.stream.ring()
+	if f.stream.ring() {
+		f.counted.Rings++
+	}
 }
 
 // has says whether a flow that sleeps is to wake up for this progress word. Only
@@ -115,122 +118,6 @@ func (f *flow) ready() bool {
 	return (w == s.goesOn || s.accepted.Load()) && f.has(atomic.LoadUint64(f.theirs))
 }
 
-// await waits until wanted bytes are there or will never be. What to make of
-// that is for the caller: e is what ended the stream, if it has ended.
-func (f *flow) await(wanted int) (e *ending, err error) {
-	s := f.stream
-	f.wanted = max(1, wanted)
-	if s.ctx.Done() != nil {
-		if err := s.ctx.Err(); err != nil {
-			return nil, err
-		}
-	}
-	var checked time.Time
-	for looks, yields := uint32(0), uint32(0); ; looks++ {
-		e = s.refresh(f)
-		if e != nil || f.satisfied() {
-			return e, nil
-		}
-		switch {
-		case looks < s.firstLooks:
-			spin.Pause()
-		case looks < s.spinLimit || s.ch.wait.Park == libdx.ParkNever:
-			if yields++; yields%lookSlice == 0 {
-				if err := s.check(&checked); err != nil {
-					return nil, err
-				}
-			}
-			if yields%sleepersEvery == 0 {
-				wakeSleepers()
-			}
-			runtime.Gosched()
-			looks += yieldLooks
-		default:
-			if err := s.ch.parker.parkFlow(s.ctx, f); err != nil {
-				return s.wokenBy(f, err)
-			}
-		}
-	}
-}
-
-// yieldLooks is how many looks a yield counts for: it takes about as long.
-const yieldLooks = 16
-
 func (f *flow) satisfied() bool {
 	return !f.wordToo && (!f.sends && f.ended || len(f.span()) >= f.enough() && len(f.ring) != 0)
-}
-
-// parkFlow sleeps until there is something to look at. An error says that waiting
-// makes no sense any more.
-func (p *parker) parkFlow(ctx context.Context, f *flow) (err error) {
-	if err := p.addFlow(f); err != nil {
-		return err
-	}
-	select {
-	case err = <-f.wake:
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	p.removeFlow(f)
-	return err
-}
-
-func (p *parker) addFlow(f *flow) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.prepare(f.stream.sharedCell); err != nil {
-		return err
-	}
-	if c := f.stream.caller; c != nil {
-		// R7 -> A7 (serve.c), S4 <-> S3: as in add. Both flows of a caller may sleep.
-		c.asleep++
-		atomic.StoreUint32(c.parked, f.stream.sharedCell+1)
-	}
-	if f.ready() {
-		f.wake <- nil
-		return nil
-	}
-	p.flows[f] = struct{}{}
-	if err := p.ensureRunning(); err != nil {
-		p.forget(f)
-		return err
-	}
-	return nil
-}
-
-// forget takes back what addFlow announced; p.mu is held.
-func (p *parker) forget(f *flow) {
-	delete(p.flows, f)
-	if c := f.stream.caller; c != nil {
-		if c.asleep--; c.asleep == 0 {
-			atomic.StoreUint32(c.parked, 0)
-		}
-	}
-}
-
-func (p *parker) removeFlow(f *flow) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.forget(f)
-	select { // what was sent to us meanwhile
-	case <-f.wake:
-	default:
-	}
-}
-
-// wakeFlow is called with p.mu held.
-func (p *parker) wakeFlow(f *flow, err error) {
-	delete(p.flows, f)
-	f.wake <- err
-}
-
-// wakeStream wakes what sleeps of a stream that has ended.
-func (p *parker) wakeStream(s *Stream) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, f := range []*flow{&s.in, &s.out} {
-		if _, ok := p.flows[f]; ok {
-			p.wakeFlow(f, nil)
-		}
-	}
 }

@@ -81,8 +81,7 @@ func (s *server) newStream(slot uint32, w uint64, kind, requestRing, responseRin
 	response := unsafe.Add(request, s.responseOffset)
 	st := &Stream{ch: s.ch, server: s, ctx: context.Background(), released: make(chan struct{}),
 		theirWord: (*uint64)(s.callerField(slot, libdx.CallerWord)), goesOn: w, begun: w,
-		kind: kind, slot: slot, sharedCell: s.streams.sharedCell,
-		firstLooks: s.waiter.firstLooks, spinLimit: s.waiter.limit}
+		kind: kind, slot: slot, sharedCell: s.streams.sharedCell}
 	st.accepted.Store(true)
 	st.in = flow{stream: st, ring: unsafe.Slice((*byte)(request), requestRing),
 		ours:   (*uint64)(s.serverField(slot, libdx.ServerTaken)),
@@ -90,6 +89,8 @@ func (s *server) newStream(slot uint32, w uint64, kind, requestRing, responseRin
 	st.out = flow{stream: st, sends: true, ring: unsafe.Slice((*byte)(response), responseRing),
 		ours:   (*uint64)(s.serverField(slot, libdx.ServerSent)),
 		theirs: (*uint64)(s.callerField(slot, libdx.CallerTaken)), wake: make(chan error, 1)}
+	st.in.begins(&s.waiter)
+	st.out.begins(&s.waiter)
 	*st.in.ours, *st.out.ours = 0, 0
 	return st
 }
@@ -150,7 +151,9 @@ func (s *server) answerStream(st *Stream, status int32) {
 		word(epochOf(st.begun), libdx.ServerAcknowledged, uint32(st.begun)))
 	// S3 <-> S4: the answer before the look.
 	spin.Fence()
-	s.ringCaller(st.slot)
+	if s.ringCaller(st.slot) {
+		st.out.counted.Rings++
+	}
 	x := &s.streams
 	x.mu.Lock()
 	x.ended = append(x.ended, st)
@@ -160,13 +163,11 @@ func (s *server) answerStream(st *Stream, status int32) {
 	s.ch.raw.Ring(s.cell)
 }
 
-// ringCaller wakes who waits for a slot's progress or answer, if it sleeps.
-func (s *server) ringCaller(slot uint32) {
+// ringCaller wakes who waits for a slot's progress or answer, if it sleeps; true if this call did.
+func (s *server) ringCaller(slot uint32) bool {
 	// A7 <- R7: the cell was armed before we were sent there. Its number is input.
 	cell := atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerParked))) - 1
-	if cell < s.cellsCount {
-		s.ch.raw.Ring(cell)
-	}
+	return cell < s.cellsCount && s.ch.raw.Ring(cell)
 }
 
 // streamGoesOn says whether a slot's word is for a stream to judge.
@@ -208,6 +209,7 @@ func (s *server) settleStreams() {
 		}
 		s.counters.RequestBytes += st.in.position
 		s.counters.ResponseBytes += st.out.position
+		st.addWaits(s.counters)
 	}
 	clear(x.ended)
 	x.ended = x.ended[:0]

@@ -24,6 +24,18 @@ const (
 	lookSlice = 1024
 )
 
+// source is who waits, and for what: struct dx_source of wait.h. Its methods allocate nothing.
+type source interface {
+	// turn looks up to looks times, and yields before or after it if the waiter says so. It returns
+	// the number of the look that found news, or 0.
+	turn(n, looks uint32, crowded bool) uint32
+	// between is called after the nth turn that found nothing. It returns whether there was
+	// something else to do, and an error if waiting makes no sense any more.
+	between(n uint32) (done bool, err error)
+	// park sleeps until there is news, and returns for how long it slept.
+	park() (slept time.Duration, err error)
+}
+
 // waiter is one user's wait strategy at work: wait.c, for goroutines.
 type waiter struct {
 	wait       libdx.Wait
@@ -32,8 +44,10 @@ type waiter struct {
 	firstLooks uint32
 	spinMax    time.Duration // what SpinMax looks take
 	relax      bool
-	rests      bool  // in hardware, between looks
-	cpus       int32 // AdaptLoad: more goroutines than these that spin are too many; else 0
+	rests      bool   // in hardware, between looks
+	cpus       int32  // AdaptLoad: more goroutines than these that spin are too many; else 0
+	crowd      *crowd // of a channel's callers; else nil
+	checked    time.Time
 	counters   *libdx.Counters
 	vain       uint32        // waits that spun as long as they may, in vain, since one was won
 	won        uint64        // waits that ended without a sleep, when that was last asked
@@ -80,6 +94,103 @@ func (w *waiter) endSpin() {
 // look is followed by a yield.
 func (w *waiter) crowded() bool { return w.cpus != 0 && spinning.Load() > w.cpus }
 
+// yields says whether the CPU is given away between two turns.
+func (w *waiter) yields(crowded bool) bool { return w.wait.YieldEvery != 0 || crowded }
+
+// await goes on with a wait after looks looks that found nothing: it spins and yields up to the limit,
+// then it parks.
+func (w *waiter) await(s source, looks uint32) error {
+	if done, err := w.spinOn(s, looks); done || err != nil {
+		return err
+	}
+	slept, err := s.park()
+	if err == nil {
+		w.counters.Park++
+	}
+	w.adapt(slept)
+	return err
+}
+
+// spinOn looks until there is news, or until it is time to park.
+func (w *waiter) spinOn(s source, looks uint32) (done bool, err error) {
+	w.beginSpin()
+	defer w.endSpin()
+	w.checked = time.Time{}
+	yields := w.counters.Yields
+	for n := uint32(1); w.wait.Park == libdx.ParkNever || looks < w.limit; n++ {
+		crowded := w.crowded()
+		slice := w.turnLooks(looks, crowded)
+		// First the news, then the books.
+		if seen := s.turn(n, slice, crowded); seen != 0 {
+			w.counters.Looks += uint64(looks + seen)
+			if w.counters.Yields != yields {
+				w.counters.Yield++
+			} else {
+				w.counters.Spin++
+			}
+			w.adapt(0)
+			return true, nil
+		}
+		looks += slice
+		if n%sleepersEvery == 0 {
+			wakeSleepers()
+		}
+		if done, err := s.between(n); err != nil {
+			return false, err
+		} else if done {
+			w.counters.Looks += uint64(looks)
+			return true, nil
+		}
+	}
+	w.counters.Looks += uint64(looks)
+	return false, nil
+}
+
+// turnLooks is how many looks a turn has, after so many.
+func (w *waiter) turnLooks(looks uint32, crowded bool) uint32 {
+	slice := w.slice
+	if w.crowd != nil && w.crowd.yields() {
+		slice = min(slice, crowdSlice)
+	}
+	if crowded {
+		slice = 1
+	}
+	if w.wait.Park != libdx.ParkNever {
+		slice = min(slice, w.limit-looks)
+	}
+	return slice
+}
+
+// due says whether it is time to look at the peer: every so often in a wait.
+func (w *waiter) due(every time.Duration) bool {
+	now := time.Now()
+	if w.checked.IsZero() {
+		w.checked = now
+	}
+	if now.Sub(w.checked) < every {
+		return false
+	}
+	w.checked = now
+	return true
+}
+
+// overdue says whether the deadline of a context has passed. The context's own word comes when its
+// timer has run, for which who spins may leave no CPU.
+func overdue(ctx context.Context) error {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return nil
+	}
+	late := time.Since(deadline)
+	if late < 0 {
+		return nil
+	}
+	if err := ctx.Err(); err != nil || late <= timerGrace {
+		return err
+	}
+	return context.DeadlineExceeded
+}
+
 // spin looks at most looks times for want; 0 if it did not come.
 func (w *waiter) spin(word *uint64, want uint64, looks uint32) uint32 {
 	if w.rests {
@@ -99,6 +210,12 @@ func (w *waiter) yield(n uint32, crowded bool) {
 		yieldThread()
 	}
 	runtime.Gosched()
+}
+
+// learn takes over what the waiter of a stream, which began as this one was, has learned.
+func (w *waiter) learn(from *waiter) {
+	w.limit, w.firstLooks, w.vain, w.owed = from.limit, from.firstLooks, from.vain, from.owed
+	w.counters.SpinLimit = uint64(w.limit)
 }
 
 // adapt moves the limit after a wait that slept so long: wait_adapt.c says why.
@@ -153,94 +270,4 @@ func (w *waiter) adaptToSleep(slept time.Duration) {
 			w.limit, w.owed = 0, owedSleep*w.spinMax
 		}
 	}
-}
-
-// await goes on with a wait after looks looks: spins and yields up to the
-// limit, then parks. It returns nil when the server's word is the awaited one.
-func (c *Caller) await(ctx context.Context, awaited uint64, looks uint32) error {
-	if news, err := c.spinOn(ctx, awaited, looks); news || err != nil {
-		return err
-	}
-	slept, err := c.park(ctx, awaited)
-	if err == nil {
-		c.counters.Park++
-	}
-	c.waiter.adapt(slept)
-	return err
-}
-
-// spinOn looks until the word is there, or until it is time to park.
-func (c *Caller) spinOn(ctx context.Context, awaited uint64, looks uint32) (news bool, err error) {
-	w := &c.waiter
-	w.beginSpin()
-	defer w.endSpin()
-	yielded := false
-	var checked time.Time
-	for n := uint32(1); w.wait.Park == libdx.ParkNever || looks < w.limit; n++ {
-		crowded := w.crowded()
-		if w.wait.YieldEvery != 0 || crowded {
-			c.refill()
-			w.yield(n, crowded)
-			yielded = true
-		}
-		slice := w.slice
-		if c.ch.crowd.yields() {
-			slice = min(slice, crowdSlice)
-		}
-		if crowded {
-			slice = 1
-		}
-		if w.wait.Park != libdx.ParkNever {
-			slice = min(slice, w.limit-looks)
-		}
-		if seen := w.spin(c.serverWord, awaited, slice); seen != 0 {
-			c.counters.Looks += uint64(looks + seen)
-			if yielded {
-				c.counters.Yield++
-			} else {
-				c.counters.Spin++
-			}
-			w.adapt(0)
-			return true, nil
-		}
-		looks += slice
-		if n%sleepersEvery == 0 {
-			wakeSleepers()
-		}
-		if n%clockEvery == 0 {
-			if err := c.check(ctx, &checked); err != nil {
-				return false, err
-			}
-		}
-	}
-	c.counters.Looks += uint64(looks)
-	return false, nil
-}
-
-// check looks at the context, and every liveness at the peer.
-func (c *Caller) check(ctx context.Context, checked *time.Time) error {
-	if c.closing.Load() {
-		return ErrStopped
-	}
-	now := time.Now()
-	if checked.IsZero() {
-		*checked = now
-	}
-	if deadline, ok := ctx.Deadline(); ok && !now.Before(deadline) {
-		// Its own word comes when its timer has run, for which we may leave no CPU.
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if now.Sub(deadline) > timerGrace {
-			return context.DeadlineExceeded
-		}
-	}
-	if now.Sub(*checked) < c.ch.liveness {
-		return nil
-	}
-	*checked = now
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return c.checkPeer()
 }

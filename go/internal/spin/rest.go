@@ -29,6 +29,10 @@ func relax(word *uint64, value uint64, untilEqual bool) {
 	have.rest(word, value, untilEqual)
 }
 
+// Rest waits until *word may be another than seen, some microseconds at most. Where the CPU cannot, it
+// is Pause.
+func Rest(word *uint64, seen uint64) { relax(word, seen, false) }
+
 // UntilRest is Until with rests in hardware between looks: a look then takes some
 // microseconds at most, and far less when the word is written.
 func UntilRest(word *uint64, want uint64, looks uint32) uint32 {
