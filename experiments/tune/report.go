@@ -16,6 +16,8 @@ import (
 	"text/tabwriter"
 	"unicode"
 
+	"github.com/BurntSushi/toml"
+
 	"dx/experiments/internal/chart"
 	"dx/experiments/internal/result"
 	"dx/go/dx"
@@ -117,10 +119,10 @@ func writeTOML(path string, w dx.Wait, comment []string) error {
 		}
 		text.WriteString("\n")
 	}
-	fmt.Fprintf(&text, "\nspin_min = %d\nspin_max = %d\nspin_start = %d\nspin_inc = %d\nspin_dec = %d\nyield_every = %d\nburst = %d\n",
-		w.SpinMin, w.SpinMax, w.SpinStart, w.SpinInc, w.SpinDec, w.YieldEvery, w.Burst)
-	fmt.Fprintf(&text, "relax = %q\npark = %q\nadapt = %q\npark_timeout_ns = %d\npoll_ns = %d\n",
-		w.Relax.String(), w.Park.String(), w.Adapt.String(), w.ParkTimeoutNs, w.PollNs)
+	text.WriteString("\n")
+	if err := toml.NewEncoder(&text).Encode(w); err != nil {
+		return err
+	}
 	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
 		return err
 	}

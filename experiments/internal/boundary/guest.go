@@ -88,11 +88,8 @@ func (m *Machine) startBare() error {
 	return m.bare.Signal(syscall.SIGSTOP)
 }
 
-// Bounds of a process's start and end. In translated code both take some time.
-const (
-	readyMax = 2 * time.Minute
-	endMax   = time.Minute
-)
+// readyMax is how long what a guest starts with may take: in translated code that is some time.
+const readyMax = 2 * time.Minute
 
 // Process is this program, running in the guest.
 type Process struct {
@@ -109,21 +106,8 @@ func (m *Machine) StartReady(ctx context.Context, env []string, stderr io.Writer
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, readyMax)
-	defer cancel()
-	select {
-	case line := <-out.C():
-		if line != "ready" {
-			err = fmt.Errorf("it said %q instead of ready", line)
-		}
-	case <-command.Ended():
-		return nil, fmt.Errorf("guest: it ended before it was ready: %v", command.Wait())
-	case <-ctx.Done():
-		err = fmt.Errorf("not ready: %w", ctx.Err())
-	}
-	if err != nil {
-		_ = command.Signal(syscall.SIGKILL)
-		return nil, fmt.Errorf("guest: %w", err)
+	if err := child.AwaitReady(ctx, command, out); err != nil {
+		return nil, err
 	}
 	return &Process{m, command, out}, nil
 }
@@ -143,18 +127,5 @@ func (p *Process) Resume() error { return p.command.Signal(syscall.SIGCONT) }
 // CPUTime is that of the whole machine.
 func (p *Process) CPUTime() (time.Duration, error) { return p.machine.CPUTime() }
 
-// End waits for a process that has been told to go, and kills it after 5 s.
-func (p *Process) End() error {
-	_ = p.Resume() // in case it is stopped
-	select {
-	case <-p.command.Ended():
-		if err := p.command.Wait(); err != nil {
-			return fmt.Errorf("guest: %w", err)
-		}
-		return nil
-	case <-time.After(endMax):
-	}
-	_ = p.command.Signal(syscall.SIGKILL)
-	_ = p.command.Wait()
-	return fmt.Errorf("guest: still there %v after its host had gone; killed", endMax)
-}
+// End waits for a process that has been told to go, and kills it after a minute.
+func (p *Process) End() error { return child.AwaitEnd(p.command) }

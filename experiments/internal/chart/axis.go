@@ -15,21 +15,6 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// setRateAxis begins at zero, leaves room above the highest rate, and returns the rate that one unit
-// of the axis stands for: a million round trips a second, or one where that would be all zeros.
-func setRateAxis(p *plot.Plot, highest float64) (unit float64) {
-	unit, p.Y.Label.Text = 1e6, "million round trips per second"
-	if highest < 1e4 {
-		unit, p.Y.Label.Text = 1, "round trips per second"
-	}
-	p.Y.Min, p.Y.Max = 0, highest/unit*1.08
-	if highest <= 0 {
-		p.Y.Max = 1
-	}
-	p.Y.Tick.Marker = plot.TickerFunc(round)
-	return unit
-}
-
 // round ticks at multiples of 1, 2 or 5 times a power of ten, six of them at most.
 func round(_, highest float64) []plot.Tick {
 	power := math.Floor(math.Log10(highest / 6))
@@ -55,54 +40,6 @@ func grid() *plotter.Grid {
 	g.Vertical.Color = nil
 	g.Horizontal = draw.LineStyle{Color: color.Gray{Y: 225}, Width: vg.Points(0.6)}
 	return g
-}
-
-// widest is how far numbers of callers lie apart on an axis that is not logarithmic.
-const widest = 8
-
-// setThreadsAxis puts a tick at each measured number of callers and leaves room beside the
-// outermost, so that neither points nor labels lie on the frame.
-func setThreadsAxis(p *plot.Plot, threads []int) {
-	first, last := float64(threads[0]), float64(threads[len(threads)-1])
-	p.X.Tick.Marker = measured{threads, p}
-	switch {
-	case last/first > widest:
-		room := math.Pow(last/first, 0.04)
-		p.X.Min, p.X.Max = first/room, last*room
-		p.X.Scale = plot.LogScale{}
-		p.X.Label.Text += " (logarithmic)"
-	case first == last:
-		p.X.Min, p.X.Max = first-1, first+1
-	default:
-		room := (last - first) * 0.05
-		p.X.Min, p.X.Max = first-room, last+room
-	}
-}
-
-// measured ticks at the numbers of callers that were measured.
-type measured struct {
-	threads []int
-	plot    *plot.Plot
-}
-
-// Ticks leaves labels out where they would touch: a tick without a label is a minor one.
-func (m measured) Ticks(_, _ float64) []plot.Tick {
-	style := m.plot.X.Tick.Label
-	gap := style.Width("0")
-	ticks := make([]plot.Tick, len(m.threads))
-	left := vg.Length(math.Inf(1))             // from here on the axis is taken
-	for i := len(m.threads) - 1; i >= 0; i-- { // the largest number is always labelled
-		n := m.threads[i]
-		ticks[i].Value = float64(n)
-		label := strconv.Itoa(n)
-		middle := vg.Length(m.plot.X.Norm(float64(n))) * plotWidth
-		half := style.Width(label) / 2
-		if middle+half+gap <= left {
-			ticks[i].Label = label
-			left = middle - half
-		}
-	}
-	return ticks
 }
 
 // sans returns the chart's typeface in a size.

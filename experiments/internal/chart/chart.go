@@ -8,10 +8,9 @@ import (
 	"image/color"
 	"math"
 	"slices"
+	"strconv"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
 )
 
 // Point is the rate at one number of callers, in round trips a second.
@@ -42,26 +41,78 @@ func OpsVsThreads(series []Series, footer string, pngPath, svgPath string) error
 	if err != nil {
 		return err
 	}
-	p := plot.New()
-	p.Title.Text = "Round trips per second by number of callers"
-	p.X.Label.Text = "callers"
-	unit := setRateAxis(p, highest(series))
-	setThreadsAxis(p, threads)
-	p.Add(grid())
-	legend := plot.NewLegend()
-	reach := "bars"
-	if data := len(series) - countReferences(series); data <= bandsMax {
-		if err := addBands(p, series, unit); err != nil {
-			return err
+	unit, label := rateUnit(highest(series))
+	panel := Panel{Title: "Round trips per second by number of callers", X: threadsAxis(threads),
+		Y: Axis{Label: label, FromZero: true}}
+	references := 0
+	for _, s := range series {
+		if s.Reference {
+			references++
 		}
+	}
+	banded, reach := len(series)-references <= bandsMax, "bars"
+	if banded {
 		reach = "bands and bars"
 	}
-	if err := addLines(p, &legend, series, unit); err != nil {
-		return err
+	data, reference := 0, 0
+	for _, s := range series {
+		line := Line{Name: s.Name, Style: data, Banded: banded}
+		for _, p := range slices.SortedFunc(slices.Values(s.Points), func(a, b Point) int { return a.Threads - b.Threads }) {
+			line.Dots = append(line.Dots, Dot{X: float64(p.Threads), Y: p.Median / unit, Low: p.Min / unit, High: p.Max / unit})
+		}
+		if data++; s.Reference {
+			data, reference = data-1, reference+1
+			line.Style, line.Look, line.Banded = -reference, Dashed, false
+			line.Dots = extended(line.Dots, panel.X, threads)
+		}
+		panel.Lines = append(panel.Lines, line)
 	}
-	return page{panels: []*plot.Plot{p}, legend: legend, names: names(series), footer: footer,
-		note: "Points are medians; " + reach + " reach from the slowest to the fastest run.",
-	}.save(pngPath, svgPath)
+	return Sheet{Panels: []Panel{panel}, Footer: footer,
+		Note: "Points are medians; " + reach + " reach from the slowest to the fastest run."}.Save(pngPath, svgPath)
+}
+
+// bandsMax is how many bands can lie over each other and be told apart.
+const bandsMax = 6
+
+// rateUnit is what one unit of the axis of rates stands for: a million round trips a second, or one
+// where that would be all zeros.
+func rateUnit(highest float64) (unit float64, label string) {
+	if highest < 1e4 {
+		return 1, "round trips per second"
+	}
+	return 1e6, "million round trips per second"
+}
+
+// widest is how far numbers of callers lie apart on an axis that is not logarithmic.
+const widest = 8
+
+// threadsAxis has a tick at each measured number of callers.
+func threadsAxis(threads []int) Axis {
+	a := Axis{Label: "callers", Logarithmic: threads[len(threads)-1] > widest*threads[0]}
+	if a.Logarithmic {
+		a.Label += " (logarithmic)"
+	}
+	for _, n := range threads {
+		a.Ticks = append(a.Ticks, Tick{float64(n), strconv.Itoa(n)})
+	}
+	return a
+}
+
+// extended draws a reference to beyond all points, at the height of its outermost.
+func extended(dots []Dot, a Axis, threads []int) []Dot {
+	first, last := float64(threads[0]), float64(threads[len(threads)-1])
+	below, above := first-max((last-first)*0.05, 0.5), last+max((last-first)*0.05, 0.5)
+	if a.Logarithmic {
+		room := math.Pow(last/first, 0.04)
+		below, above = first/room, last*room
+	}
+	line := []Dot{{X: below, Y: dots[0].Y}}
+	for _, dot := range dots {
+		if dot.X > below && dot.X < above {
+			line = append(line, Dot{X: dot.X, Y: dot.Y})
+		}
+	}
+	return append(line, Dot{X: above, Y: dots[len(dots)-1].Y})
 }
 
 // check returns the numbers of callers that were measured, ascending.
@@ -109,129 +160,14 @@ func highest(series []Series) float64 {
 	return rate
 }
 
-func names(series []Series) []string {
-	var list []string
-	for _, s := range series {
-		list = append(list, s.Name)
-	}
-	return list
-}
-
-// addLines draws references first, so that data lies above them, but lists them last.
-func addLines(p *plot.Plot, legend *plot.Legend, series []Series, unit float64) error {
-	var references []func()
-	for _, s := range series {
-		if !s.Reference {
-			continue
-		}
-		line, err := plotter.NewLine(extended(p, ascending(s.Points), unit))
-		if err != nil {
-			return fmt.Errorf("chart: series %q: %w", s.Name, err)
-		}
-		line.LineStyle = referenceStyle(len(references))
-		p.Add(line)
-		references = append(references, func() { legend.Add(shorten(s.Name), line) })
-	}
-	data := 0
-	for _, s := range series {
-		if s.Reference {
-			continue
-		}
-		if err := addData(p, legend, s, data, unit); err != nil {
-			return fmt.Errorf("chart: series %q: %w", s.Name, err)
-		}
-		data++
-	}
-	for _, list := range references {
-		list()
-	}
-	return nil
-}
-
-func ascending(points []Point) []Point {
-	return slices.SortedFunc(slices.Values(points), func(a, b Point) int { return a.Threads - b.Threads })
-}
-
 // ranges gives each median the distance to its smallest and largest run.
 type ranges struct {
 	plotter.XYs
 	plotter.YErrors
 }
 
-// bandsMax is how many bands can lie over each other and be told apart.
-const bandsMax = 6
-
-func countReferences(series []Series) (count int) {
-	for _, s := range series {
-		if s.Reference {
-			count++
-		}
-	}
-	return count
-}
-
-// addBands draws the bands first, so that no line is dulled by one.
-func addBands(p *plot.Plot, series []Series, unit float64) error {
-	number := 0
-	for _, s := range series {
-		if s.Reference {
-			continue
-		}
-		var upper, lower plotter.XYs
-		for _, point := range ascending(s.Points) {
-			upper = append(upper, plotter.XY{X: float64(point.Threads), Y: point.Max / unit})
-			lower = append(lower, plotter.XY{X: float64(point.Threads), Y: point.Min / unit})
-		}
-		slices.Reverse(lower)
-		band, err := plotter.NewPolygon(append(upper, lower...))
-		if err != nil {
-			return fmt.Errorf("chart: series %q: %w", s.Name, err)
-		}
-		style, _ := dataStyle(number)
-		band.Color, band.LineStyle.Width = faint(style.Color), 0
-		p.Add(band)
-		number++
-	}
-	return nil
-}
-
-func addData(p *plot.Plot, legend *plot.Legend, s Series, number int, unit float64) error {
-	var r ranges
-	for _, point := range ascending(s.Points) {
-		r.XYs = append(r.XYs, plotter.XY{X: float64(point.Threads), Y: point.Median / unit})
-		r.YErrors = append(r.YErrors, struct{ Low, High float64 }{
-			(point.Min - point.Median) / unit, (point.Max - point.Median) / unit,
-		})
-	}
-	line, dots, err := plotter.NewLinePoints(r.XYs)
-	if err != nil {
-		return err
-	}
-	bars, err := plotter.NewYErrorBars(r)
-	if err != nil {
-		return err
-	}
-	line.LineStyle, dots.GlyphStyle = dataStyle(number)
-	bars.LineStyle.Color, bars.LineStyle.Width = line.Color, vg.Points(1)
-	bars.CapWidth = vg.Points(7)
-	p.Add(bars, line, dots)
-	legend.Add(shorten(s.Name), line, dots)
-	return nil
-}
-
 // faint is a colour that lets others through.
 func faint(c color.Color) color.Color {
 	r, g, b, _ := c.RGBA()
 	return color.NRGBA{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8), 40}
-}
-
-// extended draws a reference to both edges of the chart at the height of its outermost points.
-func extended(p *plot.Plot, points []Point, unit float64) plotter.XYs {
-	line := plotter.XYs{{X: p.X.Min, Y: points[0].Median / unit}}
-	for _, point := range points {
-		if x := float64(point.Threads); x > p.X.Min && x < p.X.Max {
-			line = append(line, plotter.XY{X: x, Y: point.Median / unit})
-		}
-	}
-	return append(line, plotter.XY{X: p.X.Max, Y: points[len(points)-1].Median / unit})
 }

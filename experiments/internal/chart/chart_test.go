@@ -163,8 +163,12 @@ func TestTheVerticalAxisBeginsAtZeroAndHasRoundNumbers(t *testing.T) {
 		{126, 1, "0 50 100"},
 		{0, 1, "0.0 0.2 0.4 0.6 0.8 1.0"},
 	} {
+		unit, _ := rateUnit(c.highest)
 		p := plot.New()
-		unit := setRateAxis(p, c.highest)
+		p.Y.Min, p.Y.Max = 0, c.highest/unit
+		if err := (Axis{FromZero: true}).set(&p.Y, plotHeight, legendStyle().Height); err != nil {
+			t.Fatal(err)
+		}
 		var labels []string
 		for _, tick := range p.Y.Tick.Marker.Ticks(p.Y.Min, p.Y.Max) {
 			labels = append(labels, tick.Label)
@@ -190,8 +194,13 @@ func TestTicksAreTheMeasuredNumbersAndLabelsDoNotTouch(t *testing.T) {
 		{[]int{1, 2, 510, 511, 512}, "1 2 512", true},
 	} {
 		p := plot.New()
-		setThreadsAxis(p, c.threads)
-		_, isLog := p.X.Scale.(plot.LogScale)
+		axis := threadsAxis(c.threads)
+		isLog := axis.Logarithmic
+		p.X.Min, _ = axis.place(float64(c.threads[0]))
+		p.X.Max, _ = axis.place(float64(c.threads[len(c.threads)-1]))
+		if err := axis.set(&p.X, plotWidth, legendStyle().Width); err != nil {
+			t.Fatal(err)
+		}
 		ticks := p.X.Tick.Marker.Ticks(p.X.Min, p.X.Max)
 		var labels []string
 		for _, tick := range ticks {

@@ -5,7 +5,6 @@ package chart
 import (
 	"errors"
 	"fmt"
-	"image/color"
 	"math"
 	"slices"
 
@@ -76,10 +75,12 @@ const (
 type Line struct {
 	// Name stands in the legend; empty for none.
 	Name string
-	// Style is a number for colour and mark; below 0 is grey.
+	// Style is a number for colour and mark; below 0 are those of references, which are grey.
 	Style int
 	Look  Look
 	Dots  []Dot
+	// Banded fills what lies between the ranges of a solid line's dots.
+	Banded bool
 	// Named writes the name beside the first dot, and not in the legend.
 	Named bool
 }
@@ -133,6 +134,13 @@ func (panel Panel) plot(width vg.Length, list func(string, ...plot.Thumbnailer))
 	if len(panel.Categories) > 0 {
 		return p, panel.addBars(p, width, list)
 	}
+	for _, line := range panel.Lines { // bands first, so that no line is dulled by one
+		if line.Banded {
+			if err := panel.addBand(p, line); err != nil {
+				return nil, fmt.Errorf("%q: %w", line.Name, err)
+			}
+		}
+	}
 	dots := 0
 	for _, line := range panel.Lines {
 		listed := list
@@ -166,6 +174,8 @@ func (a Axis) set(axis *plot.Axis, length vg.Length, size func(string) vg.Length
 		if !a.FromZero {
 			axis.Min -= room
 		}
+	} else if a.FromZero && axis.Max <= 0 && !a.Logarithmic { // all are 0
+		axis.Min, axis.Max = 0, 1
 	} else { // all alike
 		axis.Min, axis.Max = axis.Min-0.5, axis.Max+0.5
 	}
@@ -249,9 +259,27 @@ func styleOf(number int) (draw.LineStyle, draw.GlyphStyle) {
 	if number >= 0 {
 		return dataStyle(number)
 	}
-	grey := color.Gray{Y: 90}
-	return draw.LineStyle{Color: grey, Width: vg.Points(1.3)},
-		draw.GlyphStyle{Color: grey, Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}
+	style := referenceStyle(-1 - number)
+	return style, draw.GlyphStyle{Color: style.Color, Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}
+}
+
+// addBand fills what lies between the ranges of the dots.
+func (panel Panel) addBand(p *plot.Plot, line Line) error {
+	_, points, errors := panel.placed(line)
+	var upper, lower plotter.XYs
+	for i, at := range points {
+		upper = append(upper, plotter.XY{X: at.X, Y: at.Y + errors[i].High})
+		lower = append(lower, plotter.XY{X: at.X, Y: at.Y + errors[i].Low})
+	}
+	slices.Reverse(lower)
+	band, err := plotter.NewPolygon(append(upper, lower...))
+	if err != nil {
+		return err
+	}
+	style, _ := dataStyle(line.Style)
+	band.Color, band.LineStyle.Width = faint(style.Color), 0
+	p.Add(band)
+	return nil
 }
 
 // addLine returns how many dots the axes can show.
@@ -268,7 +296,9 @@ func (panel Panel) addLine(p *plot.Plot, line Line, list func(string, ...plot.Th
 	drawn.LineStyle, dots.GlyphStyle = style, glyph
 	switch line.Look {
 	case Dashed:
-		drawn.Dashes = []vg.Length{vg.Points(6), vg.Points(4)}
+		if drawn.Dashes == nil {
+			drawn.Dashes = []vg.Length{vg.Points(6), vg.Points(4)}
+		}
 	case Steps:
 		drawn.StepStyle = plotter.PostStep
 		drawn.Width = vg.Points(1.4)

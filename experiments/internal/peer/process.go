@@ -77,13 +77,13 @@ func (r Role[C]) Start(ctx context.Context, c C, inherited int) (Process, error)
 }
 
 func (p Beside) Pause() error {
-	if err := p.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("guest: %w", err)
 	}
 	return AwaitStop(p.Cmd.Process.Pid)
 }
 
-func (p Beside) Resume() error { return p.Cmd.Process.Signal(syscall.SIGCONT) }
+func (p Beside) Resume() error { return p.Signal(syscall.SIGCONT) }
 
 func (p Beside) CPUTime() (time.Duration, error) {
 	// The clock of another process, as clock_getcpuclockid makes it.
