@@ -40,7 +40,7 @@ uint32_t dx_channel_park_kind(const struct dx_channel *c)
     if (park == DX_PARK_NEVER || park == DX_PARK_POLL || dx_channel_forked(c) ||
         !dx_channel_is_remote(c))
         return park;
-    /* Relaxed: input; a doorbell_id that nobody has is rung in vain. */
+    /* Relaxed: input; rings of a doorbell_id that nobody has wake nobody. */
     bool rung = c->region.link != NULL && dx_link_hears(c->region.link) &&
                 dx_load_relaxed(&c->peers[dx_other(c->side)].doorbell_id) != 0;
     return rung ? DX_PARK_DOORBELL : DX_PARK_POLL;

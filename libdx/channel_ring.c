@@ -15,7 +15,8 @@ static void ring_doorbell(struct dx_channel *c, uint32_t cell, uint32_t armed)
 }
 
 /* Does the sleeper see our kernel's futexes and semaphores, or hear our doorbell? One under another
- * kernel that asks for less sleeps in vain, and only for as long as it has not looked at us. */
+ * kernel that asks for less is not woken, and sleeps only for as long as it has not looked at us.
+ */
 static bool in_reach(const struct dx_channel *c, uint32_t cell, uint32_t armed)
 {
     return DX_CELL_KIND(armed) == DX_PARK_DOORBELL || dx_cell_side(&c->geometry, cell) == c->side ||

@@ -26,7 +26,7 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
     waiter->spin_max_ns = w->spin_max * cost->look_ps / 1000;
     waiter->liveness_ns = DX_LIVENESS_NS;
     waiter->idle_ns = 0;
-    waiter->vain = 0;
+    waiter->wasted = 0;
     waiter->won = 0;
     waiter->owed_ns = 0;
     waiter->rest = w->relax == DX_RELAX_HARDWARE ? dx_hardware_find().wait : NULL;

@@ -40,7 +40,7 @@ struct dx_waiter {
     uint32_t cpus;  /* as in the cost */
     struct dx_counters *counters;
     int64_t spin_max_ns; /* what spin_max looks take */
-    uint32_t vain;       /* waits in a row that spun for spin_max looks and found nothing */
+    uint32_t wasted;     /* waits in a row that spun for spin_max looks and found nothing */
     uint64_t won;        /* how many waits had ended without a sleep at the last count */
     int64_t owed_ns;     /* how long to sleep before spinning is tried again */
     /* DX_RELAX_HARDWARE: how to rest, on which word, and what it is compared with. NULL: PAUSE. */

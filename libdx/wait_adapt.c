@@ -7,10 +7,11 @@
  */
 #include "wait.h"
 
-/* Waits in a row that spun as long as they may in vain, after which spinning is given up. */
-#define VAIN_WAITS 8u
+/* Waits in a row that spun as long as they may and found nothing, after which spinning is given up.
+ */
+#define WASTED_WAITS 8u
 
-/* Times the length of a spin in vain to sleep before the next attempt. */
+/* Times the length of a wasted spin to sleep before the next attempt. */
 #define OWED_SLEEP 8
 
 /* Did a wait end without a sleep since this was last asked? The counters know: the first looks of
@@ -50,7 +51,7 @@ static void adapt_to_short_sleep(struct dx_waiter *waiter)
 {
     if (waiter->limit < waiter->wait.spin_max) {
         raise_limit(waiter);
-    } else if (++waiter->vain >= VAIN_WAITS) {
+    } else if (++waiter->wasted >= WASTED_WAITS) {
         waiter->limit = 0;
         waiter->owed_ns = OWED_SLEEP * waiter->spin_max_ns;
     }
@@ -61,7 +62,7 @@ static void adapt_to_sleep(struct dx_waiter *waiter, int64_t slept_ns)
     const struct dx_wait *w = &waiter->wait;
     bool brief = slept_ns <= 2 * waiter->spin_max_ns;
     if (won_meanwhile(waiter)) {
-        waiter->vain = 0;
+        waiter->wasted = 0;
         waiter->owed_ns = 0;
     }
     if (waiter->owed_ns > 0) {

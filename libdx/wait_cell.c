@@ -217,7 +217,7 @@ void dx_cell_release(struct dx_cell *cell, enum dx_park kind)
 
 void dx_cell_disarm(struct dx_cell *cell, uint32_t armed)
 {
-    /* Relaxed: a ringer that still sees the old value rings in vain. */
+    /* Relaxed: rings of one that still sees the old value wake nobody. */
     dx_store_relaxed(&cell->armed, 0u);
     /* A post that nobody waited for would end the next sleep early. */
     if (DX_CELL_KIND(armed) == DX_PARK_SEM)

@@ -200,7 +200,7 @@ static inline void scribbler_undo(struct scribbler *s)
     }
 }
 
-/* Lets both sides go on: says that all is open, and lets go of callers that wait in vain. */
+/* Lets both sides go on: says that all is open, and lets go of callers whose wait cannot end. */
 static inline void scribbler_mend(struct scribbler *s)
 {
     struct dx_channel c = {.region = {.base = s->base}, .geometry = *s->g};

@@ -86,7 +86,7 @@ static void call_well_often(struct scene *s)
 }
 
 /* The guest is dead: a call notices soon. Its handler is not run, now or later. */
-static uint64_t call_in_vain(struct scene *s, int caller)
+static uint64_t call_without_answer(struct scene *s, int caller)
 {
     uint64_t number;
     int64_t start = dx_clock_ns();
@@ -151,11 +151,11 @@ static void a_guest_that_is_killed_while_idle_can_be_replaced(void **state)
     call_well_often(s);
     child_kill(&s->guest);
     assert_int_equal(dx_channel_peer(s->host), DX_PEER_DEAD);
-    uint64_t vain = call_in_vain(s, 0);
+    uint64_t unanswered = call_without_answer(s, 0);
     start_guest(s);
     assert_int_equal(dx_channel_peer(s->host), DX_PEER_ALIVE);
     call_well_often(s);
-    assert_int_equal(runs_of(s, vain), 0);
+    assert_int_equal(runs_of(s, unanswered), 0);
 }
 
 static void a_guest_that_is_killed_while_parked_can_be_replaced(void **state)
@@ -165,11 +165,11 @@ static void a_guest_that_is_killed_while_parked_can_be_replaced(void **state)
     call_well(s, 0);
     await_guest_parked(s);
     child_kill(&s->guest);
-    uint64_t vain = call_in_vain(s, 1);
+    uint64_t unanswered = call_without_answer(s, 1);
     start_guest(s);
     await_guest_parked(s);
     call_well_often(s);
-    assert_int_equal(runs_of(s, vain), 0);
+    assert_int_equal(runs_of(s, unanswered), 0);
 }
 
 static void a_call_whose_guest_is_killed_in_its_handler_ends_and_is_never_run_again(void **state)

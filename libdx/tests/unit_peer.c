@@ -9,7 +9,7 @@ static const struct dx_config config = {
     .slots = 2, .request_capacity = 64, .response_capacity = 64};
 
 /* A call that waits for a peer as long as it may. */
-static void assert_waits_in_vain(struct dx_caller *caller)
+static void assert_times_out(struct dx_caller *caller)
 {
     int64_t start = dx_clock_ns();
     assert_status(pair_echo(caller, 1, BRIEF), DX_ERR_NO_PEER);
@@ -43,20 +43,20 @@ static void the_end_of_a_peer_is_told_once_to_each_caller(void **state)
     struct pair *p = pair_host(state, &config);
     struct dx_caller *first = pair_caller(p);
     struct dx_caller *second = pair_caller(p);
-    assert_waits_in_vain(first);
+    assert_times_out(first);
     pair_attach(p, NULL);
     pair_serve_one(p);
     assert_status(pair_echo(first, 1, PATIENCE), DX_OK);
     assert_status(pair_echo(second, 2, PATIENCE), DX_OK);
     end_guest(p);
     assert_status(pair_echo(first, 3, DX_FOREVER), DX_ERR_PEER_CLOSED);
-    assert_waits_in_vain(first);
-    assert_waits_in_vain(first);
+    assert_times_out(first);
+    assert_times_out(first);
     assert_status(pair_echo(second, 3, DX_FOREVER), DX_ERR_PEER_CLOSED);
-    assert_waits_in_vain(second);
+    assert_times_out(second);
     lose_a_guest(p);
     assert_status(pair_echo(first, 4, DX_FOREVER), DX_ERR_PEER_DEAD);
-    assert_waits_in_vain(first);
+    assert_times_out(first);
 }
 
 static void a_call_after_the_end_of_a_peer_is_answered_by_the_next(void **state)

@@ -130,7 +130,7 @@ static void spinning_is_tried_again_after_the_sleep_that_is_owed(void **state)
     n.waiter.owed_ns = 1; /* all but slept */
     wait_for_a_side_that_runs_in_our_sleep(&n);
     assert_int_equal(n.waiter.limit, 1000);
-    wait_for_a_side_that_runs_in_our_sleep(&n); /* in vain: one attempt is enough */
+    wait_for_a_side_that_runs_in_our_sleep(&n); /* nothing found: one attempt is enough */
     assert_int_equal(n.waiter.limit, 0);
 
     n.waiter.owed_ns = 1;
