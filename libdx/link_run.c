@@ -82,7 +82,7 @@ static void pace(struct listener *l, uint64_t messages)
         l->paid_ns = now - MESSAGES_AT_ONCE * MESSAGE_NS;
     l->paid_ns += (int64_t)messages * MESSAGE_NS;
     if (l->paid_ns > now)
-        l->news_from_ns = now + FLOOD_PAUSE_NS;
+        l->news_from_ns = l->paid_ns > now + FLOOD_PAUSE_NS ? l->paid_ns : now + FLOOD_PAUSE_NS;
 }
 
 static void hear_news(struct listener *l)
