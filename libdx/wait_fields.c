@@ -23,7 +23,7 @@ static const char *const adapt_names[] = {"off", "step", "cost", "load"};
         FIELD(field), .kind = DX_WAIT_INT64, .min = low, .max = high, .zero = zero_too             \
     }
 
-const struct dx_wait_field dx_wait_fields[DX_WAIT_FIELDS] = {
+const struct dx_wait_field dx_wait_fields[] = {
     LOOKS(spin_max),
     LOOKS(spin_min),
     LOOKS(spin_start),
@@ -38,6 +38,9 @@ const struct dx_wait_field dx_wait_fields[DX_WAIT_FIELDS] = {
     TIME(poll_ns, 1000, 1000000000, false),
     TIME(peer_timeout_ns, 300000000, 1000000000000, true),
 };
+const unsigned dx_wait_field_count = sizeof dx_wait_fields / sizeof *dx_wait_fields;
+_Static_assert(sizeof dx_wait_fields / sizeof *dx_wait_fields <= DX_WAIT_FIELDS_MAX,
+               "room for all");
 
 int64_t dx_wait_field_get(const struct dx_wait_field *field, const struct dx_wait *wait)
 {

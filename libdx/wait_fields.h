@@ -21,8 +21,9 @@ struct dx_wait_field {
     const char *const *names; /* of DX_WAIT_NAME, in the order of their values */
 };
 
-#define DX_WAIT_FIELDS 13u
-extern const struct dx_wait_field dx_wait_fields[DX_WAIT_FIELDS];
+#define DX_WAIT_FIELDS_MAX 32u
+extern const struct dx_wait_field dx_wait_fields[];
+extern const unsigned dx_wait_field_count;
 
 int64_t dx_wait_field_get(const struct dx_wait_field *field, const struct dx_wait *wait);
 

@@ -26,7 +26,7 @@
 struct reading {
     struct dx_wait *wait; /* NULL in the first */
     char preset[TEXT_MAX];
-    bool seen[DX_WAIT_FIELDS + 1]; /* the last one: preset */
+    bool seen[DX_WAIT_FIELDS_MAX + 1]; /* the last one: preset */
     char wrong[2 * TEXT_MAX];
 };
 
@@ -128,14 +128,14 @@ static int take_line(void *user, const char *section, const char *name, const ch
     if (*section != '\0')
         return refuse(r, "table [%s]: a wait strategy has none%s", section, "");
     size_t index = 0;
-    while (index < DX_WAIT_FIELDS && strcmp(dx_wait_fields[index].name, name) != 0)
+    while (index < dx_wait_field_count && strcmp(dx_wait_fields[index].name, name) != 0)
         index++;
-    if (index == DX_WAIT_FIELDS && strcmp(name, "preset") != 0)
+    if (index == dx_wait_field_count && strcmp(name, "preset") != 0)
         return refuse(r, "unknown key \"%s\"%s", name, "");
     if (r->seen[index])
         return refuse(r, "%s is there twice%s", name, "");
     r->seen[index] = true;
-    if (index == DX_WAIT_FIELDS)
+    if (index == dx_wait_field_count)
         return parse_string(text, r->preset)
                    ? 1
                    : refuse(r, "%s = %s: a string in double quotes belongs there", name, text);

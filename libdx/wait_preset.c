@@ -105,7 +105,7 @@ static dx_status in_range(const char *field, int64_t value, int64_t low, int64_t
 dx_status dx_wait_check(const struct dx_wait *wait)
 {
     dx_status status = DX_OK;
-    for (unsigned i = 0; status == DX_OK && i < DX_WAIT_FIELDS; i++) {
+    for (unsigned i = 0; status == DX_OK && i < dx_wait_field_count; i++) {
         const struct dx_wait_field *f = &dx_wait_fields[i];
         int64_t value = dx_wait_field_get(f, wait);
         if (value != 0 || !f->zero)

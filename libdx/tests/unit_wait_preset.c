@@ -88,7 +88,7 @@ static const struct wrong wrongs[] = {
     I64(peer_timeout_ns, 1000000000001, "1000000000001"),
     I64(peer_timeout_ns, -1, "-1"),
     {"reserved", offsetof(struct dx_wait, reserved), 8, 1, "1"},
-    {"reserved", offsetof(struct dx_wait, reserved) + 16, 8, -1, "-1"},
+    {"reserved", sizeof(struct dx_wait) - 8, 8, -1, "-1"},
 };
 
 static void set(struct dx_wait *wait, const struct wrong *w)
