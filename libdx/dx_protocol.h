@@ -90,6 +90,11 @@ enum dx_result {
  * before, up to this: nobody waits for it to look. */
 #define DX_IDLE_SLEEP_NS 1000000000ll
 
+/* Waits in a row that spin as long as they may and find nothing, after which spinning is given up;
+ * and the sleep before it is tried again, in lengths of such a spin. */
+#define DX_WASTED_WAITS 8u
+#define DX_OWED_SLEEP 8
+
 /* A listener that is rung more often than it finds news listens slowly. The first two are how many
  * rings it hears at once: for each piece of news, and in a row. The others are the pauses between
  * two looks after that, which grow, in ns. */

@@ -112,6 +112,8 @@ const (
 	LivenessNs      = C.DX_LIVENESS_NS
 	LivenessLinkNs  = C.DX_LIVENESS_LINK_NS
 	IdleSleepNs     = C.DX_IDLE_SLEEP_NS
+	WastedWaits     = C.DX_WASTED_WAITS
+	OwedSleep       = C.DX_OWED_SLEEP
 	BrakeRingsEach  = C.DX_BRAKE_RINGS_EACH
 	BrakeRingsMax   = C.DX_BRAKE_RINGS_MAX
 	BrakePauseNs    = C.DX_BRAKE_PAUSE_NS

@@ -111,6 +111,8 @@ const (
 	LivenessNs
 	LivenessLinkNs
 	IdleSleepNs
+	WastedWaits
+	OwedSleep
 	BrakeRingsEach
 	BrakeRingsMax
 	BrakePauseNs

@@ -7,13 +7,6 @@
  */
 #include "wait.h"
 
-/* Waits in a row that spun as long as they may and found nothing, after which spinning is given up.
- */
-#define WASTED_WAITS 8u
-
-/* Times the length of a wasted spin to sleep before the next attempt. */
-#define OWED_SLEEP 8
-
 /* Did a wait end without a sleep since this was last asked? The counters know: the first looks of
  * a wait, which are the fast path, keep no other book. */
 static bool won_meanwhile(struct dx_waiter *waiter)
@@ -45,15 +38,15 @@ static void lower_limit(struct dx_waiter *waiter)
  * soon as we sleep, however long we spun before. Nobody says which case it is, so it is tried: when
  * some waits in a row have spun as long as they may and had to sleep nevertheless, spinning is
  * given up, also below spin_min. It is tried again, at full length, after sleeps that took
- * OWED_SLEEP times as long, so that the attempts cost little.
+ * DX_OWED_SLEEP times as long, so that the attempts cost little.
  */
 static void adapt_to_short_sleep(struct dx_waiter *waiter)
 {
     if (waiter->limit < waiter->wait.spin_max) {
         raise_limit(waiter);
-    } else if (++waiter->wasted >= WASTED_WAITS) {
+    } else if (++waiter->wasted >= DX_WASTED_WAITS) {
         waiter->limit = 0;
-        waiter->owed_ns = OWED_SLEEP * waiter->spin_max_ns;
+        waiter->owed_ns = DX_OWED_SLEEP * waiter->spin_max_ns;
     }
 }
 

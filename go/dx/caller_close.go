@@ -38,7 +38,7 @@ func (c *Caller) Close() error {
 		return nil
 	}
 	close(c.closed)
-	fenceAll()
+	fenceAll(c.ch.slowFence)
 	c.fenced.Store(true)
 	if s := c.stream.Load(); s != nil {
 		s.fail(ErrStopped)
@@ -93,8 +93,8 @@ func (c *Caller) finish() error {
 // stored before its own next load is seen by us afterwards, or that load sees what we have
 // stored before. Where there is no system call for it, the runtime stops all goroutines for
 // a moment, which is the same and slower.
-func fenceAll() {
-	if !fenceThreads() {
+func fenceAll(slow bool) {
+	if slow || !fenceThreads() {
 		var stats runtime.MemStats
 		runtime.ReadMemStats(&stats)
 	}

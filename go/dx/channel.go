@@ -34,7 +34,8 @@ type Options struct {
 	Wait *Wait // nil: what DefaultWait returns
 	Path Path
 
-	liveness time.Duration // for tests: libdx.SetLiveness says what; 0: as always
+	liveness  time.Duration // for tests: libdx.SetLiveness says what; 0: as always
+	slowFence bool          // for tests: as where the kernel has no membarrier
 }
 
 func init() {
@@ -64,6 +65,8 @@ type Channel struct {
 	sleep    time.Duration // the same of who sleeps; at first, of a server
 	stopped  atomic.Bool
 	crowd    crowd
+
+	slowFence bool
 
 	mu      sync.Mutex
 	users   int  // callers and servers that still hold pointers into the region
@@ -97,7 +100,8 @@ func newChannel(options Options) (*Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Channel{wait: wait, path: options.Path, sleep: options.liveness}, nil
+	return &Channel{wait: wait, path: options.Path, sleep: options.liveness,
+		slowFence: options.slowFence}, nil
 }
 
 // ready makes a channel of a raw one. shared is the doorbell of another place of the same host.

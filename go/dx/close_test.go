@@ -91,20 +91,13 @@ func TestACallerIsClosedBesideItsCall(t *testing.T) {
 
 // Without an order between use and Close, now and then a call would write to a slot that is another's.
 func TestCallersAreClosedAtEachPlaceOfACall(t *testing.T) {
-	for name, path := range map[string]Path{"native": PathNative, "cgo": PathCgo, "without membarrier": PathNative} {
-		t.Run(name, func(t *testing.T) {
-			if name == "without membarrier" {
-				before := haveMembarrier
-				haveMembarrier = func() bool { return false }
-				t.Cleanup(func() { haveMembarrier = before })
-			}
-			closeBesideCalls(t, path)
-		})
+	for name, o := range map[string]Options{"native": {}, "cgo": {Path: PathCgo}, "without membarrier": {slowFence: true}} {
+		t.Run(name, func(t *testing.T) { closeBesideCalls(t, o) })
 	}
 }
 
-func closeBesideCalls(t *testing.T, path Path) {
-	host := newHost(t, Config{RequestBytes: 64, ResponseBytes: 64, Options: Options{Path: path}})
+func closeBesideCalls(t *testing.T, o Options) {
+	host := newHost(t, Config{RequestBytes: 64, ResponseBytes: 64, Options: o})
 	serve(t, host, echo, Options{}, ServeOptions{})
 	for range 500 {
 		c, err := host.OpenCaller(testContext(t))

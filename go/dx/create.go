@@ -38,7 +38,8 @@ func createPlaces(url string, guests int, config Config) ([]*Channel, error) {
 	channels := make([]*Channel, len(raws))
 	var shared *doorbell
 	for i, raw := range raws {
-		ch := &Channel{raw: raw, wait: first.wait, path: first.path, sleep: first.sleep}
+		ch := &Channel{raw: raw, wait: first.wait, path: first.path, sleep: first.sleep,
+			slowFence: first.slowFence}
 		channels[i] = ch.ready(shared)
 		shared = ch.doorbell
 	}

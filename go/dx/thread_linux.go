@@ -28,7 +28,7 @@ const (
 	membarrierRegisterExpedited = 1 << 4
 )
 
-// haveMembarrier says whether the kernel lets us; a test may say otherwise.
+// haveMembarrier says whether the kernel lets us.
 var haveMembarrier = sync.OnceValue(func() bool { return membarrier(membarrierRegisterExpedited) })
 
 func membarrier(command uintptr) bool {

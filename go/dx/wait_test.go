@@ -120,7 +120,7 @@ func TestTheLimitFallsWhenTheOtherSideNeverRunsWhileWeSpin(t *testing.T) {
 		w.adapt(time.Microsecond)
 	}
 	if w.limit != 0 || w.firstLooks != 0 || w.counters.SpinLimit != 0 {
-		t.Fatalf("after 100 sleeps that followed spins in vain: limit %d, first looks %d, gauge %d",
+		t.Fatalf("after 100 sleeps that followed wasted spins: limit %d, first looks %d, gauge %d",
 			w.limit, w.firstLooks, w.counters.SpinLimit)
 	}
 
@@ -129,9 +129,9 @@ func TestTheLimitFallsWhenTheOtherSideNeverRunsWhileWeSpin(t *testing.T) {
 	if w.limit != 1000 {
 		t.Fatalf("after the sleep that was owed: limit %d", w.limit)
 	}
-	w.adapt(time.Microsecond) // in vain
+	w.adapt(time.Microsecond) // wasted
 	if w.limit != 0 {
-		t.Fatalf("after another spin in vain: limit %d", w.limit)
+		t.Fatalf("after another wasted spin: limit %d", w.limit)
 	}
 	w.owed = time.Nanosecond
 	w.adapt(time.Microsecond)

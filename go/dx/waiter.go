@@ -49,7 +49,7 @@ type waiter struct {
 	crowd      *crowd // of a channel's callers; else nil
 	checked    time.Time
 	counters   *libdx.Counters
-	vain       uint32        // waits that spun as long as they may, in vain, since one was won
+	wasted     uint32        // waits that spun as long as they may and found nothing, since one was won
 	won        uint64        // waits that ended without a sleep, when that was last asked
 	owed       time.Duration // sleep that is owed for them before spinning is tried again
 }
@@ -214,7 +214,7 @@ func (w *waiter) yield(n uint32, crowded bool) {
 
 // learn takes over what the waiter of a stream, which began as this one was, has learned.
 func (w *waiter) learn(from *waiter) {
-	w.limit, w.firstLooks, w.vain, w.owed = from.limit, from.firstLooks, from.vain, from.owed
+	w.limit, w.firstLooks, w.wasted, w.owed = from.limit, from.firstLooks, from.wasted, from.owed
 	w.counters.SpinLimit = uint64(w.limit)
 }
 
@@ -232,14 +232,6 @@ func (w *waiter) adapt(slept time.Duration) {
 	w.counters.SpinLimit = uint64(w.limit)
 }
 
-const (
-	// vainWaits is how many waits in a row may spin as long as they may in vain
-	// before spinning is given up.
-	vainWaits = 8
-	// owedSleep times the length of a spin in vain is slept before the next attempt.
-	owedSleep = 8
-)
-
 func (w *waiter) raiseLimit() {
 	if w.limit < w.wait.SpinMax {
 		w.limit += min(w.wait.SpinMax-w.limit, w.wait.SpinInc)
@@ -250,7 +242,7 @@ func (w *waiter) adaptToSleep(slept time.Duration) {
 	brief := slept <= 2*w.spinMax
 	// Did a wait end without a sleep since this was last asked?
 	if won := w.counters.Spin + w.counters.Yield; won != w.won {
-		w.won, w.vain, w.owed = won, 0, 0
+		w.won, w.wasted, w.owed = won, 0, 0
 	}
 	switch {
 	case w.owed > 0:
@@ -264,10 +256,10 @@ func (w *waiter) adaptToSleep(slept time.Duration) {
 	case w.limit < w.wait.SpinMax:
 		w.raiseLimit()
 	default:
-		// As long as a spin may be, in vain: where both sides share one CPU, the
+		// As long as a spin may be, and nothing came: where both sides share one CPU, the
 		// answer comes when we sleep and not before.
-		if w.vain++; w.vain >= vainWaits {
-			w.limit, w.owed = 0, owedSleep*w.spinMax
+		if w.wasted++; w.wasted >= libdx.WastedWaits {
+			w.limit, w.owed = 0, libdx.OwedSleep*w.spinMax
 		}
 	}
 }

@@ -14,33 +14,37 @@ type hardware struct {
 
 var none = hardware{name: "pause"}
 
-// have is what this CPU has; a test may say otherwise.
+// have is what this CPU has.
 var have = find()
 
 // Hardware names what UntilRest and UntilOtherRest wait by: "umwait", "mwaitx" or
 // "wfe", or "pause" where the CPU has none of them.
 func Hardware() string { return have.name }
 
-func relax(word *uint64, value uint64, untilEqual bool) {
-	if have.rest == nil {
+func (h *hardware) relax(word *uint64, value uint64, untilEqual bool) {
+	if h.rest == nil {
 		Pause()
 		return
 	}
-	have.rest(word, value, untilEqual)
+	h.rest(word, value, untilEqual)
 }
 
 // Rest waits until *word may be another than seen, some microseconds at most. Where the CPU cannot, it
 // is Pause.
-func Rest(word *uint64, seen uint64) { relax(word, seen, false) }
+func Rest(word *uint64, seen uint64) { have.relax(word, seen, false) }
 
 // UntilRest is Until with rests in hardware between looks: a look then takes some
 // microseconds at most, and far less when the word is written.
 func UntilRest(word *uint64, want uint64, looks uint32) uint32 {
+	return have.until(word, want, looks)
+}
+
+func (h *hardware) until(word *uint64, want uint64, looks uint32) uint32 {
 	for n := uint32(1); n <= looks; n++ {
 		if atomic.LoadUint64(word) == want {
 			return n
 		}
-		relax(word, want, true)
+		h.relax(word, want, true)
 	}
 	return 0
 }
@@ -48,8 +52,12 @@ func UntilRest(word *uint64, want uint64, looks uint32) uint32 {
 // UntilOtherRest looks up to looks times, with a rest before each, and returns the
 // number of the look that saw another word than seen, or 0.
 func UntilOtherRest(word *uint64, seen uint64, looks uint32) uint32 {
+	return have.untilOther(word, seen, looks)
+}
+
+func (h *hardware) untilOther(word *uint64, seen uint64, looks uint32) uint32 {
 	for n := uint32(1); n <= looks; n++ {
-		relax(word, seen, false)
+		h.relax(word, seen, false)
 		if atomic.LoadUint64(word) != seen {
 			return n
 		}

@@ -41,18 +41,10 @@ func TestTheInstructionsAreTheOnesMeant(t *testing.T) {
 	}
 }
 
-// with makes this CPU one that has what h says.
-func with(t *testing.T, h hardware) {
-	t.Helper()
-	before := have
-	have = h
-	t.Cleanup(func() { have = before })
-}
-
 func TestARestWatchesTheWordThatIsAwaited(t *testing.T) {
 	word := uint64(3)
 	rests := 0
-	with(t, hardware{"fake", func(watched *uint64, value uint64, untilEqual bool) {
+	h := hardware{"fake", func(watched *uint64, value uint64, untilEqual bool) {
 		rests++
 		if watched != &word || (value == 7) != untilEqual {
 			t.Errorf("watches %p for %d, equal %v", watched, value, untilEqual)
@@ -60,16 +52,16 @@ func TestARestWatchesTheWordThatIsAwaited(t *testing.T) {
 		if rests == 2 {
 			word = 7
 		}
-	}})
-	if n := UntilRest(&word, 7, 9); n != 3 || rests != 2 {
+	}}
+	if n := h.until(&word, 7, 9); n != 3 || rests != 2 {
 		t.Errorf("look %d after %d rests, want 3 after 2", n, rests)
 	}
 	rests, word = 0, 3
-	if n := UntilOtherRest(&word, 3, 9); n != 2 || rests != 2 {
+	if n := h.untilOther(&word, 3, 9); n != 2 || rests != 2 {
 		t.Errorf("look %d after %d rests, want 2 after 2", n, rests)
 	}
 	rests, word = 5, 3
-	if n := UntilRest(&word, 7, 4); n != 0 || rests != 9 {
+	if n := h.until(&word, 7, 4); n != 0 || rests != 9 {
 		t.Errorf("nothing came: look %d after %d rests", n, rests-5)
 	}
 }
@@ -78,13 +70,12 @@ func TestARestWatchesTheWordThatIsAwaited(t *testing.T) {
 func TestARestEndsByItself(t *testing.T) {
 	t.Logf("this CPU waits by %s", Hardware())
 	for _, h := range []hardware{have, none} {
-		with(t, h)
 		word := uint64(3)
 		began := time.Now()
-		if UntilRest(&word, 7, 100) != 0 || UntilOtherRest(&word, 3, 100) != 0 {
+		if h.until(&word, 7, 100) != 0 || h.untilOther(&word, 3, 100) != 0 {
 			t.Error("saw what is not there")
 		}
-		if UntilRest(&word, 3, 1) != 1 || UntilOtherRest(&word, 7, 1) != 1 {
+		if h.until(&word, 3, 1) != 1 || h.untilOther(&word, 7, 1) != 1 {
 			t.Error("did not see what is there")
 		}
 		if took := time.Since(began); took > 10*time.Minute {
