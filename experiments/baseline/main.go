@@ -97,10 +97,12 @@ func figures(o options) []*figure {
 				return r.RTTNs, err
 			}})
 	}
-	for kind, measure := range []func(int, time.Duration) (float64, error){floor.Memcpy, floor.Read, floor.Write} {
+	for kind, what := range []string{floor.KindCopy: "copy", floor.KindRead: "read", floor.KindWrite: "write"} {
 		for bytes := 4 << 10; bytes <= 64<<20; bytes *= 4 {
-			all = append(all, &figure{What: []string{"copy", "read", "write"}[kind], Bytes: bytes,
-				Unit: "bytes_per_s", measure: func() (float64, error) { return measure(bytes, o.duration) }})
+			all = append(all, &figure{What: what, Bytes: bytes, Unit: "bytes_per_s", measure: func() (float64, error) {
+				moved, err := floor.Bandwidth(floor.Kind(kind), bytes, o.duration)
+				return moved.BytesPerSecond(), err
+			}})
 		}
 	}
 	return all

@@ -18,28 +18,22 @@ type Bell struct{ bell *C.struct_bell }
 
 // CreateBell is the host's side, at a URL whose guest is a machine with doorbells.
 func CreateBell(url string, bytes int) (*Bell, error) {
-	return openBell("create "+url, func(b **C.struct_bell) C.int {
-		text := C.CString(url)
-		defer C.free(unsafe.Pointer(text))
-		return C.bell_create(text, C.uint32_t(bytes), b)
-	})
+	return openBell("create ", url, func(text *C.char, b **C.struct_bell) C.int { return C.bell_create(text, C.uint32_t(bytes), b) })
 }
 
 // AttachBell is the guest's side.
 func AttachBell(url string, bytes int) (*Bell, error) {
-	return openBell("attach "+url, func(b **C.struct_bell) C.int {
-		text := C.CString(url)
-		defer C.free(unsafe.Pointer(text))
-		return C.bell_attach(text, C.uint32_t(bytes), b)
-	})
+	return openBell("attach ", url, func(text *C.char, b **C.struct_bell) C.int { return C.bell_attach(text, C.uint32_t(bytes), b) })
 }
 
-func openBell(what string, open func(**C.struct_bell) C.int) (*Bell, error) {
+func openBell(what, url string, open func(*C.char, **C.struct_bell) C.int) (*Bell, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	text := C.CString(url)
+	defer C.free(unsafe.Pointer(text))
 	b := &Bell{}
-	if status := open(&b.bell); status != C.DX_OK {
-		return nil, failure(what, status)
+	if status := open(text, &b.bell); status != C.DX_OK {
+		return nil, failure(what+url, status)
 	}
 	return b, nil
 }

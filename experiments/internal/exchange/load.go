@@ -62,6 +62,17 @@ func (s *slice) record(rttNs, intendedNs []uint32) {
 	}
 }
 
+// add adds what one caller did.
+func (s *slice) add(c cload.Count) {
+	s.calls = append(s.calls, c.Calls)
+	s.errors += c.Errors
+	s.timeouts += c.Timeouts
+	s.verifyFailures += c.VerifyFailures
+	s.dropped += c.Dropped
+	s.missed += c.Missed
+	s.record(c.RTTNs, c.IntendedNs)
+}
+
 // samplesKept bounds the memory for the round trips of one slice, of all callers.
 const samplesKept = 1 << 23
 
@@ -121,28 +132,16 @@ type goLoad struct {
 
 // goCaller is one goroutine's state between slices.
 type goCaller struct {
-	load     *goLoad
-	caller   *dx.Caller
-	alarm    *alarm // of an open loop
-	index    uint32
-	sequence uint64
-	verify   bool
-	request  []byte
-	response []byte
-	goTally
-	_ [64]byte // the next one's counters are on another line
-}
-
-// goTally is what one caller did in one slice.
-type goTally struct {
-	rttNs      []uint32 // of a timed slice, up to its capacity
-	intendedNs []uint32 // of an open loop: as many
-	dropped    uint64
-	missed     uint64
-	calls      uint64
-	errors     uint64
-	timeouts   uint64
-	wrong      uint64
+	load        *goLoad
+	caller      *dx.Caller
+	alarm       *alarm // of an open loop
+	index       uint32
+	sequence    uint64
+	verify      bool
+	request     []byte
+	response    []byte
+	cload.Count          // of one slice; the times of a timed one go up to their capacity
+	_           [64]byte // the next one's counters are on another line
 }
 
 func (l *goLoad) url() string   { return l.where }
@@ -169,13 +168,13 @@ func (l *goLoad) open(payload int, verify bool) error {
 
 // room empties the caller's tally and makes what the stretch will fill.
 func (c *goCaller) room(of stretch) {
-	c.goTally = goTally{}
+	c.Count = cload.Count{}
 	if of.open != nil {
 		_, count := of.open.of(uint64(c.index), uint64(len(c.load.callers)))
-		c.rttNs = make([]uint32, 0, count)
-		c.intendedNs = make([]uint32, 0, count)
+		c.RTTNs = make([]uint32, 0, count)
+		c.IntendedNs = make([]uint32, 0, count)
 	} else if of.timed {
-		c.rttNs = make([]uint32, 0, samplesKept/len(c.load.callers))
+		c.RTTNs = make([]uint32, 0, samplesKept/len(c.load.callers))
 	}
 }
 
@@ -202,13 +201,7 @@ func (l *goLoad) slice(of stretch) (slice, error) {
 	s := newSlice(of)
 	s.elapsed = time.Since(began)
 	for _, c := range l.callers {
-		s.calls = append(s.calls, c.calls)
-		s.errors += c.errors
-		s.timeouts += c.timeouts
-		s.verifyFailures += c.wrong
-		s.dropped += c.dropped
-		s.missed += c.missed
-		s.record(c.rttNs, c.intendedNs)
+		s.add(c.Count)
 	}
 	return s, nil
 }
@@ -249,11 +242,11 @@ func (c *goCaller) runTimed() {
 			continue
 		}
 		ns := time.Since(began)
-		if len(c.rttNs) == cap(c.rttNs) {
-			c.dropped++
+		if len(c.RTTNs) == cap(c.RTTNs) {
+			c.Dropped++
 			continue
 		}
-		c.rttNs = append(c.rttNs, sample(ns))
+		c.RTTNs = append(c.RTTNs, sample(ns))
 	}
 }
 
@@ -267,18 +260,18 @@ func (c *goCaller) call() bool {
 	}
 	reply, err := c.caller.Call(context.Background(), kind, c.request, c.response)
 	if err != nil {
-		c.errors++
+		c.Errors++
 		switch err {
 		case dx.ErrTimeout, dx.ErrNoPeer:
-			c.timeouts++
+			c.Timeouts++
 		case dx.ErrPeerDead, dx.ErrPeerClosed, dx.ErrStopped:
 			c.load.ended.Store(true) // gone, and gone for this run
 		}
 		return false
 	}
-	c.calls++
+	c.Calls++
 	if c.verify && !content.IsAnswer(reply.Data, len(c.request), c.index, c.sequence) {
-		c.wrong++
+		c.VerifyFailures++
 	}
 	return true
 }

@@ -41,13 +41,7 @@ func (l *cLoad) slice(of stretch) (slice, error) {
 	s := newSlice(of)
 	s.elapsed = elapsed
 	for _, c := range counts {
-		s.calls = append(s.calls, c.Calls)
-		s.errors += c.Errors
-		s.timeouts += c.Timeouts
-		s.verifyFailures += c.VerifyFailures
-		s.dropped += c.Dropped
-		s.missed += c.Missed
-		s.record(c.RTTNs, c.IntendedNs)
+		s.add(c)
 	}
 	return s, nil
 }

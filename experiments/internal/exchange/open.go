@@ -124,11 +124,11 @@ func (c *goCaller) runOpen(s *schedule, began time.Time) {
 		intended := began.Add(s.start(n))
 		c.alarm.wait(intended, s.spin, &c.load.ended)
 		if c.load.ended.Load() {
-			c.missed += count
+			c.Missed += count
 			return
 		}
 		if s.noCalls {
-			c.calls++
+			c.Calls++
 			continue
 		}
 		started := time.Now()
@@ -136,8 +136,8 @@ func (c *goCaller) runOpen(s *schedule, began time.Time) {
 			continue
 		}
 		now := time.Now()
-		c.rttNs = append(c.rttNs, sample(now.Sub(started)))
-		c.intendedNs = append(c.intendedNs, sample(now.Sub(intended)))
+		c.RTTNs = append(c.RTTNs, sample(now.Sub(started)))
+		c.IntendedNs = append(c.IntendedNs, sample(now.Sub(intended)))
 	}
 }
 

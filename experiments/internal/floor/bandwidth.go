@@ -54,24 +54,6 @@ func Bandwidth(kind Kind, bytes int, d time.Duration) (Traffic, error) {
 	return Traffic{uint64(out.bytes), uint64(out.loads), time.Duration(out.elapsed_ns)}, nil
 }
 
-// Memcpy returns the bytes a second that memcpy moves between two buffers of that size.
-func Memcpy(bytes int, d time.Duration) (bytesPerSecond float64, err error) {
-	t, err := Bandwidth(KindCopy, bytes, d)
-	return t.BytesPerSecond(), err
-}
-
-// Read returns the bytes a second that loads of 16 bytes bring into registers, every byte loaded.
-func Read(bytes int, d time.Duration) (bytesPerSecond float64, err error) {
-	t, err := Bandwidth(KindRead, bytes, d)
-	return t.BytesPerSecond(), err
-}
-
-// Write returns the bytes a second that stores of 16 bytes put into memory, every byte stored.
-func Write(bytes int, d time.Duration) (bytesPerSecond float64, err error) {
-	t, err := Bandwidth(KindWrite, bytes, d)
-	return t.BytesPerSecond(), err
-}
-
 func check(kind Kind, bytes, most int, d time.Duration) error {
 	switch {
 	case kind < KindCopy || kind > KindWrite:

@@ -164,11 +164,10 @@ func TestBandwidthMovesWholePassesAndCountsLoads(t *testing.T) {
 
 func TestBandwidthIsOfAPlausibleSize(t *testing.T) {
 	// A pass that the compiler removed would show as thousands of GB/s.
-	for name, measure := range map[string]func(int, time.Duration) (float64, error){
-		"memcpy": Memcpy, "read": Read, "write": Write,
-	} {
+	for name, kind := range map[string]Kind{"memcpy": KindCopy, "read": KindRead, "write": KindWrite} {
 		for _, bytes := range []int{4 << 10, 64 << 20} {
-			got, err := measure(bytes, 10*time.Millisecond)
+			moved, err := Bandwidth(kind, bytes, 10*time.Millisecond)
+			got := moved.BytesPerSecond()
 			if err != nil || got < 1e7 || got > 1e12 {
 				t.Errorf("%s of %d bytes: %.3g bytes/s, %v", name, bytes, got, err)
 			}

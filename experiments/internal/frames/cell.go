@@ -124,16 +124,18 @@ func (c *Cell) sums(phase string) []sum {
 	return list
 }
 
-// Rate returns the bytes a second of a phase: of each run the sum of bytes over the sum of time.
-func (c *Cell) Rate(phase string) Span {
-	var values []float64
+// rates are the bytes a second of a phase: of each run the sum of bytes over the sum of time.
+func (c *Cell) rates(phase string) (values []float64) {
 	for _, s := range c.sums(phase) {
 		if s.count > 0 && s.ns > 0 {
 			values = append(values, stat.Rate(s.bytes, s.ns))
 		}
 	}
-	return SpanOf(values)
+	return values
 }
+
+// Rate returns the bytes a second of a phase, run by run.
+func (c *Cell) Rate(phase string) Span { return SpanOf(c.rates(phase)) }
 
 // GBps is Rate in GB/s: 10^9 bytes a second.
 func (c *Cell) GBps(phase string) Span { return c.Rate(phase).Times(1e-9) }
@@ -199,10 +201,7 @@ func (c *Cell) RatioTo(other *Cell, phase string) Span {
 }
 
 // Spread returns how far the runs of a phase lie apart: (fastest - slowest) / median.
-func (c *Cell) Spread(phase string) float64 {
-	rate := c.Rate(phase)
-	return (rate.High - rate.Low) / rate.Median
-}
+func (c *Cell) Spread(phase string) float64 { return stat.Spread(c.rates(phase)) }
 
 // NsPerLoad returns the time of one load of a read of which the loads are known.
 func (c *Cell) NsPerLoad(phase string, loads func(Record) uint64) Span {
