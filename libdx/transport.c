@@ -11,17 +11,18 @@ static const struct dx_transport *const transports[] = {
     &dx_transport_shm,   &dx_transport_file,    &dx_transport_unix,
     &dx_transport_memfd, &dx_transport_ivshmem,
 };
-#define COUNT (sizeof transports / sizeof *transports)
+/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
+static const size_t count = sizeof transports / sizeof *transports;
 
 /* What can be used instead. */
 static dx_status refuse(const char *what)
 {
     char usage[256];
     int used = 0;
-    for (size_t i = 0; i < COUNT; i++)
+    for (size_t i = 0; i < count; i++)
         used += snprintf(usage + used, sizeof usage - (size_t)used, "%s%s",
                          i == 0          ? ""
-                         : i + 1 < COUNT ? ", "
+                         : i + 1 < count ? ", "
                                          : " or ",
                          transports[i]->usage);
     return dx_fail(DX_ERR_URL, "%s: use %s", what, usage);
@@ -33,7 +34,7 @@ dx_status dx_url_parse(const char *url, struct dx_url *out)
     out->fd = -1;
     if (url == NULL)
         return refuse("no URL given");
-    for (size_t i = 0; i < COUNT; i++) {
+    for (size_t i = 0; i < count; i++) {
         size_t length = strlen(transports[i]->scheme);
         if (strncmp(url, transports[i]->scheme, length) != 0)
             continue;

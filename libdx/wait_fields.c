@@ -16,11 +16,12 @@ static const char *const adapt_names[] = {"off", "step", "cost", "load"};
     }
 #define NAMES(field, list)                                                                         \
     {                                                                                              \
-        FIELD(field), .kind = DX_WAIT_NAME, .max = sizeof(list) / sizeof *(list)-1, .names = list  \
+        FIELD(field), .kind = DX_WAIT_NAME, .max = sizeof(list) / sizeof *(list)-1,                \
+                      .names = (list)                                                              \
     }
 #define TIME(field, low, high, zero_too)                                                           \
     {                                                                                              \
-        FIELD(field), .kind = DX_WAIT_INT64, .min = low, .max = high, .zero = zero_too             \
+        FIELD(field), .kind = DX_WAIT_INT64, .min = (low), .max = (high), .zero = (zero_too)       \
     }
 
 const struct dx_wait_field dx_wait_fields[] = {
