@@ -7,7 +7,6 @@
 
 #include "atomic.h"
 #include "doorbell.h"
-#include "doorbells_guard.h"
 #include "thread.h"
 
 /* Far more than any server lets in; each costs a descriptor. */
@@ -21,6 +20,15 @@ void dx_doorbells_init(struct dx_doorbells *d)
     dx_thread_cond_init(&d->wake);
 }
 
+void dx_doorbell_release(struct dx_doorbell *bell)
+{
+    if (--bell->users != 0)
+        return;
+    if (bell->fd >= 0)
+        (void)close(bell->fd);
+    free(bell);
+}
+
 void dx_doorbells_own(struct dx_doorbells *d, uint32_t id, int fd)
 {
     dx_doorbell_unblock(fd);
@@ -31,7 +39,6 @@ void dx_doorbells_own(struct dx_doorbells *d, uint32_t id, int fd)
 
 void dx_doorbells_close(struct dx_doorbells *d)
 {
-    dx_doorbells_unguard(d);
     for (uint32_t i = 0; i < d->count; i++)
         dx_doorbell_release(d->bells[i]);
     free(d->bells);

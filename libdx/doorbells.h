@@ -68,4 +68,7 @@ bool dx_doorbells_left(struct dx_doorbells *d, uint32_t id);
 /* Rings a peer. A full eventfd has rings enough and is left alone. False: no peer has that id. */
 bool dx_doorbells_ring(struct dx_doorbells *d, uint32_t id);
 
+/* Gives up a bell that was held. Hold the lock of its table. */
+void dx_doorbell_release(struct dx_doorbell *bell);
+
 #endif

@@ -6,9 +6,6 @@
  */
 #include "doorbells_guard.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "clock.h"
 #include "doorbell.h"
 #include "doorbells.h"
@@ -17,15 +14,6 @@
 
 /* Reads of one eventfd before the next one is looked at. */
 #define TAKES 5000
-
-void dx_doorbell_release(struct dx_doorbell *bell)
-{
-    if (--bell->users != 0)
-        return;
-    if (bell->fd >= 0)
-        (void)close(bell->fd);
-    free(bell);
-}
 
 /* The one at this place, held, if it is being rung; the place after the last is our own. */
 static struct dx_doorbell *hold(struct dx_doorbells *d, uint32_t at)

@@ -3,13 +3,9 @@
 #ifndef DX_DOORBELLS_GUARD_H
 #define DX_DOORBELLS_GUARD_H
 
-struct dx_doorbell;
 struct dx_doorbells;
 
-/* Gives up a bell that was held. Hold the lock of its table. */
-void dx_doorbell_release(struct dx_doorbell *bell);
-
-/* Ends the thread, if there is one. */
+/* Ends the thread, if there is one. Before dx_doorbells_close. */
 void dx_doorbells_unguard(struct dx_doorbells *d);
 
 #endif

@@ -39,11 +39,6 @@ func checked(f func() C.dx_status) error {
 	return &Error{Status(status), C.GoString(C.dx_last_error())}
 }
 
-// The conversion below is a cast: this fails to compile if the sizes differ.
-var _ = [1]struct{}{}[unsafe.Sizeof(Wait{})-C.sizeof_struct_dx_wait]
-
-func (w *Wait) c() *C.struct_dx_wait { return (*C.struct_dx_wait)(unsafe.Pointer(w)) }
-
 // Preset returns a named wait strategy.
 func Preset(name string) (Wait, error) {
 	text := C.CString(name)

@@ -20,6 +20,15 @@ var errUnsupported = fmt.Errorf("dx: %w: this program was built without the C li
 // Text names the number.
 func (s Status) Text() string { return fmt.Sprintf("status %d", int32(s)) }
 
+// Wait is a strategy that is never used.
+type Wait struct{}
+
+// WaitOf returns one.
+func WaitOf(any) Wait { return Wait{} }
+
+// CopyTo does nothing.
+func (w Wait) CopyTo(any) {}
+
 // Preset fails: the strategies are the C library's.
 func Preset(string) (Wait, error) { return Wait{}, errUnsupported }
 

@@ -1,36 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux && cgo
+
 package libdx
+
+/*
+#include "wait_fields.h"
+
+// Go sees no size of the table.
+static const struct dx_wait_field *wait_field(unsigned i) { return &dx_wait_fields[i]; }
+*/
+import "C"
 
 import "reflect"
 
-// Wait is struct dx_wait, field by field.
-type Wait struct {
-	SpinMin, SpinMax, SpinStart uint32
-	SpinInc, SpinDec            uint32
-	YieldEvery, Burst           uint32
-	Relax, Park, Adapt          uint32
-	ParkTimeoutNs, PollNs       int64
-	PeerTimeoutNs               int64
-	reserved                    [3]uint64
+// Wait is struct dx_wait.
+type Wait struct{ raw C.struct_dx_wait }
+
+func (w *Wait) c() *C.struct_dx_wait { return &w.raw }
+
+// eachField calls f with each field of a strategy that is written down in a struct of another type,
+// such as dx.Wait, and with its row in the library. The tag toml of a field is its name in C.
+func eachField(strategy reflect.Value, f func(value reflect.Value, row *C.struct_dx_wait_field)) {
+	for i := range strategy.NumField() {
+		for row := range C.dx_wait_field_count {
+			r := C.wait_field(row)
+			if C.GoString(r.name) == strategy.Type().Field(i).Tag.Get("toml") {
+				f(strategy.Field(i), r)
+			}
+		}
+	}
 }
 
-// WaitOf returns a strategy that is written down in a struct of another type, such as dx.Wait, whose
-// fields have the names of ours.
+// WaitOf returns a strategy that is written down in such a struct.
 func WaitOf(strategy any) (w Wait) {
-	from, to := reflect.ValueOf(strategy), reflect.ValueOf(&w).Elem()
-	for i := range from.NumField() {
-		field := to.FieldByName(from.Type().Field(i).Name)
-		field.Set(from.Field(i).Convert(field.Type()))
-	}
+	eachField(reflect.ValueOf(strategy), func(value reflect.Value, row *C.struct_dx_wait_field) {
+		C.dx_wait_field_set(row, &w.raw, C.int64_t(value.Convert(reflect.TypeFor[int64]()).Int()))
+	})
 	return w
 }
 
-// CopyTo sets the struct to which strategy points, as WaitOf reads it.
+// CopyTo sets the struct to which strategy points.
 func (w Wait) CopyTo(strategy any) {
-	from, to := reflect.ValueOf(w), reflect.ValueOf(strategy).Elem()
-	for i := range to.NumField() {
-		field := to.Field(i)
-		field.Set(from.FieldByName(to.Type().Field(i).Name).Convert(field.Type()))
-	}
+	eachField(reflect.ValueOf(strategy).Elem(), func(value reflect.Value, row *C.struct_dx_wait_field) {
+		value.Set(reflect.ValueOf(int64(C.dx_wait_field_get(row, &w.raw))).Convert(value.Type()))
+	})
 }

@@ -5,6 +5,7 @@
 
 #include "atomic.h"
 #include "doorbell.h"
+#include "doorbells_guard.h"
 #include "error.h"
 #include "fd.h"
 #include "fd_wait.h"
@@ -240,6 +241,7 @@ void dx_link_close(struct dx_link *link)
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             (void)close(fds[i]);
+    dx_doorbells_unguard(&link->peers);
     dx_doorbells_close(&link->peers);
     dx_link_users_destroy(&link->users);
     free(link);

@@ -37,7 +37,8 @@ func Attach(ctx context.Context, url string, options Options) (*Channel, error) 
 	if err != nil {
 		return nil, err
 	}
-	raw, err := libdx.BeginAttach(url, &ch.wait)
+	wait := libdx.WaitOf(ch.wait)
+	raw, err := libdx.BeginAttach(url, &wait)
 	if err != nil {
 		return nil, ours(err)
 	}

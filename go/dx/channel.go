@@ -57,7 +57,7 @@ type Config struct {
 // goroutine.
 type Channel struct {
 	raw      libdx.Channel
-	wait     libdx.Wait
+	wait     Wait
 	path     Path
 	parker   parker
 	doorbell *doorbell     // nil where there is no rendezvous; all places of a Listener share one
@@ -96,11 +96,10 @@ func newChannel(options Options) (*Channel, error) {
 		}
 		options.Wait = &wait
 	}
-	wait, err := options.Wait.raw()
-	if err != nil {
+	if err := options.Wait.Check(); err != nil {
 		return nil, err
 	}
-	return &Channel{wait: wait, path: options.Path, sleep: options.liveness,
+	return &Channel{wait: *options.Wait, path: options.Path, sleep: options.liveness,
 		slowFence: options.slowFence}, nil
 }
 

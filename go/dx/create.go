@@ -30,8 +30,9 @@ func createPlaces(url string, guests int, config Config) ([]*Channel, error) {
 	if err != nil {
 		return nil, err
 	}
+	wait := libdx.WaitOf(first.wait)
 	raws, err := libdx.CreatePlaces(url, places, slots, guestSlots, uint64(config.RequestBytes),
-		uint64(config.ResponseBytes), &first.wait)
+		uint64(config.ResponseBytes), &wait)
 	if err != nil {
 		return nil, ours(err)
 	}

@@ -82,14 +82,8 @@ func HardwareWait() string { return spin.Hardware() }
 
 // Check says which field is out of its range, with its value and the range.
 func (w Wait) Check() error {
-	_, err := w.raw()
-	return err
-}
-
-// raw is the strategy as the C library takes it, checked.
-func (w Wait) raw() (libdx.Wait, error) {
 	raw := libdx.WaitOf(w)
-	return raw, ours(raw.Check())
+	return ours(raw.Check())
 }
 
 func nameOf(names []string, i uint32) string {

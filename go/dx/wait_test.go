@@ -108,8 +108,8 @@ func TestTheEnvironmentChoosesTheDefault(t *testing.T) {
 // shortSleeper is a waiter whose every sleep is short, at its highest limit.
 func shortSleeper() *waiter {
 	w := &waiter{}
-	wait := libdx.Wait{SpinMin: 10, SpinMax: 1000, SpinStart: 1000, SpinInc: 300, SpinDec: 300,
-		Adapt: uint32(AdaptStep)}
+	wait := Wait{SpinMin: 10, SpinMax: 1000, SpinStart: 1000, SpinInc: 300, SpinDec: 300,
+		Adapt: AdaptStep}
 	w.init(&wait, wait.SpinMax, int64(time.Hour), &libdx.Counters{})
 	return w
 }

@@ -38,7 +38,7 @@ type source interface {
 
 // waiter is one user's wait strategy at work: wait.c, for goroutines.
 type waiter struct {
-	wait       libdx.Wait
+	wait       Wait
 	limit      uint32 // looks before parking
 	slice      uint32 // looks between yields
 	firstLooks uint32
@@ -54,7 +54,7 @@ type waiter struct {
 	owed       time.Duration // sleep that is owed for them before spinning is tried again
 }
 
-func (w *waiter) init(wait *libdx.Wait, spinMax uint32, spinMaxNs int64, counters *libdx.Counters) {
+func (w *waiter) init(wait *Wait, spinMax uint32, spinMaxNs int64, counters *libdx.Counters) {
 	w.wait = *wait
 	w.wait.SpinMax = spinMax
 	w.wait.SpinMin = min(wait.SpinMin, spinMax)
@@ -65,9 +65,9 @@ func (w *waiter) init(wait *libdx.Wait, spinMax uint32, spinMaxNs int64, counter
 		w.slice = min(wait.YieldEvery, lookSlice)
 	}
 	w.firstLooks = min(w.slice, w.limit)
-	w.relax = wait.Relax != libdx.RelaxNone
-	w.rests = wait.Relax == libdx.RelaxHardware
-	if wait.Adapt == libdx.AdaptLoad {
+	w.relax = wait.Relax != RelaxNone
+	w.rests = wait.Relax == RelaxHardware
+	if wait.Adapt == AdaptLoad {
 		w.cpus = int32(min(runtime.GOMAXPROCS(0), libdx.CPUs()))
 	}
 	w.counters = counters
@@ -117,7 +117,7 @@ func (w *waiter) spinOn(s source, looks uint32) (done bool, err error) {
 	defer w.endSpin()
 	w.checked = time.Time{}
 	yields := w.counters.Yields
-	for n := uint32(1); w.wait.Park == libdx.ParkNever || looks < w.limit; n++ {
+	for n := uint32(1); w.wait.Park == ParkNever || looks < w.limit; n++ {
 		crowded := w.crowded()
 		slice := w.turnLooks(looks, crowded)
 		// First the news, then the books.
@@ -155,7 +155,7 @@ func (w *waiter) turnLooks(looks uint32, crowded bool) uint32 {
 	if crowded {
 		slice = 1
 	}
-	if w.wait.Park != libdx.ParkNever {
+	if w.wait.Park != ParkNever {
 		slice = min(slice, w.limit-looks)
 	}
 	return slice
@@ -220,7 +220,7 @@ func (w *waiter) learn(from *waiter) {
 
 // adapt moves the limit after a wait that slept so long: wait_adapt.c says why.
 func (w *waiter) adapt(slept time.Duration) {
-	if w.wait.Adapt == libdx.AdaptOff {
+	if w.wait.Adapt == AdaptOff {
 		return
 	}
 	if slept == 0 {

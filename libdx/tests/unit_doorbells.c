@@ -13,6 +13,7 @@
 
 #include "doorbell.h"
 #include "doorbells.h"
+#include "doorbells_guard.h"
 #include "files.h"
 #include "peers.h"
 
@@ -71,6 +72,7 @@ static void who_is_not_there_is_not_rung(void **state)
     assert_false(dx_doorbells_ring(&d, PEER));
     dx_doorbells_leave(&d, -1);
     dx_doorbells_leave(&d, INT64_MAX);
+    dx_doorbells_unguard(&d);
     dx_doorbells_close(&d);
     (void)close(peer);
 }
@@ -94,6 +96,7 @@ static void a_bell_that_is_full_and_blocking_holds_nobody_up(void **state)
     /* The ring itself is there. */
     assert_true(can_read(peer, 0));
     assert_true(can_read(own, 0));
+    dx_doorbells_unguard(&d);
     dx_doorbells_close(&d);
     (void)close(peer);
     (void)close(own);
@@ -114,6 +117,7 @@ static void a_bell_that_is_filled_as_it_is_rung_holds_nobody_up(void **state)
         assert_int_equal(atomic_load(&attacked), -1);
         assert_true(can_read(peer, 0));
     }
+    dx_doorbells_unguard(&d);
     dx_doorbells_close(&d);
     (void)close(peer);
 }
@@ -160,6 +164,7 @@ static void a_bell_that_is_filled_again_and_again_holds_nobody_up(void **state)
     atomic_store(&ended, true);
     for (int i = 0; i < 2; i++)
         end_filler(&fillers[i]);
+    dx_doorbells_unguard(&d);
     dx_doorbells_close(&d);
     (void)close(peer);
 }
@@ -183,6 +188,7 @@ static void a_peer_that_leaves_while_it_is_rung_holds_nobody_up(void **state)
         end_filler(&filler);
         (void)close(peer);
     }
+    dx_doorbells_unguard(&d);
     dx_doorbells_close(&d);
 }
 
@@ -210,6 +216,7 @@ static void what_is_no_eventfd_is_refused(void **state)
         assert_int_equal(fcntl(others[i], F_GETFD), -1);
     }
     assert_false(dx_doorbells_join(&d, DX_IVSHMEM_IDS, new_bell()));
+    dx_doorbells_unguard(&d);
     dx_doorbells_close(&d);
 }
 
