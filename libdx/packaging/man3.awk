@@ -89,12 +89,17 @@ function referring(line,    done, name) {
     return done line
 }
 
+# A text that begins as a request to troff would.
+function text_line(line) {
+    return line ~ /^['.]/ ? "\\&" line : line
+}
+
 # A list of names with what is said of each, as Doxygen writes parameters and results.
 function item(line,    name) {
     if (match(line, /^(\\f[IB])+[A-Za-z0-9_]+ *(\\fP)+( |$)/)) {
         name = plain(substr(line, 1, RLENGTH))
         sub(/ +$/, "", name)
-        line = substr(line, RLENGTH + 1)
+        line = text_line(substr(line, RLENGTH + 1))
         return ".TP\n\\fB" name "\\fP" (line == "" ? "" : "\n") line
     }
     return line
