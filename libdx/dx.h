@@ -24,6 +24,7 @@
  *
  * The headers, each of which explains its subject first: dx_channel.h, dx_peer.h, dx_caller.h,
  * dx_serve.h, dx_stream.h, dx_wait.h, dx_stats.h, dx_status.h, dx_device.h and dx_version.h.
+ * dx_native.h is for authors of bindings.
  */
 /**
  * @mainpage libdx, the direct-exchange channel

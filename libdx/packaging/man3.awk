@@ -50,6 +50,10 @@ function laid_out(text,    open, parts, n, i, lines) {
 function begin(name, brief) {
     also = ""
     split("", seen)
+    # A function and a structure may have the same name.
+    if (name in written)
+        name = name "-struct"
+    written[name] = 1
     page = out "/" name ".3"
     printf ".TH \"%s\" 3 \"\" \"libdx %s\" \"libdx\"\n.ad l\n.nh\n.SH NAME\n%s \\- %s\n", name,
         version, name, brief > page
