@@ -271,7 +271,7 @@ func (c *Caller) ringServer() {
 }
 
 func (c *Caller) ring() bool {
-	// S1 <-> S2: behind the publishing store. The cell's number is input.
+	// S1 <-> S2: after the publishing store. The cell's number is input.
 	cell := atomic.LoadUint32(at[uint32](c.results, libdx.ServerCell)) - 1
 	if cell >= c.cellsCount {
 		return false

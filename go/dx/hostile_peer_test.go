@@ -136,7 +136,7 @@ func (p *hostilePeer) burst() {
 	p.mend()
 }
 
-// mend says that the sides are open, and lets go of callers that wait in vain.
+// mend says that the sides are open, and lets go of callers whose wait cannot end.
 func (p *hostilePeer) mend() {
 	for side := range uint64(2) {
 		if side == 0 && !p.everything {

@@ -148,7 +148,7 @@ func (s *server) round() bool {
 	return true
 }
 
-// roundFrom serves slot i, which has something new, and those behind it.
+// roundFrom serves slot i, which has something new, and those after it.
 func (s *server) roundFrom(i, used uint32) {
 	for ; i < used; i = s.changed(i+1, used) {
 		slot := s.first + i*s.step

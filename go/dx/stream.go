@@ -226,7 +226,7 @@ func (s *Stream) ReadFrom(r io.Reader) (total int64, err error) {
 }
 
 // CloseWrite says that nothing more will be written. The other side's Read returns
-// io.EOF behind what was.
+// io.EOF after what was there.
 func (s *Stream) CloseWrite() {
 	f := &s.out
 	defer f.end()

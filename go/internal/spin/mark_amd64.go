@@ -5,5 +5,5 @@
 package spin
 
 // Mark is StoreRelease without a call: a plain store is a release here, and the compiler
-// moves no store behind a later call or atomic operation.
+// moves no store after a later call or atomic operation.
 func Mark(word *uint64, value uint64) { *word = value }

@@ -16,7 +16,7 @@ func Until(word *uint64, want uint64, looks uint32) uint32
 //go:noescape
 func UntilHot(word *uint64, want uint64, looks uint32) uint32
 
-// StoreRelease stores value behind everything that was written before, without
+// StoreRelease stores value after everything that was written before, without
 // the full fence that sync/atomic's store has.
 //
 //go:noescape
@@ -29,7 +29,7 @@ func Fence()
 func Pause()
 
 // Scan looks once at count words, the first at word and each stride bytes
-// behind the one before, and returns the index of the first that differs from
+// after the one before, and returns the index of the first that differs from
 // its element of seen (seenStride bytes apart), or count. The load that saw it
 // has acquire semantics.
 //

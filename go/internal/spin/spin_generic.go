@@ -36,7 +36,7 @@ func Fence() {
 func Pause() {}
 
 // Scan looks once at count words, the first at word and each stride bytes
-// behind the one before, and returns the index of the first that differs from
+// after the one before, and returns the index of the first that differs from
 // its element of seen (seenStride bytes apart), or count.
 func Scan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count uint32) uint32 {
 	for i := uint32(0); i < count; i++ {
