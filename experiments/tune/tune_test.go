@@ -94,20 +94,11 @@ func TestCandidatesArePossibleDifferentAndWrittenAsTheyAre(t *testing.T) {
 func TestProgramWritesWhatProgramsLoad(t *testing.T) {
 	program := proctest.Build(t)
 	dir := filepath.Join(t.TempDir(), "out")
-	args := []string{"-budget", "3s", "-threads", "1", "-seed", "7", "-out", dir}
-	for attempt := 1; ; attempt++ { // a busy machine compares nobody in so short a time
-		text, err := exec.Command(program, args...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, text)
-		}
-		if !strings.Contains(string(text), "No candidate could be compared") {
-			break
-		}
-		if attempt == 3 {
-			t.Skip("this machine is too busy to measure two candidates in 3 s")
-		}
+	text, err := exec.Command(program, "-budget", "3s", "-threads", "1", "-seed", "7", "-out", dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
 	}
-	wantResults(t, dir, "goal latency", "seed 7", "(A/A)")
+	wantResults(t, dir, string(text), "goal latency", "seed 7")
 
 	dir = filepath.Join(t.TempDir(), "early")
 	cmd := proctest.Start(t, program, "warming up", "-budget", "1h", "-threads", "1", "-out", dir)
@@ -121,8 +112,16 @@ func TestProgramWritesWhatProgramsLoad(t *testing.T) {
 	}
 }
 
-func wantResults(t *testing.T, dir string, said ...string) {
+// wantResults knows that a busy machine may not measure enough in so short a time, to compare
+// candidates or to draw them. That is to be said, then.
+func wantResults(t *testing.T, dir, printed string, said ...string) {
 	t.Helper()
+	least := 1
+	if !strings.Contains(printed, "No candidate could be compared") {
+		least = 4
+		said = append(said, "(A/A)")
+	}
+	drawn := !strings.Contains(printed, "tune: no chart")
 	if _, err := dx.LoadWait(filepath.Join(dir, "tune.toml")); err != nil {
 		t.Error(err)
 	}
@@ -133,12 +132,12 @@ func wantResults(t *testing.T, dir string, said ...string) {
 		}
 	}
 	for _, name := range []string{"pareto.png", "pareto.svg"} {
-		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
-			t.Error(name, err)
+		if info, err := os.Stat(filepath.Join(dir, name)); (err == nil && info.Size() > 0) != drawn {
+			t.Errorf("%s: %v, though the program says:\n%s", name, err, printed)
 		}
 	}
 	cells, torn, err := result.Read(filepath.Join(dir, result.FileName))
-	if err != nil || torn || len(cells) < 4 || cells[0].Env == nil || cells[0].Variant == "" {
+	if err != nil || torn || len(cells) < least || cells[0].Env == nil || cells[0].Variant == "" {
 		t.Errorf("%d results, %v", len(cells), err)
 	}
 }
