@@ -76,24 +76,31 @@ static void in_child(void)
     (void)pthread_mutex_unlock(&fillers.lock);
 }
 
+/* Here and below a thread that is cancelled goes on until the lock is free again. */
 static void enter(void)
 {
+    int before;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     (void)pthread_mutex_lock(&fillers.lock);
     if (!fillers.registered)
         fillers.registered = pthread_atfork(before_fork, in_parent, in_child) == 0;
     fillers.users++;
     fill();
     (void)pthread_mutex_unlock(&fillers.lock);
+    (void)pthread_setcancelstate(before, NULL);
 }
 
 /* errno stays. */
 static void leave(void)
 {
+    int before;
     int saved = errno;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     (void)pthread_mutex_lock(&fillers.lock);
     if (--fillers.users == 0)
         empty();
     (void)pthread_mutex_unlock(&fillers.lock);
+    (void)pthread_setcancelstate(before, NULL);
     errno = saved;
 }
 
