@@ -12,7 +12,10 @@ static const struct dx_wait_field *wait_field(unsigned i) { return &dx_wait_fiel
 */
 import "C"
 
-import "reflect"
+import (
+	"fmt"
+	"reflect"
+)
 
 // Wait is struct dx_wait.
 type Wait struct{ raw C.struct_dx_wait }
@@ -23,12 +26,15 @@ func (w *Wait) c() *C.struct_dx_wait { return &w.raw }
 // such as dx.Wait, and with its row in the library. The tag toml of a field is its name in C.
 func eachField(strategy reflect.Value, f func(value reflect.Value, row *C.struct_dx_wait_field)) {
 	for i := range strategy.NumField() {
-		for row := range C.dx_wait_field_count {
-			r := C.wait_field(row)
-			if C.GoString(r.name) == strategy.Type().Field(i).Tag.Get("toml") {
-				f(strategy.Field(i), r)
-			}
+		name := strategy.Type().Field(i).Tag.Get("toml")
+		row := C.uint(0)
+		for row < C.dx_wait_field_count && C.GoString(C.wait_field(row).name) != name {
+			row++
 		}
+		if row == C.dx_wait_field_count {
+			panic(fmt.Sprintf("libdx: struct dx_wait has no field %q", name))
+		}
+		f(strategy.Field(i), C.wait_field(row))
 	}
 }
 

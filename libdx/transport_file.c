@@ -91,22 +91,15 @@ static dx_status open_to_take_over(const char *path, int *fd)
     }
 }
 
+/* What is new gets its name, and is ours, by publish. */
 static dx_status create_file(struct dx_region *out, struct dx_region_size size, bool *fresh)
-{
-    dx_status status = open_to_take_over(out->url.path, &out->fd);
-    if (status == DX_ERR_NO_PEER)
-        return create_unnamed(out, size);
-    return status == DX_OK ? dx_region_take_over(out, size, fresh) : status;
-}
-
-static dx_status create_shm(struct dx_region *out, struct dx_region_size size, bool *fresh)
 {
     dx_status status = open_to_take_over(out->url.path, &out->fd);
     if (status == DX_ERR_NO_PEER)
         return create_unnamed(out, size);
     if (status == DX_OK)
         status = dx_region_take_over(out, size, fresh);
-    out->created = status == DX_OK;
+    out->created = status == DX_OK && out->url.transport == &dx_transport_shm;
     return status;
 }
 
@@ -141,7 +134,7 @@ const struct dx_transport dx_transport_shm = {
     .kernels = DX_ANY_KERNEL,
     .name = DX_NAME_FILE,
     .parse = parse_shm,
-    .create = create_shm,
+    .create = create_file,
     .publish = publish,
     .attach = attach_file,
 };
