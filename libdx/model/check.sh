@@ -43,7 +43,7 @@ search() { # "option of the compiler..." "option of the search..." definition...
     {
         spin -P"$cc -E -x c" "$@" -a slot.pml &&
             "$cc" $options -DMEMLIM=3900 -w -o pan pan.c &&
-            timeout "$search_limit_s" ./pan -m5000 -w22 $flags
+            timeout "$search_limit_s" ./pan -m5000 -w24 $flags
     } >"$temp/log" 2>&1 || true
     cd "$here"
 }

@@ -96,10 +96,37 @@ func guest(url string) error {
 
 // scene is a host at a socket and a guest at its device.
 type scene struct {
-	t     *testing.T
-	host  *dx.Channel
+	t       *testing.T
+	host    *dx.Channel
+	url     string
+	guest   *quick.Guest
+	serving *quick.Command // the guest's part
+}
+
+// meeting is a machine at the socket of a daemon: hosts come there, one after the other.
+type meeting struct {
 	url   string
 	guest *quick.Guest
+}
+
+func newMeeting(t *testing.T) *meeting {
+	t.Helper()
+	m := &meeting{url: socketURL(t)}
+	startRole(t, "rendezvous", strings.TrimPrefix(m.url, "unix:"))
+	g, err := bootAt(t, m.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.guest = g
+	return m
+}
+
+// newScene opens a host, which is closed with the test.
+func (m *meeting) newScene(t *testing.T, path string) *scene {
+	t.Helper()
+	s := &scene{t: t, url: m.url, guest: m.guest}
+	s.open(path)
+	return s
 }
 
 // socketURL is a place for a socket; t.TempDir would put the test's name in it, and a path to a socket
@@ -128,7 +155,12 @@ func (s *scene) open(path string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { _ = host.Close() })
+	s.t.Cleanup(func() {
+		_ = host.Close()
+		if s.serving != nil {
+			<-s.serving.Ended()
+		}
+	})
 	s.host = host
 }
 
@@ -160,7 +192,8 @@ func (s *scene) launch(g *quick.Guest, role, url, bind, path string) (*quick.Com
 // start runs the guest's part and returns what it says when it is attached.
 func (s *scene) start(g *quick.Guest, url, bind, path string) string {
 	s.t.Helper()
-	_, lines := s.launch(g, "serve", url, bind, path)
+	var lines *bufio.Reader
+	s.serving, lines = s.launch(g, "serve", url, bind, path)
 	said, err := lines.ReadString('\n')
 	go func() { _, _ = io.Copy(io.Discard, lines) }()
 	if err != nil || !strings.HasPrefix(said, "attached") {
@@ -197,21 +230,34 @@ func (s *scene) calls(n int) time.Duration {
 	return took[n/2]
 }
 
-func TestBothSidesWakeEachOtherByDoorbell(t *testing.T) {
+// One machine does for all that leaves it as it was. Only the first of these finds the device without
+// a driver.
+func TestCallsIntoAMachine(t *testing.T) {
+	m := newMeeting(t)
+	t.Run("without_a_driver_the_guest_polls_and_says_so", m.withoutADriver)
+	t.Run("plain_on_a_doorbell_device_polls_on_both_sides", m.plainOnADoorbellDevice)
 	for _, path := range []string{"go", "cgo"} {
-		t.Run(path, func(t *testing.T) {
-			s := newScene(t, path)
-			said := s.start(s.boot(), "ivshmem:doorbell", "1", path)
-			if !strings.Contains(said, "parks by doorbell; \n") {
-				t.Fatalf("the guest says %q", said)
-			}
-			if s.host.ParkKind() != 4 {
-				t.Errorf("the host parks by %v", s.host.ParkKind())
-			}
-			median := s.calls(2000)
-			t.Logf("parked round trip, median: %v", median)
-		})
+		t.Run("both_sides_wake_each_other_by_doorbell/"+path,
+			func(t *testing.T) { m.bothSidesWakeEachOther(t, path) })
 	}
+	for host, guest := range map[string]string{"go": "cgo", "cgo": "go"} {
+		t.Run("no_wake_up_is_lost/host_"+host, func(t *testing.T) { m.noWakeUpIsLost(t, host, guest) })
+		t.Run("stolen_wake_ups_are_counted/host_"+host,
+			func(t *testing.T) { m.stolenWakeUpsAreCounted(t, host, guest) })
+	}
+	t.Run("a_storm_of_doorbells_stops_no_call", m.storm)
+}
+
+func (m *meeting) bothSidesWakeEachOther(t *testing.T, path string) {
+	s := m.newScene(t, path)
+	said := s.start(m.guest, "ivshmem:doorbell", "1", path)
+	if !strings.Contains(said, "parks by doorbell; \n") {
+		t.Fatalf("the guest says %q", said)
+	}
+	if s.host.ParkKind() != 4 {
+		t.Errorf("the host parks by %v", s.host.ParkKind())
+	}
+	t.Logf("parked round trip, median: %v", s.calls(2000))
 }
 
 // stats are those of the host's callers and of the guest's serving threads.
@@ -245,17 +291,11 @@ func rareLooks(t *testing.T) {
 
 // A wake-up that is lost costs a minute: the call misses its deadline, or is counted as rescued by the
 // end of its sleep.
-func TestNoWakeUpIsLost(t *testing.T) {
+func (m *meeting) noWakeUpIsLost(t *testing.T, host, guest string) {
 	rareLooks(t)
-	for host, guest := range map[string]string{"go": "cgo", "cgo": "go"} {
-		t.Run("host_"+host, func(t *testing.T) { noWakeUpIsLost(t, host, guest) })
-	}
-}
-
-func noWakeUpIsLost(t *testing.T, host, guest string) {
-	s := newScene(t, host)
-	s.start(s.boot(), "ivshmem:doorbell", "1", guest)
-	n := 10000
+	s := m.newScene(t, host)
+	s.start(m.guest, "ivshmem:doorbell", "1", guest)
+	n := 5000
 	if more, err := strconv.Atoi(os.Getenv(callsEnv)); err == nil {
 		n = more
 	}
@@ -273,9 +313,9 @@ func noWakeUpIsLost(t *testing.T, host, guest string) {
 }
 
 // Without vfio the guest rings through sysfs and polls, and says so; the host is woken all the same.
-func TestWithoutADriverTheGuestPollsAndSaysSo(t *testing.T) {
-	s := newScene(t, "go")
-	said := s.start(s.boot(), "ivshmem:doorbell", "", "go")
+func (m *meeting) withoutADriver(t *testing.T) {
+	s := m.newScene(t, "go")
+	said := s.start(m.guest, "ivshmem:doorbell", "", "go")
 	if !strings.Contains(said, "parks by poll") || !strings.Contains(said, "dx bind") ||
 		!strings.Contains(said, "rung through sysfs") {
 		t.Errorf("the guest says %q", said)
@@ -291,9 +331,9 @@ func TestWithoutADriverTheGuestPollsAndSaysSo(t *testing.T) {
 }
 
 // ivshmem:plain on the same device neither rings nor is rung.
-func TestPlainOnADoorbellDevicePollsOnBothSides(t *testing.T) {
-	s := newScene(t, "go")
-	s.start(s.boot(), "ivshmem:plain", "", "go")
+func (m *meeting) plainOnADoorbellDevice(t *testing.T) {
+	s := m.newScene(t, "go")
+	s.start(m.guest, "ivshmem:plain", "", "go")
 	if s.host.ParkKind() != dx.ParkPoll {
 		t.Errorf("the host parks by %v", s.host.ParkKind())
 	}

@@ -92,9 +92,9 @@ func beside(t *testing.T, s *scene, do func(fd int)) (end func()) {
 }
 
 // A third peer rings both sides, without cause and as fast as it can: calls go on.
-func TestAStormOfDoorbellsStopsNoCall(t *testing.T) {
-	s := newScene(t, "go")
-	s.start(s.boot(), "ivshmem:doorbell", "1", "cgo")
+func (m *meeting) storm(t *testing.T) {
+	s := m.newScene(t, "go")
+	s.start(m.guest, "ivshmem:doorbell", "1", "cgo")
 	var rings atomic.Uint64
 	one := [8]byte{1}
 	end := beside(t, s, func(fd int) {
@@ -111,27 +111,23 @@ func TestAStormOfDoorbellsStopsNoCall(t *testing.T) {
 
 // A third peer reads the eventfds of both sides, so that wake-ups are lost: the liveness looks
 // rescue the calls, and each side counts that.
-func TestStolenWakeUpsAreCounted(t *testing.T) {
-	for host, guest := range map[string]string{"go": "cgo", "cgo": "go"} {
-		t.Run(host, func(t *testing.T) {
-			s := newScene(t, host)
-			s.start(s.boot(), "ivshmem:doorbell", "1", guest)
-			end := beside(t, s, func(fd int) {
-				var count [8]byte
-				_, _ = unix.Read(fd, count[:])
-			})
-			deadline := time.Now().Add(patience)
-			callers, servers := s.stats()
-			for callers.Rescued == 0 || servers.Rescued == 0 {
-				if time.Now().After(deadline) {
-					t.Fatalf("the host counts %d, the guest %d", callers.Rescued, servers.Rescued)
-				}
-				s.calls(20)
-				callers, servers = s.stats()
-			}
-			end()
-			t.Logf("%d calls: the host counts %d, the guest %d", callers.Calls, callers.Rescued, servers.Rescued)
-			s.calls(100)
-		})
+func (m *meeting) stolenWakeUpsAreCounted(t *testing.T, host, guest string) {
+	s := m.newScene(t, host)
+	s.start(m.guest, "ivshmem:doorbell", "1", guest)
+	end := beside(t, s, func(fd int) {
+		var count [8]byte
+		_, _ = unix.Read(fd, count[:])
+	})
+	deadline := time.Now().Add(patience)
+	callers, servers := s.stats()
+	for callers.Rescued == 0 || servers.Rescued == 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("the host counts %d, the guest %d", callers.Rescued, servers.Rescued)
+		}
+		s.calls(20)
+		callers, servers = s.stats()
 	}
+	end()
+	t.Logf("%d calls: the host counts %d, the guest %d", callers.Calls, callers.Rescued, servers.Rescued)
+	s.calls(100)
 }
