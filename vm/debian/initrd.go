@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/cavaliergopher/cpio"
+
+	"dx/vm/machine"
 )
 
 // rootModules are what stands between the kernel and its disk: ext4 is built into the cloud kernel.
@@ -21,6 +23,9 @@ var rootModules = []string{"virtio_pci", "virtio_blk"}
 const initScript = `#!/bin/busybox sh
 b=/bin/busybox
 $b mount -t devtmpfs devtmpfs /dev
+$b mount -t sysfs sysfs /sys
+for cpu in ` + machine.OnlineCPUs + `; do [ ! -f "$cpu" ] || echo 1 >"$cpu"; done
+$b umount /sys
 while read -r module; do $b insmod "/$module"; done </order
 tries=0
 until $b mount -t ext4 /dev/vda /root; do
@@ -88,7 +93,7 @@ func writeInitrd(out io.Writer, busybox []byte, modules []module) error {
 			_, failed = w.Write(data)
 		}
 	}
-	for _, folder := range []string{"bin", "dev", "root"} {
+	for _, folder := range []string{"bin", "dev", "root", "sys"} {
 		add(folder, cpio.TypeDir|0o755, nil)
 	}
 	var order bytes.Buffer

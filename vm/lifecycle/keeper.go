@@ -281,7 +281,7 @@ func (k *keeper) machineConfig(region machine.Region, port int) machine.Config {
 		IOMMU: c.Mode == Doorbell, Console: k.console}
 	if c.Image.Kernel != "" {
 		m.Kernel, m.Initrd = c.Image.Kernel, c.Image.Initrd
-		m.Append = "console=ttyS0 quiet panic=-1 net.ifnames=1 intel_iommu=on"
+		m.Append = strings.TrimSpace("console=ttyS0 quiet panic=-1 net.ifnames=1 intel_iommu=on " + c.Accel.KernelArgs())
 	}
 	return m
 }

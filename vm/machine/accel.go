@@ -67,6 +67,22 @@ func (a Accel) option() string {
 	return string(a)
 }
 
+// KernelArgs are for the command line of a guest's Linux; OnlineCPUs must follow when the guest has
+// booted. While it boots the kernel changes its own code, and an emulator that is changing its
+// translation of that code for one CPU may let another one keep the old translation for ever: of a
+// breakpoint, for example, that is long gone (seen in QEMU 7.2, in one of some hundred boots). With one
+// CPU there is no other one. The kernel is also kept from making its code that of a machine with one CPU.
+func (a Accel) KernelArgs() string {
+	if a == TCG {
+		return "maxcpus=1 noreplace-smp"
+	}
+	return ""
+}
+
+// OnlineCPUs matches the files of a guest to which 1 is to be written, for the CPUs that KernelArgs has
+// kept back.
+const OnlineCPUs = "/sys/devices/system/cpu/cpu*/online"
+
 func (a Accel) cpu() string {
 	if a == TCG {
 		return "max"

@@ -105,6 +105,7 @@ func (c Config) kernelLine(accel machine.Accel) string {
 		// ticks of its timer takes the timer for broken: it panics where interrupts are remapped.
 		words = append(words, "tsc=reliable mitigations=off no_timer_check")
 	}
+	words = append(words, accel.KernelArgs())
 	if c.IOMMU {
 		words = append(words, "intel_iommu=on")
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"dx/vm/machine"
 )
 
 // Init makes this process the init of a quick guest if that is what it was started as, and then does
@@ -45,6 +47,9 @@ func initRun() error {
 			return fmt.Errorf("mounting %s: %w", m.place, err)
 		}
 	}
+	if err := onlineCPUs(); err != nil {
+		return err
+	}
 	if err := loadModules(); err != nil {
 		return err
 	}
@@ -55,6 +60,20 @@ func initRun() error {
 	a := &agent{to: json.NewEncoder(tty), running: map[int]running{}}
 	a.tell(news{Ready: true})
 	return a.obey(tty)
+}
+
+// onlineCPUs begins the CPUs that the boot has left out; what is on already stays so.
+func onlineCPUs() error {
+	files, err := filepath.Glob(machine.OnlineCPUs)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := os.WriteFile(file, []byte("1"), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func loadModules() error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 		fmt.Println("hello")
 		fmt.Fprintln(os.Stderr, "trouble")
 		os.Exit(3)
+	case "cpus":
+		fmt.Print(runtime.NumCPU())
+		os.Exit(0)
 	case "wait":
 		fmt.Println("waiting")
 		for {
@@ -66,7 +70,15 @@ func TestGuestRunsCommandsAndPowersOff(t *testing.T) {
 			t.Errorf("it said %q and %q", &out, &errs)
 		}
 	}
-	c, err := g.Start([]string{"/nothing"}, nil, nil, nil)
+	var cpus bytes.Buffer
+	c, err := g.Start([]string{Self}, []string{"DX_QUICK_TEST=cpus"}, &cpus, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err != nil || cpus.String() != "2" {
+		t.Errorf("the guest has %s CPUs, %v", &cpus, err)
+	}
+	c, err = g.Start([]string{"/nothing"}, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
