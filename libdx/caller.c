@@ -179,9 +179,9 @@ static inline dx_status take_answer(struct dx_caller *c, size_t request_bytes)
     return DX_OK;
 }
 
-static dx_status check_request(const struct dx_caller *c, uint32_t type, size_t bytes)
+dx_status dx_caller_check_request(const struct dx_channel *channel, uint32_t type, size_t bytes)
 {
-    size_t capacity = c->channel->geometry.request_capacity;
+    size_t capacity = channel->geometry.request_capacity;
     if (bytes > capacity)
         return dx_fail(DX_ERR_REQUEST_TOO_LARGE, "a request of %zu bytes, the slot takes %zu",
                        bytes, capacity);
@@ -197,7 +197,7 @@ static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes, 
     const struct dx_channel *channel = c->channel;
     if (dx_unlikely(bytes > channel->geometry.request_capacity ||
                     type - DX_TYPE_USER > DX_TYPE_MAX - DX_TYPE_USER)) {
-        dx_status status = check_request(c, type, bytes);
+        dx_status status = dx_caller_check_request(channel, type, bytes);
         if (status != DX_OK)
             return failed(c, status);
     }

@@ -47,6 +47,14 @@ void dx_caller_abandon(struct dx_caller *caller);
 /* Counts a failure and returns it. */
 dx_status dx_caller_failed(struct dx_caller *caller, dx_status status);
 
+/* Is this a request that users may send? */
+dx_status dx_caller_check_request(const struct dx_channel *channel, uint32_t type, size_t bytes);
+
+/* caller_slots.c: takes a slot of this side, and gives it back with what the next one who takes it
+ * must know. index counts from this side's first slot. */
+dx_status dx_slot_take(struct dx_channel *channel, int64_t timeout_ns, uint32_t *index);
+void dx_slot_give_back(struct dx_channel *channel, uint32_t index, const struct dx_slot_book *book);
+
 /* What a result that is not DX_RESULT_OK means. */
 dx_status dx_result_status(uint32_t result);
 

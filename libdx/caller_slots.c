@@ -75,10 +75,12 @@ static uint32_t take_slot(struct dx_channel *channel, const struct dx_slot_wait 
     return index;
 }
 
-static void give_back(struct dx_channel *channel, struct dx_slot_book *book)
+void dx_slot_give_back(struct dx_channel *channel, uint32_t index, const struct dx_slot_book *book)
 {
     (void)pthread_mutex_lock(&channel->lock);
-    book->taken = false;
+    channel->slots[index] = *book;
+    channel->slots[index].taken = false;
+    channel->slots[index].caller = NULL;
     channel->callers_open--;
     (void)pthread_mutex_unlock(&channel->lock);
 }
@@ -109,7 +111,7 @@ static dx_status queue_for_slot(struct dx_channel *channel, int64_t deadline, ui
     return status;
 }
 
-static dx_status await_slot(struct dx_channel *channel, int64_t timeout_ns, uint32_t *index)
+dx_status dx_slot_take(struct dx_channel *channel, int64_t timeout_ns, uint32_t *index)
 {
     uint32_t count = dx_slot_count(&channel->geometry, channel->side);
     if (count == 0)
@@ -136,12 +138,13 @@ dx_status dx_caller_open(struct dx_channel *channel, int64_t timeout_ns, struct 
     assert(channel != NULL && out != NULL && !channel->observer);
     *out = NULL;
     uint32_t index = NO_SLOT;
-    dx_status status = await_slot(channel, timeout_ns, &index);
+    dx_status status = dx_slot_take(channel, timeout_ns, &index);
     if (status != DX_OK)
         return status;
     struct dx_caller *c = aligned_alloc(DX_LINE, (sizeof *c + DX_LINE - 1) / DX_LINE * DX_LINE);
     if (c == NULL) {
-        give_back(channel, &channel->slots[index]);
+        const struct dx_slot_book book = channel->slots[index];
+        dx_slot_give_back(channel, index, &book);
         return dx_fail(DX_ERR_SYSTEM, "no memory for a caller");
     }
     uint32_t slot = dx_first_slot(&channel->geometry, channel->side) + index;
@@ -179,14 +182,9 @@ void dx_caller_close(struct dx_caller *c)
     if (!c->book.abandoned)
         dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_COMPLETED, c->sequence));
     DX_FAULT(SLOT_COMPLETED);
-    (void)pthread_mutex_lock(&channel->lock);
-    struct dx_slot_book *book =
-        &channel->slots[c->slot - dx_first_slot(&channel->geometry, channel->side)];
-    *book = c->book;
-    book->sequence = c->sequence;
-    book->caller = NULL;
-    (void)pthread_mutex_unlock(&channel->lock);
-    give_back(channel, book);
+    c->book.sequence = c->sequence;
+    dx_slot_give_back(channel, c->slot - dx_first_slot(&channel->geometry, channel->side),
+                      &c->book);
     DX_FAULT(SLOT_GIVEN_BACK);
     free(c);
 }

@@ -19,6 +19,7 @@ import (
 type config struct {
 	exchange.Config // but for the number of callers and the rate
 	threads         []int
+	inFlight        []int     // 0: blocking calls
 	rates           []float64 // 0: a closed loop
 	runs            int
 	waitName        string
@@ -36,11 +37,14 @@ bytes between the same two CPUs, because machines change under a program's feet.
   go run ./experiments/pingpong -host c -guest go -wait latency -yield-every 8
   go run ./experiments/pingpong -threads 1,8,64 -verify -transport shm -out out/mine
   go run ./experiments/pingpong -threads 1,8 -rate 1000,100000 -wait low-power
+  go run ./experiments/pingpong -threads 1 -inflight 0,1,4,16,32 -host c -guest c
   go run ./experiments/pingpong -threads 1,4,8 -transport ivshmem
   go run ./experiments/pingpong -threads 1,4 -transport ivshmem -direction guest-host
   go run ./experiments/pingpong -threads 1 -transport ivshmem-doorbell -spin-max 0
 
 Each caller makes its next call when the one before is answered: a closed loop.
+With -inflight each caller keeps so many calls in flight by a queue, and makes the next
+one when one of them is answered; the bare loop then has as many lines under way.
 With -rate it also measures open loops, in which calls start by a schedule, spread
 evenly, and each call's time counts from when it was to start, late or not.
 
@@ -51,7 +55,7 @@ ivshmem-doorbell a side that parks is woken by an interrupt (docs/doorbell.md), 
 ivshmem can only look again after -poll. The results' "park" says how both sides slept.
 
 It prints a table and leaves result.jsonl, ops.png, ops.svg, table.txt and
-environment.json in -out. Ctrl-C keeps what was measured.
+environment.json in -out; with -inflight also inflight.png and inflight.svg. Ctrl-C keeps what was measured.
 Exit code: 0 all right, 1 wrong content, failed calls or a failed run, 2 wrong
 flags or a machine that cannot do it, 130 interrupted.
 
@@ -77,6 +81,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.Pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.IntVar(&c.Procs, "procs", 0, "GOMAXPROCS of a Go side; 0: the CPUs of its half")
 	fs.BoolVar(&c.LockOSThread, "lock-os-thread", false, "tie each calling and serving goroutine to a thread of its own")
+	inFlight := fs.String("inflight", "0", "calls of each caller at a time, by a queue: a number or a list; 0: blocking calls")
 	rates := fs.String("rate", "", "also open loops of so many calls a second of all callers: a number or a list")
 	fs.StringVar(&c.Pace, "pace", exchange.PaceSleep, "an open loop waits for a start by: sleep (cheap, some 10 us late), spin (on time, for few callers)")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/pingpong-TIME")
@@ -89,6 +94,9 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	}
 	var err error
 	if c.threads, err = parseThreads(*threads); err != nil {
+		return c, err
+	}
+	if c.inFlight, err = parseInFlight(*inFlight); err != nil {
 		return c, err
 	}
 	if c.rates, err = parseRates(*rates); err != nil {
@@ -111,6 +119,18 @@ func parseThreads(text string) ([]int, error) {
 		threads = append(threads, n)
 	}
 	return threads, nil
+}
+
+func parseInFlight(text string) ([]int, error) {
+	var depths []int
+	for _, part := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 0 || n > exchange.ThreadsMax {
+			return nil, fmt.Errorf("-inflight %q: %q is no number of calls from 0 to %d", text, part, exchange.ThreadsMax)
+		}
+		depths = append(depths, n)
+	}
+	return depths, nil
 }
 
 // parseRates puts the closed loop before the open ones.
@@ -150,10 +170,12 @@ func parseWait(name string, overrides map[string]*string) (dx.Wait, error) {
 // cells is what one round measures.
 func (c config) cells() (cells []exchange.Config) {
 	for _, rate := range c.rates {
-		for _, threads := range c.threads {
-			cell := c.Config
-			cell.Threads, cell.RatePerS, cell.Dir = threads, rate, c.out
-			cells = append(cells, cell)
+		for _, inFlight := range c.inFlight {
+			for _, threads := range c.threads {
+				cell := c.Config
+				cell.Threads, cell.InFlight, cell.RatePerS, cell.Dir = threads, inFlight, rate, c.out
+				cells = append(cells, cell)
+			}
 		}
 	}
 	return cells

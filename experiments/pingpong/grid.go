@@ -39,6 +39,9 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 	for run := 1; run <= c.runs; run++ {
 		for _, one := range c.cells() {
 			what := result.Callers(one.Threads)
+			if one.InFlight > 0 {
+				what += fmt.Sprintf(" with %d in flight", one.InFlight)
+			}
 			if one.RatePerS > 0 {
 				what += " at " + result.FormatRate(one.RatePerS)
 			}
@@ -100,10 +103,15 @@ func report(c config, e env.Environment, cells []result.Cell) error {
 	if err := e.Save(c.out); err != nil {
 		return err
 	}
+	files := "result.jsonl, ops.png, ops.svg, table.txt, environment.json"
 	err = chart.OpsVsThreads(chart.SeriesOf(result.Summarise(cells)), e.Footer(), filepath.Join(c.out, "ops.png"),
 		filepath.Join(c.out, "ops.svg"))
+	if depths := chart.SeriesByDepth(result.Summarise(cells)); err == nil && len(depths) > 0 {
+		files += ", inflight.png, inflight.svg"
+		err = chart.OpsVsDepth(depths, e.Footer(), filepath.Join(c.out, "inflight.png"), filepath.Join(c.out, "inflight.svg"))
+	}
 	if err == nil {
-		fmt.Printf("\nresults: %s (result.jsonl, ops.png, ops.svg, table.txt, environment.json)\n", c.out)
+		fmt.Printf("\nresults: %s (%s)\n", c.out, files)
 	}
 	return err
 }

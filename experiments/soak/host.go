@@ -87,7 +87,7 @@ func (r *role) tryCreate() (func() (hostSide, error), error) {
 			return nil, err
 		}
 		wait := libdx.WaitOf(r.Wait)
-		h, err := cload.Create(r.URL, r.Callers, r.Payload, &wait)
+		h, err := cload.Create(r.URL, r.Callers, r.Callers, r.Payload, &wait)
 		if err != nil {
 			return nil, err
 		}

@@ -270,7 +270,7 @@ func pair(t *testing.T, lang string, slots int, book *ledger.Ledger) (host hostS
 	var err error
 	if lang == "c" {
 		wait := libdx.WaitOf(c.wait)
-		ch, createErr := cload.Create(url, slots, c.payload, &wait)
+		ch, createErr := cload.Create(url, slots, slots, c.payload, &wait)
 		if createErr != nil {
 			t.Fatal(createErr)
 		}

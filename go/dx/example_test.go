@@ -172,6 +172,42 @@ func ExampleAttach() {
 	// true
 }
 
+func ExampleQueue() {
+	ctx := context.Background()
+	host, err := dx.Create("memfd:", dx.Config{Slots: 3, RequestBytes: 64, ResponseBytes: 64})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer host.Close()
+	guest, err := dx.Attach(ctx, fmt.Sprintf("memfd:%d", host.FD()), dx.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer guest.Close()
+	go guest.Serve(ctx, dx.HandlerFunc(func(q *dx.Request, response []byte) (int, int32) {
+		return copy(response, strings.ToUpper(string(q.Data))), 0
+	}))
+	queue, err := host.OpenQueue(3)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer queue.Close()
+	answers := make([]string, 3)
+	for tag, text := range []string{"one", "two", "three"} {
+		if err := queue.Submit(uint64(tag), dx.TypeUser, []byte(text), time.Minute); err != nil {
+			log.Fatal(err)
+		}
+	}
+	done := make([]dx.Completion, 3)
+	n, err := queue.Wait(ctx, 3, done) // at least so many; they come in any order
+	for i := range done[:n] {
+		answers[done[i].Tag] = string(done[i].Data)
+		queue.Seen(&done[i]) // Data lies in the region until then
+	}
+	fmt.Println(answers, err)
+	// Output: [ONE TWO THREE] <nil>
+}
+
 type endless byte
 
 func (e endless) Read(p []byte) (int, error) {

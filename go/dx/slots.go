@@ -93,6 +93,21 @@ func (s *slots) take(ctx context.Context, ready bool) (*Caller, error) {
 	}
 }
 
+// takeNow returns a Caller on a free slot, or ErrNoSlot.
+func (s *slots) takeNow() (*Caller, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return nil, ErrStopped
+	}
+	if s.waiting.Len() == 0 {
+		if c, err := s.pick(false); c != nil || err != nil {
+			return c, err
+		}
+	}
+	return nil, s.noSlot()
+}
+
 // giveUp ends a wait. What was granted meanwhile goes to the next one.
 func (s *slots) giveUp(place *list.Element, ended error) error {
 	s.mu.Lock()

@@ -62,7 +62,7 @@ check_library() { # prefix
 check_files() { # prefix
     local file header
     for file in lib/libdx.a lib/pkgconfig/dx.pc lib/cmake/dx/dxConfig.cmake \
-        share/doc/dx/examples/{{,stream_}{host,guest},restart_guest}.c; do
+        share/doc/dx/examples/{{,stream_}{host,guest},queue_host,restart_guest}.c; do
         [ -f "$1/$file" ] || fail "$file is not installed"
     done
     if command -v doxygen >/dev/null; then

@@ -146,6 +146,7 @@ struct pair {
     struct calling calls[PAIR_CALLS];
     struct dx_caller *callers[PAIR_CALLERS];
     int callers_count;
+    struct dx_queue *queue;
     void *own_base; /* of the guest, where both channels use the host's; it carries the guest's lock
                      */
 };
@@ -249,6 +250,7 @@ static inline int pair_free(void **state)
         (void)calling_join(&p->calls[i]);
     (void)serving_join(&p->serving);
     pair_close_callers(p);
+    dx_queue_close(p->queue);
     dx_status guest = pair_close_guest(p);
     dx_status host = dx_close(p->host);
     (void)sem_destroy(&p->desk.entered);

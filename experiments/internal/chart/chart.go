@@ -37,12 +37,21 @@ type Series struct {
 // differ by more than a factor of 8. A path that is empty leaves out that format. Each file appears
 // complete or not at all.
 func OpsVsThreads(series []Series, footer string, pngPath, svgPath string) error {
+	return opsVs(series, "Round trips per second by number of callers", "callers", footer, pngPath, svgPath)
+}
+
+// OpsVsDepth is OpsVsThreads by the calls that each caller has in flight.
+func OpsVsDepth(series []Series, footer string, pngPath, svgPath string) error {
+	return opsVs(series, "Round trips per second by calls in flight", "calls in flight of each caller", footer, pngPath, svgPath)
+}
+
+func opsVs(series []Series, title, axis, footer string, pngPath, svgPath string) error {
 	threads, err := check(series)
 	if err != nil {
 		return err
 	}
 	unit, label := rateUnit(highest(series))
-	panel := Panel{Title: "Round trips per second by number of callers", X: threadsAxis(threads),
+	panel := Panel{Title: title, X: numbersAxis(axis, threads),
 		Y: Axis{Label: label, FromZero: true}}
 	references := 0
 	for _, s := range series {
@@ -86,9 +95,9 @@ func rateUnit(highest float64) (unit float64, label string) {
 // widest is how far numbers of callers lie apart on an axis that is not logarithmic.
 const widest = 8
 
-// threadsAxis has a tick at each measured number of callers.
-func threadsAxis(threads []int) Axis {
-	a := Axis{Label: "callers", Logarithmic: threads[len(threads)-1] > widest*threads[0]}
+// numbersAxis has a tick at each measured number.
+func numbersAxis(label string, threads []int) Axis {
+	a := Axis{Label: label, Logarithmic: threads[len(threads)-1] > widest*threads[0]}
 	if a.Logarithmic {
 		a.Label += " (logarithmic)"
 	}

@@ -194,7 +194,7 @@ func TestTicksAreTheMeasuredNumbersAndLabelsDoNotTouch(t *testing.T) {
 		{[]int{1, 2, 510, 511, 512}, "1 2 512", true},
 	} {
 		p := plot.New()
-		axis := threadsAxis(c.threads)
+		axis := numbersAxis("callers", c.threads)
 		isLog := axis.Logarithmic
 		p.X.Min, _ = axis.place(float64(c.threads[0]))
 		p.X.Max, _ = axis.place(float64(c.threads[len(c.threads)-1]))

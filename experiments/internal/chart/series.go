@@ -22,6 +22,22 @@ func SeriesOf(summaries []result.Summary) []Series {
 	return SeriesNamed(summaries, names)
 }
 
+// SeriesByDepth turns the summaries of calls in flight into lines for OpsVsDepth, as SeriesOf does:
+// Point.Threads is then the number of calls in flight of each caller.
+func SeriesByDepth(summaries []result.Summary) []Series {
+	var queued []result.Summary
+	var names []string
+	for _, s := range summaries {
+		if s.InFlight > 0 {
+			callers := result.Callers(s.Threads)
+			s.Threads, s.InFlight = s.InFlight, 0
+			queued = append(queued, s)
+			names = append(names, callers+", "+s.Title())
+		}
+	}
+	return SeriesNamed(queued, names)
+}
+
 // SeriesNamed is SeriesOf with the name of the line for each summary.
 func SeriesNamed(summaries []result.Summary, names []string) []Series {
 	var series []Series
@@ -40,7 +56,9 @@ func SeriesNamed(summaries []result.Summary, names []string) []Series {
 		line := &series[place[name]]
 		line.Points = append(line.Points, Point{s.Threads, s.OpsPerS.Median, s.OpsPerS.Min, s.OpsPerS.Max})
 		floor = floor.add(s.Threads, s.FloorRTTNs)
-		bare[s.PayloadBytes] = bare[s.PayloadBytes].add(s.Threads, s.BareRTTNs)
+		if s.InFlight <= 1 { // else it is of as many lines under way
+			bare[s.PayloadBytes] = bare[s.PayloadBytes].add(s.Threads, s.BareRTTNs)
+		}
 	}
 	series = append(series, floor.reference("bare cache line (floor)")...)
 	for _, payload := range slices.Sorted(maps.Keys(bare)) {

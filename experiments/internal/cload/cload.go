@@ -40,6 +40,8 @@ type Host struct {
 	channel *C.struct_dx_channel
 	load    *C.struct_load
 	threads int
+	// InFlight is set before Open: calls of each thread at a time, by a queue; 0: blocking calls.
+	InFlight int
 }
 
 // Count is what one caller did in one slice.
@@ -66,14 +68,15 @@ func failure(what string, status C.int) error {
 
 func waitPointer(w *libdx.Wait) *C.struct_dx_wait { return (*C.struct_dx_wait)(unsafe.Pointer(w)) }
 
-// Create creates the region and becomes its host.
-func Create(url string, threads, bytes int, w *libdx.Wait) (*Host, error) {
+// Create creates the region, with slots of which each thread takes as many as it has calls in flight, and
+// becomes its host.
+func Create(url string, threads, slots, bytes int, w *libdx.Wait) (*Host, error) {
 	runtime.LockOSThread() // the error's text belongs to the thread
 	defer runtime.UnlockOSThread()
 	text := C.CString(url)
 	defer C.free(unsafe.Pointer(text))
 	h := &Host{threads: threads}
-	status := C.open_channel(text, C.uint32_t(threads), C.uint32_t(bytes), waitPointer(w), &h.channel)
+	status := C.open_channel(text, C.uint32_t(slots), C.uint32_t(bytes), waitPointer(w), &h.channel)
 	if status != C.DX_OK {
 		return nil, failure("create "+url, status)
 	}
@@ -115,7 +118,7 @@ func (h *Host) Open(bytes int, verify bool) error {
 	if verify {
 		flag = 1
 	}
-	h.load = C.load_open(h.channel, C.uint32_t(h.threads), C.uint32_t(bytes), flag, &status)
+	h.load = C.load_open(h.channel, C.uint32_t(h.threads), C.uint32_t(h.InFlight), C.uint32_t(bytes), flag, &status)
 	if h.load == nil {
 		return failure("open callers", status)
 	}

@@ -1,54 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "load.h"
+#include "load_private.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "../../../libdx/dx.h"
 #include "content.h"
 
-#define CALL_TIMEOUT_NS 10000000000ll
-
-struct thread {
-    struct load *load;
-    struct dx_caller *caller;
-    uint32_t index;
-    uint64_t sequence;
-    struct load_samples row;
-    struct load_count count;
-    pthread_t thread;
-    unsigned char *request;
-    unsigned char *response;
-};
-
-struct load {
-    struct dx_channel *channel;
-    uint32_t threads;
-    uint32_t payload_bytes;
-    int verify;
-    const struct load_schedule *schedule; /* NULL: a closed loop */
-    int64_t start_ns;                     /* of the slice */
-    pthread_mutex_t gate;                 /* held until all threads are there */
-    atomic_int stop;
-    struct thread *thread;
-};
-
-static int64_t now_ns(void)
+void load_failed(struct load_thread *t, int status)
 {
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    t->count.errors++;
+    t->count.timeouts += status == DX_ERR_TIMEOUT || status == DX_ERR_NO_PEER;
+    /* A peer that is gone stays gone for this run; the rest is worth another try. */
+    if (status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED || status == DX_ERR_STOPPED)
+        atomic_store(&t->load->stop, 1);
 }
 
-static void call_once(struct thread *t)
+static void call_once(struct load_thread *t)
 {
     struct load *load = t->load;
     uint32_t bytes = load->payload_bytes;
@@ -60,11 +32,7 @@ static void call_once(struct thread *t)
     dx_status status = dx_call(t->caller, type, t->request, bytes, t->response, &answer_bytes, NULL,
                                CALL_TIMEOUT_NS);
     if (status != DX_OK) {
-        t->count.errors++;
-        t->count.timeouts += status == DX_ERR_TIMEOUT || status == DX_ERR_NO_PEER;
-        /* A peer that is gone stays gone for this run; the rest is worth another try. */
-        if (status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED || status == DX_ERR_STOPPED)
-            atomic_store(&load->stop, 1);
+        load_failed(t, status);
         return;
     }
     t->count.calls++;
@@ -73,25 +41,13 @@ static void call_once(struct thread *t)
         t->count.verify_failures++;
 }
 
-static int stopped(const struct load *load)
-{
-    return atomic_load_explicit(&load->stop, memory_order_relaxed);
-}
-
-static uint32_t sample(int64_t ns)
-{
-    if (ns < 0)
-        return 0;
-    return ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
-}
-
 /* Makes one call and keeps its time, and the time since it was to start. */
-static void call_timed(struct thread *t, int64_t intended)
+static void call_timed(struct load_thread *t, int64_t intended)
 {
     uint64_t errors = t->count.errors;
-    int64_t start = now_ns();
+    int64_t start = load_now_ns();
     call_once(t);
-    int64_t end = now_ns();
+    int64_t end = load_now_ns();
     if (t->count.errors != errors)
         return;
     if (t->count.samples == t->row.room) {
@@ -99,8 +55,8 @@ static void call_timed(struct thread *t, int64_t intended)
         return;
     }
     if (t->row.intended_ns != NULL)
-        t->row.intended_ns[t->count.samples] = sample(end - intended);
-    t->row.rtt_ns[t->count.samples++] = sample(end - start);
+        t->row.intended_ns[t->count.samples] = load_sample(end - intended);
+    t->row.rtt_ns[t->count.samples++] = load_sample(end - start);
 }
 
 /* Returns at the time `until`, or when the slice is over. */
@@ -108,7 +64,7 @@ static void wait_until(const struct load *load, int64_t until)
 {
     const int64_t longest_sleep = 100000000;
     int64_t spin = load->schedule->spin_ns;
-    for (int64_t now = now_ns(); now < until && !stopped(load); now = now_ns()) {
+    for (int64_t now = load_now_ns(); now < until && !load_stopped(load); now = load_now_ns()) {
         if (until - now <= spin) {
             (void)sched_yield();
             continue;
@@ -121,7 +77,7 @@ static void wait_until(const struct load *load, int64_t until)
     }
 }
 
-static void run_open(struct thread *t)
+static void run_open(struct load_thread *t)
 {
     const struct load *load = t->load;
     const struct load_schedule *s = load->schedule;
@@ -131,7 +87,7 @@ static void run_open(struct thread *t)
     for (uint64_t n = first; n < s->end; n += threads) {
         int64_t since = (int64_t)((double)n / s->rate_per_s * 1e9) - s->begin_ns;
         wait_until(load, load->start_ns + since);
-        if (stopped(load))
+        if (load_stopped(load))
             t->count.missed++;
         else if (s->no_calls)
             t->count.calls++;
@@ -142,7 +98,7 @@ static void run_open(struct thread *t)
 
 static void *run(void *user)
 {
-    struct thread *t = user;
+    struct load_thread *t = user;
     struct load *load = t->load;
     (void)pthread_mutex_lock(&load->gate);
     (void)pthread_mutex_unlock(&load->gate);
@@ -150,7 +106,11 @@ static void *run(void *user)
         run_open(t);
         return NULL;
     }
-    while (!stopped(load)) {
+    if (t->queue != NULL) {
+        load_queue_run(t);
+        return NULL;
+    }
+    while (!load_stopped(load)) {
         if (t->row.rtt_ns != NULL)
             call_timed(t, 0);
         else
@@ -159,11 +119,11 @@ static void *run(void *user)
     return NULL;
 }
 
-struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t payload_bytes,
-                       int verify, int *status)
+struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t in_flight,
+                       uint32_t payload_bytes, int verify, int *status)
 {
     struct load *load = calloc(1, sizeof *load);
-    struct thread *all = calloc(threads, sizeof *all);
+    struct load_thread *all = calloc(threads, sizeof *all);
     *status = DX_ERR_SYSTEM;
     if (load == NULL || all == NULL) {
         free(load);
@@ -173,6 +133,7 @@ struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t pa
     (void)pthread_mutex_init(&load->gate, NULL);
     load->channel = channel;
     load->payload_bytes = payload_bytes;
+    load->in_flight = in_flight;
     load->verify = verify;
     load->thread = all;
     for (uint32_t i = 0; i < threads; i++) {
@@ -181,7 +142,8 @@ struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t pa
         all[i].request = calloc(1, payload_bytes + 1);
         all[i].response = calloc(1, payload_bytes + 1);
         load->threads = i + 1;
-        *status = dx_caller_open(channel, 0, &all[i].caller);
+        *status = in_flight > 0 ? load_queue_open(&all[i])
+                                : (int)dx_caller_open(channel, 0, &all[i].caller);
         if (*status != DX_OK || all[i].request == NULL || all[i].response == NULL) {
             load_close(load);
             return NULL;
@@ -193,8 +155,8 @@ struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t pa
 /* Sleeps for the slice, but not longer than somebody wants to stop it. */
 static void let_run(struct load *load, int64_t until)
 {
-    for (int64_t left = until - now_ns(); left > 0; left = until - now_ns()) {
-        if (stopped(load))
+    for (int64_t left = until - load_now_ns(); left > 0; left = until - load_now_ns()) {
+        if (load_stopped(load))
             return;
         struct timespec wait = {.tv_nsec = left < 20000000 ? left : 20000000};
         (void)nanosleep(&wait, NULL);
@@ -229,7 +191,7 @@ static uint32_t start_threads(struct load *load, const struct load_samples *samp
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     for (; started < load->threads; started++) {
-        struct thread *t = &load->thread[started];
+        struct load_thread *t = &load->thread[started];
         memset(&t->count, 0, sizeof t->count);
         t->row = *samples;
         if (t->row.rtt_ns != NULL)
@@ -251,14 +213,14 @@ int64_t load_slice(struct load *load, int64_t duration_ns, const struct load_sch
     load->schedule = schedule;
     uint32_t started = start_threads(load, samples);
     int complete = started == load->threads;
-    load->start_ns = now_ns();
+    load->start_ns = load_now_ns();
     if (!complete)
         atomic_store(&load->stop, 1);
     (void)pthread_mutex_unlock(&load->gate);
     if (complete)
         let_run(load, load->start_ns + duration_ns);
     join_threads(load, started);
-    int64_t elapsed = now_ns() - load->start_ns;
+    int64_t elapsed = load_now_ns() - load->start_ns;
     for (uint32_t i = 0; i < started; i++)
         counts[i] = load->thread[i].count;
     return complete ? elapsed : -1;
@@ -273,6 +235,7 @@ void load_close(struct load *load)
 {
     for (uint32_t i = 0; i < load->threads; i++) {
         dx_caller_close(load->thread[i].caller);
+        load_queue_close(&load->thread[i]);
         free(load->thread[i].request);
         free(load->thread[i].response);
     }

@@ -49,9 +49,10 @@ struct load_samples {
     uint64_t room;
 };
 
-/* Opens one caller a thread. NULL with *status set if that fails. */
-struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t payload_bytes,
-                       int verify, int *status);
+/* Opens one caller a thread; with in_flight > 0 a queue of so many calls. NULL with *status set if
+ * that fails. */
+struct load *load_open(struct dx_channel *channel, uint32_t threads, uint32_t in_flight,
+                       uint32_t payload_bytes, int verify, int *status);
 
 /* Calls for duration_ns on all threads: in a closed loop, or by *schedule if that is not NULL.
  * Returns the nanoseconds that it took, or -1 if threads could not be started. */

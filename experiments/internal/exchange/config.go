@@ -21,6 +21,7 @@ import (
 // Config is one configuration: one cell of a grid. Begin with Default.
 type Config struct {
 	Threads   int           // callers: goroutines, or threads of a host in C
+	InFlight  int           `json:",omitzero"` // calls of each caller at a time, by a queue; 0: each waits for its answer
 	Payload   int           // bytes of each request and each response
 	Duration  time.Duration // of the throughput part; the latency part takes half as long
 	Direction string        `json:",omitzero"` // who calls: host-guest, guest-host
@@ -46,7 +47,7 @@ type Config struct {
 
 // Bounds of a Config.
 const (
-	ThreadsMax  = 4096
+	ThreadsMax  = 4096 // callers, and calls in flight
 	PayloadMax  = 1 << 20
 	DurationMin = 10 * time.Millisecond
 	DurationMax = time.Hour
@@ -115,6 +116,10 @@ func (c Config) Check() error {
 	switch {
 	case c.Threads < 1 || c.Threads > ThreadsMax:
 		return wrong("threads", "%d: 1 to %d", c.Threads, ThreadsMax)
+	case c.InFlight < 0 || c.slots() > ThreadsMax:
+		return wrong("inflight", "%d with %d callers: 1 to %d calls in flight of all callers", c.InFlight, c.Threads, ThreadsMax)
+	case c.InFlight > 0 && (c.Path == "cgo" || c.RatePerS > 0 || c.Direction == result.GuestToHost || isAlternative(c.Transport) || c.Transport == TransportBell):
+		return wrong("inflight", "%d: a queue is for a closed loop from the host, without cgo, on a transport of dx", c.InFlight)
 	case c.Payload < 0 || c.Payload > PayloadMax:
 		return wrong("payload", "%d: 0 to %d bytes", c.Payload, PayloadMax)
 	case c.Verify && c.Payload < 8:
@@ -144,6 +149,9 @@ func (c Config) Check() error {
 	}
 	return c.Wait.Check()
 }
+
+// slots is how many the callers need.
+func (c Config) slots() int { return c.Threads * max(c.InFlight, 1) }
 
 // noGo says that both sides are C.
 func (c Config) noGo() bool { return c.Host == "c" && c.Guest == "c" }

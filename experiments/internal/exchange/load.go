@@ -108,14 +108,18 @@ func openHost(c Config, vm *vmRun) (load, error) {
 			return nil, err
 		}
 		wait := libdx.WaitOf(c.Wait)
-		h, err := cload.Create(url, c.Threads, c.Payload, &wait)
+		h, err := cload.Create(url, c.Threads, c.slots(), c.Payload, &wait)
+		if err != nil {
+			return nil, err
+		}
+		h.InFlight = c.InFlight
 		return &cLoad{h, url, c.Threads}, err
 	}
 	path := dx.PathNative
 	if c.Path == "cgo" {
 		path = dx.PathCgo
 	}
-	ch, err := dx.Create(url, dx.Config{Slots: c.Threads, RequestBytes: c.Payload,
+	ch, err := dx.Create(url, dx.Config{Slots: c.slots(), RequestBytes: c.Payload,
 		ResponseBytes: c.Payload, Options: dx.Options{Wait: &c.Wait, Path: path}})
 	return &goLoad{ch: ch, where: url, c: c}, err
 }
@@ -133,8 +137,9 @@ type goLoad struct {
 // goCaller is one goroutine's state between slices.
 type goCaller struct {
 	load        *goLoad
-	caller      *dx.Caller
-	alarm       *alarm // of an open loop
+	caller      *dx.Caller // nil with queue
+	queue       *queueLoad // of several calls in flight; else nil
+	alarm       *alarm     // of an open loop
 	index       uint32
 	sequence    uint64
 	verify      bool
@@ -150,12 +155,17 @@ func (l *goLoad) park() dx.Park { return l.ch.ParkKind() }
 
 func (l *goLoad) open(payload int, verify bool) error {
 	for i := range l.c.Threads {
-		caller, err := l.ch.OpenCaller(context.Background())
+		c := &goCaller{load: l, index: uint32(i),
+			verify: verify, request: make([]byte, payload), response: make([]byte, payload)}
+		var err error
+		if l.c.InFlight > 0 {
+			c.queue, err = openQueueLoad(l.ch, l.c.InFlight)
+		} else {
+			c.caller, err = l.ch.OpenCaller(context.Background())
+		}
 		if err != nil {
 			return err
 		}
-		c := &goCaller{load: l, caller: caller, index: uint32(i),
-			verify: verify, request: make([]byte, payload), response: make([]byte, payload)}
 		l.callers = append(l.callers, c)
 		if l.c.RatePerS > 0 {
 			if c.alarm, err = newAlarm(); err != nil {
@@ -221,6 +231,8 @@ func (c *goCaller) run(of stretch, began time.Time) {
 		defer runtime.UnlockOSThread()
 	}
 	switch {
+	case c.queue != nil:
+		c.runQueue(of.timed)
 	case of.open != nil:
 		c.runOpen(of.open, began)
 	case of.timed:
@@ -241,13 +253,16 @@ func (c *goCaller) runTimed() {
 		if !c.call() {
 			continue
 		}
-		ns := time.Since(began)
-		if len(c.RTTNs) == cap(c.RTTNs) {
-			c.Dropped++
-			continue
-		}
-		c.RTTNs = append(c.RTTNs, sample(ns))
+		c.keep(time.Since(began))
 	}
+}
+
+func (c *goCaller) keep(ns time.Duration) {
+	if len(c.RTTNs) == cap(c.RTTNs) {
+		c.Dropped++
+		return
+	}
+	c.RTTNs = append(c.RTTNs, sample(ns))
 }
 
 // call makes one call and judges it.
@@ -260,13 +275,7 @@ func (c *goCaller) call() bool {
 	}
 	reply, err := c.caller.Call(context.Background(), kind, c.request, c.response)
 	if err != nil {
-		c.Errors++
-		switch err {
-		case dx.ErrTimeout, dx.ErrNoPeer:
-			c.Timeouts++
-		case dx.ErrPeerDead, dx.ErrPeerClosed, dx.ErrStopped:
-			c.load.ended.Store(true) // gone, and gone for this run
-		}
+		c.failed(err)
 		return false
 	}
 	c.Calls++
@@ -274,6 +283,16 @@ func (c *goCaller) call() bool {
 		c.VerifyFailures++
 	}
 	return true
+}
+
+func (c *goCaller) failed(err error) {
+	c.Errors++
+	switch err {
+	case dx.ErrTimeout, dx.ErrNoPeer:
+		c.Timeouts++
+	case dx.ErrPeerDead, dx.ErrPeerClosed, dx.ErrStopped:
+		c.load.ended.Store(true) // gone, and gone for this run
+	}
 }
 
 func (l *goLoad) stats(of dx.StatsOf) dx.Stats {
@@ -289,7 +308,11 @@ func (l *goLoad) stop() {
 
 func (l *goLoad) close() error {
 	for _, c := range l.callers {
-		_ = c.caller.Close()
+		if c.queue != nil {
+			_ = c.queue.Close()
+		} else {
+			_ = c.caller.Close()
+		}
 		if c.alarm != nil {
 			c.alarm.close()
 		}

@@ -160,11 +160,13 @@ func (m *measurement) floors() error {
 		return err
 	}
 	m.floorNs.add(line)
-	loop, err := m.bareLoop(m.c.Payload)
-	if err != nil {
-		return err
+	if m.vm == nil || m.c.InFlight <= 1 { // the bare loop of a virtual machine has one slot
+		loop, err := m.bareLoop(m.c.Payload)
+		if err != nil {
+			return err
+		}
+		m.bareNs.add(loop)
 	}
-	m.bareNs.add(loop)
 	return m.guest.Resume()
 }
 
@@ -173,7 +175,11 @@ func (m *measurement) bareLoop(bytes int) (floor.Result, error) {
 	if m.vm != nil {
 		return m.vm.machine.Measure(bytes, m.vm.relax == dx.RelaxPause, floorTime)
 	}
-	return floor.Measure(m.cpus.Host[0], m.cpus.Guest[0], bytes, floorTime)
+	slots := 1
+	if bytes > 0 {
+		slots = max(m.c.InFlight, 1)
+	}
+	return floor.MeasureSlots(m.cpus.Host[0], m.cpus.Guest[0], bytes, slots, floorTime)
 }
 
 func (m *measurement) throughput(d time.Duration) error { return m.costed(stretch{d: d}) }
@@ -312,7 +318,7 @@ func counted(before, after dx.Stats) *result.WaitCounts {
 
 func (m *measurement) cell(waits result.Waits) result.Cell {
 	cell := result.Cell{
-		Time: m.began, Threads: m.c.Threads, PayloadBytes: m.c.Payload,
+		Time: m.began, Threads: m.c.Threads, InFlight: m.c.InFlight, PayloadBytes: m.c.Payload,
 		Direction: result.Direction(m.c.Direction), Host: m.c.Host, Guest: m.c.Guest, Path: m.c.Path, Transport: m.c.Transport,
 		ElapsedNs: int64(m.elapsed), FloorRTTNs: m.floorNs.value(), BareRTTNs: m.bareNs.value(),
 		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.Verify,

@@ -68,7 +68,7 @@ func RegionBytes(c Config) (int64, error) {
 		return 0, err
 	}
 	wait := libdx.WaitOf(strategy)
-	hostSlots, guestSlots := uint32(c.Threads), uint32(0)
+	hostSlots, guestSlots := uint32(c.slots()), uint32(0)
 	if c.Direction == result.GuestToHost {
 		hostSlots, guestSlots = guestSlots, hostSlots
 	}

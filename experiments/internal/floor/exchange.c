@@ -33,10 +33,19 @@ struct word {
     _Alignas(APART) _Atomic uint64_t value;
 };
 
+/* One of several exchanges that are under way: words, and bytes. */
+struct slot {
+    struct word a;
+    struct word b;
+    char *request, *response;
+};
+
 /* Everything of one measurement. Words first, each written by one side. */
 struct table {
     struct word a;
     struct word b;
+    struct slot *slots; /* with count > 1, in place of the two words and the shared bytes */
+    size_t count;
     _Atomic int ready; /* threads that are pinned, or have failed to be */
     _Atomic int go;    /* 0: wait, 1: run, -1: go home */
     size_t bytes;
@@ -140,6 +149,67 @@ static void answer(struct table *t)
     }
 }
 
+/* Trips go to the slots in turn: n to slot n modulo the count, which knows it as n / count + 1. */
+static inline struct slot *slot_of(const struct table *t, uint64_t trip)
+{
+    return &t->slots[trip % t->count];
+}
+
+static void send_from(struct table *t, uint64_t trip)
+{
+    struct slot *s = slot_of(t, trip);
+    if (t->bytes)
+        memcpy(s->request, t->a_request, t->bytes);
+    atomic_store_explicit(&s->a.value, trip / t->count + 1, memory_order_release); /* R1 -> A1 */
+}
+
+/* drive() with several trips under way. *trip is the next one that will be complete. */
+static bool drive_slots(struct table *t, uint64_t *trip, int64_t duration_ns,
+                        struct floor_exchange *out)
+{
+    uint64_t first = *trip;
+    int64_t start_ns = floor_now_ns(), end_ns = start_ns + duration_ns, now_ns;
+    for (uint64_t n = 0; first == 0 && n < t->count; n++)
+        send_from(t, n);
+    do {
+        bool yielded = false;
+        for (int i = 0; i < TRIPS_PER_CLOCK && !yielded; i++) {
+            struct slot *s = slot_of(t, *trip);
+            uint64_t n = *trip / t->count + 1;
+            if (wait_for(&s->b.value, n, end_ns + FLOOR_GRACE_NS, &yielded) != n)
+                return false;
+            if (t->bytes) {
+                memcpy(t->a_response, s->response, t->bytes);
+                use(t->a_response);
+            }
+            send_from(t, *trip + t->count);
+            ++*trip;
+        }
+        now_ns = floor_now_ns();
+    } while (now_ns < end_ns);
+    out->loops = *trip - first;
+    out->elapsed_ns = now_ns - start_ns;
+    return true;
+}
+
+static void answer_slots(struct table *t)
+{
+    bool yielded;
+    int64_t give_up_ns = floor_now_ns() + WARM_UP_NS + t->duration_ns + 4 * FLOOR_GRACE_NS;
+    for (uint64_t trip = 0;; trip++) {
+        struct slot *s = slot_of(t, trip);
+        uint64_t n = trip / t->count + 1;
+        if (wait_for(&s->a.value, n, give_up_ns, &yielded) != n)
+            return;
+        if (t->bytes) {
+            memcpy(t->b_request, s->request, t->bytes);
+            use(t->b_request);
+            memcpy(s->response, t->b_response, t->bytes);
+        }
+        atomic_store_explicit(&s->b.value, n, memory_order_release); /* R2 -> A2 */
+    }
+}
+
 /* Pins the calling thread and waits until the other one is pinned, too. False: do not run. */
 static bool line_up(struct table *t, int side)
 {
@@ -158,9 +228,13 @@ static void *side_a(void *arg)
     struct table *t = arg;
     uint64_t trip = 0;
     if (line_up(t, 0)) {
-        t->starved = !drive(t, &trip, WARM_UP_NS, &t->result) ||
-                     !drive(t, &trip, t->duration_ns, &t->result);
+        bool (*run)(struct table *, uint64_t *, int64_t, struct floor_exchange *) =
+            t->count > 1 ? drive_slots : drive;
+        t->starved =
+            !run(t, &trip, WARM_UP_NS, &t->result) || !run(t, &trip, t->duration_ns, &t->result);
         atomic_store_explicit(&t->a.value, STOP, memory_order_release);
+        for (size_t i = 0; t->count > 1 && i < t->count; i++)
+            atomic_store_explicit(&t->slots[i].a.value, STOP, memory_order_release);
     }
     return NULL;
 }
@@ -168,7 +242,11 @@ static void *side_a(void *arg)
 static void *side_b(void *arg)
 {
     struct table *t = arg;
-    if (line_up(t, 1))
+    if (!line_up(t, 1))
+        return NULL;
+    if (t->count > 1)
+        answer_slots(t);
+    else
         answer(t);
     return NULL;
 }
@@ -200,29 +278,44 @@ static enum floor_failure run_threads(struct table *t, int *error)
     return t->starved ? FLOOR_STARVED : FLOOR_OK;
 }
 
-enum floor_failure floor_exchange(int cpu_a, int cpu_b, size_t bytes, int64_t duration_ns,
-                                  struct floor_exchange *out, int *error)
+/* Where the buffers of each side and slot lie: never two in one line. */
+static void place_buffers(struct table *t, char *buffers, size_t stride)
 {
-    size_t stride = (bytes + 2 * APART - 1) / APART * APART; /* never two buffers in one line */
+    char **place[BUFFERS] = {&t->shared_request, &t->shared_response, &t->a_request,
+                             &t->a_response,     &t->b_request,       &t->b_response};
+    for (size_t i = 0; i < BUFFERS; i++)
+        *place[i] = buffers + i * stride;
+    for (size_t i = 0; i < t->count; i++) {
+        t->slots[i].request = buffers + (BUFFERS + 2 * i) * stride;
+        t->slots[i].response = buffers + (BUFFERS + 2 * i + 1) * stride;
+    }
+}
+
+enum floor_failure floor_exchange(int cpu_a, int cpu_b, size_t bytes, size_t slots,
+                                  int64_t duration_ns, struct floor_exchange *out, int *error)
+{
+    size_t stride = (bytes + 2 * APART - 1) / APART * APART;
     struct table *t = aligned_alloc(APART, sizeof *t);
-    char *buffers = aligned_alloc(APART, BUFFERS * stride);
+    struct slot *all = aligned_alloc(APART, slots * sizeof *all);
+    char *buffers = aligned_alloc(APART, (BUFFERS + 2 * slots) * stride);
     enum floor_failure failure = FLOOR_MEMORY;
     *error = ENOMEM;
-    if (t && buffers) {
-        memset(buffers, 0x5a, BUFFERS * stride); /* no page fault inside the timer */
+    if (t && all && buffers) {
+        memset(buffers, 0x5a, (BUFFERS + 2 * slots) * stride); /* no page fault inside the timer */
         memset(t, 0, sizeof *t);
+        memset(all, 0, slots * sizeof *all);
+        t->slots = all;
+        t->count = slots;
         t->bytes = bytes;
         t->duration_ns = duration_ns;
         t->cpu[0] = cpu_a;
         t->cpu[1] = cpu_b;
-        char **place[BUFFERS] = {&t->shared_request, &t->shared_response, &t->a_request,
-                                 &t->a_response,     &t->b_request,       &t->b_response};
-        for (size_t i = 0; i < BUFFERS; i++)
-            *place[i] = buffers + i * stride;
+        place_buffers(t, buffers, stride);
         failure = run_threads(t, error);
         *out = t->result;
     }
     free(buffers);
+    free(all);
     free(t);
     return failure;
 }

@@ -20,6 +20,8 @@ import (
 const (
 	// MaxExchangeBytes is the largest payload that Measure takes.
 	MaxExchangeBytes = 1 << 20
+	// MaxExchangeSlots is the largest number of exchanges at a time that MeasureSlots takes.
+	MaxExchangeSlots = 4096
 	// cpus is how many CPU numbers the C library's affinity mask holds.
 	cpus = 1024
 )
@@ -46,14 +48,21 @@ type Result struct {
 // the figure grows, and after d and five seconds more without any answer it is an error. Nothing of the
 // calling thread is changed. Both sides on one CPU are an error where there are two. Two calls at a time are allowed but disturb each other.
 func Measure(cpuA, cpuB int, bytes int, d time.Duration) (Result, error) {
+	return MeasureSlots(cpuA, cpuB, bytes, 1, d)
+}
+
+// MeasureSlots is Measure with so many exchanges under way at a time, each with words and bytes of its
+// own: side A goes round and sends the next request where it finds an answer, side B goes round and
+// answers. RTTNs is then the time that passes for each round trip, not what one takes.
+func MeasureSlots(cpuA, cpuB int, bytes, slots int, d time.Duration) (Result, error) {
 	if cpuA == cpuB && runtime.NumCPU() > 1 {
 		return Result{}, fmt.Errorf("floor: both sides on CPU %d: a round trip between CPUs needs two", cpuA)
 	}
-	return exchange(cpuA, cpuB, bytes, d)
+	return exchange(cpuA, cpuB, bytes, slots, d)
 }
 
 // exchange is Measure without the demand for two CPUs, so that a test can force them onto one.
-func exchange(cpuA, cpuB int, bytes int, d time.Duration) (Result, error) {
+func exchange(cpuA, cpuB int, bytes, slots int, d time.Duration) (Result, error) {
 	for _, cpu := range []int{cpuA, cpuB} {
 		if cpu < 0 || cpu >= cpus {
 			return Result{}, fmt.Errorf("floor: CPU %d does not exist: numbers go from 0 to %d", cpu, cpus-1)
@@ -62,12 +71,15 @@ func exchange(cpuA, cpuB int, bytes int, d time.Duration) (Result, error) {
 	if bytes < 0 || bytes > MaxExchangeBytes {
 		return Result{}, fmt.Errorf("floor: payload of %d bytes: must be 0 to %d", bytes, MaxExchangeBytes)
 	}
+	if slots < 1 || slots > MaxExchangeSlots {
+		return Result{}, fmt.Errorf("floor: %d exchanges at a time: must be 1 to %d", slots, MaxExchangeSlots)
+	}
 	if d <= 0 {
 		return Result{}, fmt.Errorf("floor: duration %v: must be more than 0", d)
 	}
 	var out C.struct_floor_exchange
 	var errno C.int
-	failure := C.floor_exchange(C.int(cpuA), C.int(cpuB), C.size_t(bytes), C.int64_t(d), &out, &errno)
+	failure := C.floor_exchange(C.int(cpuA), C.int(cpuB), C.size_t(bytes), C.size_t(slots), C.int64_t(d), &out, &errno)
 	if err := explain(failure, cpuA, cpuB, syscall.Errno(errno)); err != nil {
 		return Result{}, err
 	}

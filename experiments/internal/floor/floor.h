@@ -29,11 +29,12 @@ enum floor_failure {
 
 /*
  * Passes a cache line between a thread on cpu_a and one on cpu_b for duration_ns, with `bytes`
- * copied in and out on both sides if it is not 0. Blocks; both threads have ended on return.
+ * copied in and out on both sides if it is not 0. With more than one slot, so many lines are under
+ * way at a time: both sides go round. Blocks; both threads have ended on return.
  * *error is the errno behind FLOOR_MEMORY to FLOOR_PIN_B, else 0.
  */
-enum floor_failure floor_exchange(int cpu_a, int cpu_b, size_t bytes, int64_t duration_ns,
-                                  struct floor_exchange *out, int *error);
+enum floor_failure floor_exchange(int cpu_a, int cpu_b, size_t bytes, size_t slots,
+                                  int64_t duration_ns, struct floor_exchange *out, int *error);
 
 /* What floor_bandwidth does with the bytes. */
 enum floor_traffic { FLOOR_COPY = 0, FLOOR_READ = 1, FLOOR_WRITE = 2 };

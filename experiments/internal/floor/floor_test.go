@@ -58,7 +58,7 @@ func TestMeasureEndsInBoundedTimeWhenBothSidesShareOneCPU(t *testing.T) {
 	cpu := usable(t)[0]
 	const d = 20 * time.Millisecond
 	start := time.Now()
-	got, err := exchange(cpu, cpu, 64, d)
+	got, err := exchange(cpu, cpu, 64, 1, d)
 	if took := time.Since(start); took > 10*time.Minute {
 		t.Errorf("took %v for a measurement of %v", took, d)
 	}

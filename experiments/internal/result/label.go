@@ -2,7 +2,10 @@
 
 package result
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Labels names each summary by what not all of them have in common, callers and rate aside; if that
 // is nothing, by its title. A language, path, transport or payload that nearly all have is not
@@ -17,6 +20,7 @@ func Labels(summaries []Summary) []string {
 		func(k Key) string { return "path " + k.Path },
 		func(k Key) string { return "transport " + k.Transport },
 		func(k Key) string { return FormatBytes(k.PayloadBytes) },
+		func(k Key) string { return fmt.Sprintf("%d in flight", k.InFlight) },
 	} {
 		count := map[string]int{}
 		for _, s := range summaries {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -23,6 +24,7 @@ type Key struct {
 	Threads      int
 	Variant      string  // of a sweep
 	RatePerS     float64 // of an open loop; 0 in a closed one
+	InFlight     int     // calls of each caller at a time, by a queue; 0: blocking calls
 }
 
 // KeyOf returns what a cell has in common with its other runs.
@@ -34,7 +36,7 @@ func KeyOf(c Cell) Key {
 	if c.Direction == GuestToHost {
 		transport += ", the guest calls"
 	}
-	return Key{c.Experiment, transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate()}
+	return Key{c.Experiment, transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate(), c.InFlight}
 }
 
 // Title names everything but the number of callers, for people.
@@ -50,6 +52,9 @@ func (k Key) Title() string {
 	parts = append(parts, FormatBytes(k.PayloadBytes))
 	if k.RatePerS > 0 {
 		parts = append(parts, "open loop at "+FormatRate(k.RatePerS))
+	}
+	if k.InFlight > 0 {
+		parts = append(parts, fmt.Sprintf("%d in flight", k.InFlight))
 	}
 	return k.Experiment + ": " + strings.Join(parts, ", ")
 }
@@ -91,8 +96,8 @@ type Summary struct {
 	Mixed []string
 }
 
-// Summarise groups cells by experiment, transport, path, host, guest, payload, variant, rate and
-// callers, and returns one Summary for each in that order.
+// Summarise groups cells by experiment, transport, path, host, guest, payload, variant, rate,
+// calls in flight and callers, and returns one Summary for each in that order.
 func Summarise(cells []Cell) []Summary {
 	groups := map[Key][]Cell{}
 	for _, c := range cells {
@@ -116,6 +121,7 @@ func compareKeys(a, b Key) int {
 		cmp.Compare(a.PayloadBytes, b.PayloadBytes),
 		cmp.Compare(a.Variant, b.Variant),
 		cmp.Compare(a.RatePerS, b.RatePerS),
+		cmp.Compare(a.InFlight, b.InFlight),
 		cmp.Compare(a.Threads, b.Threads),
 	)
 }

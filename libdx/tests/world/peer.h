@@ -58,6 +58,7 @@ int32_t peer_stream_handler(void *user, struct dx_stream *stream);
 
 /* Two verified calls, or a verified stream there and back, by a caller of this channel. */
 dx_status peer_calls(struct dx_channel *channel, int64_t timeout_ns);
+dx_status peer_queues(struct dx_channel *channel, int64_t timeout_ns);
 dx_status peer_streams(struct dx_channel *channel, int64_t timeout_ns);
 
 /* The region that all make. */

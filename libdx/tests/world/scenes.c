@@ -116,6 +116,11 @@ static dx_status call(struct stage *s)
     return peer_calls(s->channels[0], s->limit_ns);
 }
 
+static dx_status queue(struct stage *s)
+{
+    return peer_queues(s->channels[0], s->limit_ns);
+}
+
 static dx_status stream(struct stage *s)
 {
     return peer_streams(s->channels[0], s->limit_ns);
@@ -230,6 +235,10 @@ const struct scene scenes[] = {
     {"call-doorbell", SCENE_AT_UNIX, false, DX_PARK_DOORBELL, join_as_host, call, calls_go_through,
      close_all},
     {"call-doorbell-guest", SCENE_AT_UNIX, false, DX_PARK_DOORBELL, join_as_guest, call,
+     calls_go_through, close_all},
+    {"queue", SCENE_EVERYWHERE, false, DX_PARK_FUTEX, join_as_host, queue, calls_go_through,
+     close_all},
+    {"queue-doorbell", SCENE_AT_UNIX, false, DX_PARK_DOORBELL, join_as_guest, queue,
      calls_go_through, close_all},
     {"stream", SCENE_EVERYWHERE, false, DX_PARK_FUTEX, join_as_host, stream, calls_go_through,
      close_all},

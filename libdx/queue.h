@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A queue: slots with a call each, and lists of them by what they are doing. All of it belongs to
+ * one thread at a time; the slot protocol is that of caller.c, seen from many slots at once.
+ */
+#ifndef DX_QUEUE_PRIVATE_H
+#define DX_QUEUE_PRIVATE_H
+
+#include "caller.h"
+#include "dx_queue.h"
+
+#define DX_NO_FLIGHT UINT32_MAX
+
+enum dx_flight_state {
+    DX_FLIGHT_FREE,
+    DX_FLIGHT_HELD,     /* the server has yet to let go of what was sent before */
+    DX_FLIGHT_WAITING,  /* submitted; no server has greeted our epoch on this slot */
+    DX_FLIGHT_SENT,     /* the request is published */
+    DX_FLIGHT_FAILED,   /* it ended without an answer; its completion was not returned yet */
+    DX_FLIGHT_RETURNED, /* the program has its completion */
+};
+
+/* One slot of a queue, and the call on it. */
+struct dx_flight {
+    struct dx_caller_line *line;
+    struct dx_server_line *server;
+    uint64_t awaited; /* the server's word that ends the present state */
+    uint64_t tag;
+    int64_t timeout_ns;
+    int64_t deadline_ns; /* 0: the clock has not been read since the submission */
+    uint32_t slot;
+    uint32_t sequence; /* of the latest request */
+    uint32_t serial;   /* of the latest completion */
+    uint32_t request_bytes;
+    enum dx_flight_state state;
+    dx_status failure;
+    bool begun;     /* a server has greeted our epoch here */
+    bool abandoned; /* the latest request was given up */
+};
+
+/* Indexes of flights. */
+struct dx_flights {
+    uint32_t *at;
+    uint32_t count;
+};
+
+struct dx_queue {
+    struct dx_channel *channel;
+    uint32_t depth;
+    uint32_t cursor;          /* where the next look at `flying` begins */
+    struct dx_flights flying; /* WAITING, SENT, FAILED */
+    struct dx_flights idle;   /* FREE, the next one last */
+    struct dx_flights held;   /* HELD */
+    struct dx_flights fresh;  /* SENT since the last flush */
+    uint32_t waiting;         /* of `flying` */
+    uint32_t building;        /* whose memory the program has; DX_NO_FLIGHT: none */
+    uint32_t wanted;          /* completions, by the present wait */
+    uint32_t tag_mask;        /* size of the table less 1 */
+    uint32_t *tags;           /* open addressing: index + 1 of the flight with a tag; 0: none */
+    uint64_t mourned;         /* as of a caller */
+    int64_t checked_ns;       /* when the peer was looked at last */
+    int64_t nearest_ns;       /* the first deadline of those that are known; 0: not known */
+    _Atomic uint32_t entered; /* a thread is in a function of the queue */
+    uint32_t epoch;
+    struct dx_waiter waiter;
+    struct dx_flight flights[];
+};
+
+/* Is another thread in the queue, or is it a child's copy? If DX_OK, dx_queue_leave must follow. */
+dx_status dx_queue_enter(struct dx_queue *queue);
+void dx_queue_leave(struct dx_queue *queue);
+
+/* queue_tags.c: which flight has a tag. */
+uint32_t dx_tag_find(const struct dx_queue *queue, uint64_t tag);
+void dx_tag_put(struct dx_queue *queue, uint32_t flight);
+void dx_tag_remove(struct dx_queue *queue, uint64_t tag);
+
+/* Gives up what was sent: a server that has not begun it will not. */
+void dx_flight_abandon(struct dx_queue *queue, struct dx_flight *flight);
+
+/* Ends a call that goes on, without an answer. */
+void dx_flight_fail(struct dx_queue *queue, struct dx_flight *flight, dx_status status);
+
+/* Moves what the server has let go of from `held` to `idle`. */
+void dx_queue_settle(struct dx_queue *queue);
+
+/* Moves what has ended out of `flying`; returns how many completions that made. */
+uint32_t dx_queue_collect(struct dx_queue *queue, struct dx_completion *done, uint32_t room);
+
+/* One fence, and a ring for each sleeping server, for all that is fresh. */
+void dx_queue_announce(struct dx_queue *queue);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How completions are waited for: deadlines, the peer's life, and sleep. */
+#include <assert.h>
+
+#include "atomic.h"
+#include "clock.h"
+#include "error.h"
+#include "fault.h"
+#include "queue.h"
+#include "slot.h"
+
+static inline bool has_ended(const struct dx_flight *f)
+{
+    return f->state == DX_FLIGHT_FAILED || dx_caller_observe(f->server) == f->awaited;
+}
+
+/* Without a peer a call waits for one: what was not sent yet stays where it is. The end of a peer
+ * is told once. */
+static void fail_all(struct dx_queue *q, dx_status status)
+{
+    bool peer_ended = status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED;
+    if (peer_ended) {
+        /* Relaxed: a number that stands for itself, as in caller.c. */
+        uint64_t session = dx_load_relaxed(&q->channel->peers[dx_other(q->channel->side)].session);
+        if (session == q->mourned)
+            return;
+        q->mourned = session;
+    }
+    for (uint32_t i = 0; i < q->flying.count; i++) {
+        struct dx_flight *f = &q->flights[q->flying.at[i]];
+        if (!has_ended(f) && (f->state == DX_FLIGHT_SENT || !peer_ended))
+            dx_flight_fail(q, f, status);
+    }
+}
+
+/* Whether the end of the peer has been told already, so that we wait for the next one. */
+static dx_status check_peer(struct dx_queue *q)
+{
+    dx_status status = dx_channel_check(q->channel);
+    if (status != DX_ERR_PEER_DEAD && status != DX_ERR_PEER_CLOSED) {
+        if (status == DX_OK)
+            q->mourned = 0;
+        return status;
+    }
+    /* Relaxed: as above. */
+    return dx_load_relaxed(&q->channel->peers[dx_other(q->channel->side)].session) == q->mourned
+               ? DX_OK
+               : status;
+}
+
+/* Gives a deadline to what was submitted since the last look at the clock, and ends what is late.
+ */
+static void look_at_clock(struct dx_queue *q, int64_t now)
+{
+    if (q->nearest_ns != 0 && now < q->nearest_ns)
+        return;
+    int64_t nearest = INT64_MAX;
+    for (uint32_t i = 0; i < q->flying.count; i++) {
+        struct dx_flight *f = &q->flights[q->flying.at[i]];
+        if (f->deadline_ns == 0)
+            f->deadline_ns = dx_clock_deadline(now, f->timeout_ns);
+        if (now >= f->deadline_ns && !has_ended(f)) {
+            bool alone =
+                f->state == DX_FLIGHT_WAITING && dx_channel_peer(q->channel) != DX_PEER_ALIVE;
+            dx_flight_fail(q, f, alone ? DX_ERR_NO_PEER : DX_ERR_TIMEOUT);
+        } else if (f->deadline_ns < nearest) {
+            nearest = f->deadline_ns;
+        }
+    }
+    q->nearest_ns = nearest;
+}
+
+/* Ends what has no hope any more. */
+static void look_around(struct dx_queue *q)
+{
+    int64_t now = dx_clock_ns();
+    look_at_clock(q, now);
+    if (now - q->checked_ns < q->waiter.liveness_ns)
+        return;
+    q->checked_ns = now;
+    dx_status status = check_peer(q);
+    if (status != DX_OK)
+        fail_all(q, status);
+}
+
+/* Announces what collecting has sent, too: requests that waited for a greeting. */
+static uint32_t collect(struct dx_queue *q, struct dx_completion *done, uint32_t room)
+{
+    dx_queue_announce(q);
+    uint32_t count = dx_queue_collect(q, done, room);
+    dx_queue_announce(q);
+    if (q->held.count != 0)
+        dx_queue_settle(q);
+    return count;
+}
+
+dx_status dx_queue_poll(struct dx_queue *q, struct dx_completion *done, uint32_t room,
+                        uint32_t *count)
+{
+    assert(q != NULL && done != NULL && room > 0 && count != NULL);
+    *count = 0;
+    dx_status status = dx_queue_enter(q);
+    if (dx_unlikely(status != DX_OK))
+        return status;
+    *count = collect(q, done, room);
+    if (*count == 0 && q->flying.count != 0) {
+        look_around(q);
+        *count = collect(q, done, room);
+    }
+    dx_queue_leave(q);
+    return DX_OK;
+}
+
+/* Is there what the present wait wants? Also if nothing but slots that are held is waited for. */
+static bool look(void *user)
+{
+    const struct dx_queue *q = user;
+    uint32_t ended = 0;
+    for (uint32_t i = 0; i < q->flying.count; i++) {
+        const struct dx_flight *f = &q->flights[q->flying.at[i]];
+        if (!has_ended(f))
+            continue;
+        if (f->state == DX_FLIGHT_WAITING || ++ended == q->wanted)
+            return true;
+    }
+    for (uint32_t i = 0; i < q->held.count && q->flying.count == 0; i++) {
+        const struct dx_flight *f = &q->flights[q->held.at[i]];
+        uint32_t state = f->abandoned ? DX_SERVER_ACKNOWLEDGED : DX_SERVER_READY;
+        if (dx_caller_observe(f->server) ==
+            dx_word(q->epoch, state, f->abandoned ? f->sequence : 0))
+            return true;
+    }
+    return false;
+}
+
+static dx_status check(void *user)
+{
+    return check_peer(user);
+}
+
+/* All that is waited for names the one cell in which we sleep. */
+static void parked(void *user, bool on)
+{
+    struct dx_queue *q = user;
+    uint32_t cell = on ? q->flights[0].slot + 1 : 0;
+    for (uint32_t i = 0; i < q->depth; i++) {
+        /* R7 -> A7 (serve.c): the cell is armed before the server is sent there.
+         * S4 <-> S3: the fence after it is in wait.c. */
+        dx_store_release(&q->flights[i].line->parked, cell);
+    }
+}
+
+/* Waits until `wanted` completions are there, for no longer than until `until_ns` or the nearest
+ * deadline. */
+static dx_status wait_once(struct dx_queue *q, uint32_t looks, int64_t now, int64_t until_ns)
+{
+    const struct dx_source source = {.look = look,
+                                     .check = check,
+                                     .parked = parked,
+                                     .park = dx_channel_park_kind,
+                                     .sleep = dx_channel_sleep,
+                                     .found = &q->channel->found,
+                                     .channel = q->channel,
+                                     .user = q,
+                                     .cell = &q->channel->cells[q->flights[0].slot]};
+    int64_t end = until_ns;
+    if (q->flying.count != 0 && q->nearest_ns != 0 && q->nearest_ns < end)
+        end = q->nearest_ns;
+    return dx_wait_on(&q->waiter, &source, looks, end > now ? end - now : 1);
+}
+
+/* The first looks decide the latency. Returns how many completions there were. */
+static uint32_t spin(struct dx_queue *q, struct dx_completion *done, uint32_t room, uint32_t least)
+{
+    uint32_t looks = dx_waiter_first_looks(&q->waiter);
+    uint32_t count = 0;
+    for (uint32_t n = 1; n <= looks; n++) {
+        count += dx_queue_collect(q, done + count, room - count);
+        if (count >= least || q->flying.count == 0) {
+            dx_waiter_spun(&q->waiter, n);
+            break;
+        }
+        dx_waiter_relax(&q->waiter);
+    }
+    dx_queue_announce(q);
+    return count;
+}
+
+/* Is there nothing to wait for but a slot that the server has not let go of? */
+static bool wants_slot(const struct dx_queue *q)
+{
+    return q->flying.count == 0 && q->idle.count == 0 && q->building == DX_NO_FLIGHT &&
+           q->held.count != 0;
+}
+
+/* Goes on after the first looks. */
+static dx_status await(struct dx_queue *q, uint32_t least, int64_t timeout_ns,
+                       struct dx_completion *done, uint32_t room, uint32_t *count)
+{
+    int64_t now = dx_clock_ns();
+    int64_t until_ns = dx_clock_deadline(now, timeout_ns);
+    for (;;) {
+        bool held = wants_slot(q) && *count == 0;
+        if (*count >= least || (q->flying.count == 0 && !held))
+            return DX_OK;
+        if (now >= until_ns)
+            return dx_fail_plain(DX_ERR_TIMEOUT);
+        look_at_clock(q, now);
+        q->wanted = least - *count < q->flying.count ? least - *count : q->flying.count;
+        dx_status status = wait_once(q, 0, now, until_ns);
+        if (status != DX_OK && status != DX_ERR_TIMEOUT) {
+            fail_all(q, status);
+            if (q->flying.count == 0)
+                return dx_fail_plain(status);
+        }
+        now = dx_clock_ns();
+        q->checked_ns = now;
+        look_at_clock(q, now);
+        *count += collect(q, done + *count, room - *count);
+        if (held && q->idle.count != 0)
+            return DX_OK;
+    }
+}
+
+dx_status dx_queue_wait(struct dx_queue *q, uint32_t least, int64_t timeout_ns,
+                        struct dx_completion *done, uint32_t room, uint32_t *count)
+{
+    assert(q != NULL && done != NULL && count != NULL);
+    *count = 0;
+    if (least == 0 || least > room)
+        return dx_fail(DX_ERR_INVALID, "wait for %u completions, with room for %u: 1 to %u", least,
+                       room, room);
+    dx_status status = dx_queue_enter(q);
+    if (dx_unlikely(status != DX_OK))
+        return status;
+    dx_queue_announce(q);
+    if (q->flying.count != 0)
+        *count = spin(q, done, room, least);
+    if (dx_unlikely(*count < least && (q->flying.count != 0 || wants_slot(q))))
+        status = await(q, least, timeout_ns, done, room, count);
+    dx_queue_leave(q);
+    return status;
+}
