@@ -46,8 +46,8 @@ struct dx_queue;
 /**
  * How a call ended.
  *
- * The response lies in the region. It is valid until dx_queue_seen(). The other side can still
- * write there: copy it before you check what you do not trust.
+ * The response lies in the region. It is valid until dx_queue_seen() or dx_queue_close(). The other
+ * side can still write there: copy it before you check what you do not trust.
  */
 struct dx_completion {
     uint64_t tag;         /**< of the submission */

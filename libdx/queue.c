@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "error.h"
 #include "fault.h"
+#include "queue_tags.h"
 #include "slot.h"
 
 dx_status dx_queue_enter(struct dx_queue *q)

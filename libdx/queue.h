@@ -70,11 +70,6 @@ struct dx_queue {
 dx_status dx_queue_enter(struct dx_queue *queue);
 void dx_queue_leave(struct dx_queue *queue);
 
-/* queue_tags.c: which flight has a tag. */
-uint32_t dx_tag_find(const struct dx_queue *queue, uint64_t tag);
-void dx_tag_put(struct dx_queue *queue, uint32_t flight);
-void dx_tag_remove(struct dx_queue *queue, uint64_t tag);
-
 /* Gives up what was sent: a server that has not begun it will not. */
 void dx_flight_abandon(struct dx_queue *queue, struct dx_flight *flight);
 

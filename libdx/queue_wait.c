@@ -170,9 +170,9 @@ static dx_status wait_once(struct dx_queue *q, uint32_t looks, int64_t now, int6
 }
 
 /* The first looks decide the latency. Returns how many completions there were. */
-static uint32_t spin(struct dx_queue *q, struct dx_completion *done, uint32_t room, uint32_t least)
+static uint32_t spin(struct dx_queue *q, struct dx_completion *done, uint32_t room, uint32_t least,
+                     uint32_t looks)
 {
-    uint32_t looks = dx_waiter_first_looks(&q->waiter);
     uint32_t count = 0;
     for (uint32_t n = 1; n <= looks; n++) {
         count += dx_queue_collect(q, done + count, room - count);
@@ -194,7 +194,7 @@ static bool wants_slot(const struct dx_queue *q)
 }
 
 /* Goes on after the first looks. */
-static dx_status await(struct dx_queue *q, uint32_t least, int64_t timeout_ns,
+static dx_status await(struct dx_queue *q, uint32_t least, uint32_t looks, int64_t timeout_ns,
                        struct dx_completion *done, uint32_t room, uint32_t *count)
 {
     int64_t now = dx_clock_ns();
@@ -207,7 +207,8 @@ static dx_status await(struct dx_queue *q, uint32_t least, int64_t timeout_ns,
             return dx_fail_plain(DX_ERR_TIMEOUT);
         look_at_clock(q, now);
         q->wanted = least - *count < q->flying.count ? least - *count : q->flying.count;
-        dx_status status = wait_once(q, 0, now, until_ns);
+        dx_status status = wait_once(q, looks, now, until_ns);
+        looks = 0;
         if (status != DX_OK && status != DX_ERR_TIMEOUT) {
             fail_all(q, status);
             if (q->flying.count == 0)
@@ -234,10 +235,13 @@ dx_status dx_queue_wait(struct dx_queue *q, uint32_t least, int64_t timeout_ns,
     if (dx_unlikely(status != DX_OK))
         return status;
     dx_queue_announce(q);
-    if (q->flying.count != 0)
-        *count = spin(q, done, room, least);
+    uint32_t looks = 0;
+    if (q->flying.count != 0) {
+        looks = dx_waiter_first_looks(&q->waiter);
+        *count = spin(q, done, room, least, looks);
+    }
     if (dx_unlikely(*count < least && (q->flying.count != 0 || wants_slot(q))))
-        status = await(q, least, timeout_ns, done, room, count);
+        status = await(q, least, looks, timeout_ns, done, room, count);
     dx_queue_leave(q);
     return status;
 }

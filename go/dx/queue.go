@@ -28,7 +28,7 @@ type Queue struct {
 	idle    []*flight // free, the next one last
 	held    []*flight // that the server has not let go of
 	fresh   []*flight // sent since the last flush
-	tags    map[uint64]*flight
+	tags    tagTable
 	cursor  int     // where the next look at flying begins
 	build   *flight // whose memory the program has; nil: none
 	wanted  int     // completions, by the present wait
@@ -100,7 +100,7 @@ func (ch *Channel) OpenQueue(depth int) (*Queue, error) {
 	case ch.path == PathCgo:
 		return nil, newError(libdx.ErrInvalid, "a queue makes no cgo calls: take PathNative")
 	}
-	q := &Queue{ch: ch, flights: make([]flight, depth), tags: make(map[uint64]*flight, depth),
+	q := &Queue{ch: ch, flights: make([]flight, depth), tags: newTagTable(depth),
 		wake: make(chan error, depth+1), closed: make(chan struct{})}
 	for i := range q.flights {
 		c, err := ch.slots.takeNow()
@@ -226,7 +226,7 @@ func (q *Queue) Cancel(tag uint64) error {
 		return err
 	}
 	defer q.end()
-	f := q.tags[tag]
+	f := q.tags.find(tag)
 	if f == nil {
 		return newError(libdx.ErrInvalid, "no call with the tag %d is in flight", tag)
 	}
@@ -243,7 +243,7 @@ func (q *Queue) Progress(tag uint64) Progress {
 		return ProgressNone
 	}
 	defer q.end()
-	f := q.tags[tag]
+	f := q.tags.find(tag)
 	switch {
 	case f == nil:
 		return ProgressNone

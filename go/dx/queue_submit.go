@@ -118,7 +118,7 @@ func (q *Queue) check(tag uint64, kind uint32, n int, timeout time.Duration) err
 		return newError(libdx.ErrType, "message type %d: users send %d to %d", kind, TypeUser, TypeMax)
 	case timeout == 0:
 		return newError(libdx.ErrInvalid, "a timeout of 0: give more, or less for ever")
-	case q.tags[tag] != nil:
+	case q.tags.find(tag) != nil:
 		return newError(libdx.ErrInvalid, "a call with the tag %d is in flight", tag)
 	}
 	return q.next()
@@ -130,7 +130,7 @@ func (q *Queue) submit(tag uint64, kind uint32, n int, timeout time.Duration) {
 	*f.c.requestBytes = uint32(n)
 	*f.c.kind = kind
 	f.tag, f.bytes, f.timeout, f.deadline = tag, n, timeout, time.Time{}
-	q.tags[tag] = f
+	q.tags.put(f)
 	q.flying = append(q.flying, f)
 	if timeout > 0 {
 		q.timed = false

@@ -113,7 +113,7 @@ func (q *Queue) complete(f *flight, done *Completion) {
 		_ = f.c.failed(f.err)
 	}
 	f.state, f.err = flightReturned, nil
-	delete(q.tags, f.tag)
+	q.tags.remove(f.tag)
 }
 
 // sweep collects, and announces also what that has sent.

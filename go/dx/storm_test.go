@@ -232,6 +232,7 @@ func TestStorm(t *testing.T) {
 				for side, ch := range map[string]*Channel{"host": s.host, "guest": s.guest} {
 					s.callers(side, ch)
 					if c.path == PathNative {
+						s.queues(side, ch)
 						s.streams(side, ch)
 					}
 					s.lookers(side, ch)

@@ -72,6 +72,41 @@ func (s *storm) callers(side string, ch *Channel) {
 	})
 }
 
+// queues are goroutines that keep calls in flight from one side. What lies in the region stays valid
+// if nobody closes the queue beside them.
+func (s *storm) queues(side string, ch *Channel) {
+	s.again(side+" Queue, and Close beside it", func(n uint64) error {
+		ctx, cancel := stormContext()
+		defer cancel()
+		q, err := ch.OpenQueue(2)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = q.Close() }()
+		var closing sync.WaitGroup
+		defer closing.Wait()
+		if n%2 == 0 {
+			closing.Go(func() { _ = q.Close() })
+		}
+		request := fmt.Appendf(nil, "%s queued %d", side, n)
+		for tag := range uint64(2) {
+			if err := q.Submit(tag, TypeUser, request, -1); err != nil {
+				return err
+			}
+		}
+		_ = q.Cancel(n % 3)
+		done := make([]Completion, 2)
+		got, err := q.Wait(ctx, 2, done)
+		for i := range done[:got] {
+			if n%2 != 0 && !stormMayEndWith(s.judge(done[i].Reply, request, done[i].Err)) {
+				s.t.Errorf("%s: a call of a queue: %v", side, done[i].Err)
+			}
+			_ = q.Seen(&done[i])
+		}
+		return err
+	})
+}
+
 // streams are goroutines that stream from one side.
 func (s *storm) streams(side string, ch *Channel) {
 	s.again(side+" Stream, all of it closed beside it", func(n uint64) error {
