@@ -61,15 +61,10 @@ static void parked(void *user, bool on)
 
 static dx_status wait_on(struct dx_caller *c, uint32_t looks, int64_t timeout_ns)
 {
-    const struct dx_source source = {.look = look,
-                                     .check = check,
-                                     .parked = parked,
-                                     .park = dx_channel_park_kind,
-                                     .sleep = dx_channel_sleep,
-                                     .found = &c->channel->found,
-                                     .channel = c->channel,
-                                     .user = c,
-                                     .cell = &c->channel->cells[c->slot]};
+    struct dx_source source = dx_channel_source(c->channel, c->slot, c);
+    source.look = look;
+    source.check = check;
+    source.parked = parked;
     return dx_wait_on(&c->waiter, &source, looks, timeout_ns);
 }
 
@@ -334,15 +329,10 @@ static void stream_parked(void *user, bool on)
 dx_status dx_caller_wait(struct dx_caller *c, bool (*stream_look)(void *user), uint32_t looks,
                          int64_t timeout_ns)
 {
-    const struct dx_source source = {.look = stream_look,
-                                     .check = stream_check,
-                                     .parked = stream_parked,
-                                     .park = dx_channel_park_kind,
-                                     .sleep = dx_channel_sleep,
-                                     .found = &c->channel->found,
-                                     .channel = c->channel,
-                                     .user = &c->stream,
-                                     .cell = &c->channel->cells[c->slot]};
+    struct dx_source source = dx_channel_source(c->channel, c->slot, &c->stream);
+    source.look = stream_look;
+    source.check = stream_check;
+    source.parked = stream_parked;
     return dx_wait_on(&c->waiter, &source, looks, timeout_ns);
 }
 

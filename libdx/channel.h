@@ -181,6 +181,17 @@ void dx_channel_wake(struct dx_channel *channel, uint32_t cell);
 enum dx_slept dx_channel_sleep(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
                                const struct dx_wait *wait, int64_t timeout_ns);
 
+/* What all waits in a cell of ours have in common. */
+static inline struct dx_source dx_channel_source(struct dx_channel *c, uint32_t cell, void *user)
+{
+    return (struct dx_source){.park = dx_channel_park_kind,
+                              .sleep = dx_channel_sleep,
+                              .found = &c->found,
+                              .channel = c,
+                              .user = user,
+                              .cell = &c->cells[cell]};
+}
+
 /* channel_ring.c: rings every sleeper of the other side, or of our own, so that it looks at the
  * peers' states. */
 void dx_channel_ring_all(struct dx_channel *channel, enum dx_side side);

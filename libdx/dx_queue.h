@@ -113,7 +113,8 @@ DX_API void dx_queue_close(struct dx_queue *queue);
  *
  * @retval DX_ERR_NO_SLOT            all slots of the queue are in use. The text says whether by
  *                                   calls in flight, by completions that were not given back, or
- *                                   by calls that were given up and may still run
+ *                                   by calls that were given up and may still run, for which
+ *                                   dx_queue_wait_slot() waits
  * @retval DX_ERR_INVALID            a call with this tag is in flight, or timeout_ns is 0
  * @retval DX_ERR_REQUEST_TOO_LARGE  the request exceeds the slot
  * @retval DX_ERR_TYPE               users may not send this type
@@ -185,9 +186,8 @@ DX_API dx_status dx_queue_poll(struct dx_queue *queue, struct dx_completion *don
 /**
  * Waits for completions, as the channel's wait strategy says.
  *
- * It returns when `least` completions are there. If fewer calls are in flight, it waits for those.
- * If none is in flight and no slot is free, because the server has not let go of calls that were
- * given up, it waits for one of these slots.
+ * It returns when `least` completions are there. If fewer calls are in flight, it waits for those,
+ * and if none is, it returns at once.
  *
  * @param queue       the queue
  * @param least       how many completions to wait for, 1 ... room
@@ -198,8 +198,6 @@ DX_API dx_status dx_queue_poll(struct dx_queue *queue, struct dx_completion *don
  *
  * @retval DX_ERR_TIMEOUT  the time passed before. *count may be greater than 0
  * @retval DX_ERR_INVALID  least is 0 or greater than room
- * @retval DX_ERR_STOPPED  the channel was stopped, and a slot is waited for. Likewise each error of
- *                         dx_wait_peer() but DX_ERR_NO_PEER
  * @retval DX_ERR_BUSY     another thread is in a function of this queue
  * @retval DX_ERR_FORKED   another process opened the channel
  *
@@ -207,6 +205,29 @@ DX_API dx_status dx_queue_poll(struct dx_queue *queue, struct dx_completion *don
  */
 DX_API dx_status dx_queue_wait(struct dx_queue *queue, uint32_t least, int64_t timeout_ns,
                                struct dx_completion *done, uint32_t room, uint32_t *count);
+
+/**
+ * Waits until dx_queue_submit() finds a slot, while the server has not let go of calls that were
+ * given up.
+ *
+ * @param queue       the queue
+ * @param timeout_ns  0 or more, in ns, or DX_FOREVER
+ *
+ * @retval DX_ERR_NO_SLOT       all slots are in use by calls in flight, or by completions that were
+ * not given back
+ * @retval DX_ERR_TIMEOUT       the time passed before
+ * @retval DX_ERR_NO_PEER       the time passed before, and there is no peer that could let go
+ * @retval DX_ERR_PEER_CLOSED   the other side called dx_close(). It is told once
+ * @retval DX_ERR_PEER_DEAD     the other side died. It is told once
+ * @retval DX_ERR_STOPPED       the channel was stopped
+ * @retval DX_ERR_GUEST_EXISTS  this guest's place was given to another
+ * @retval DX_ERR_NAME_REMOVED  nobody can come
+ * @retval DX_ERR_BUSY          another thread is in a function of this queue
+ * @retval DX_ERR_FORKED        another process opened the channel
+ *
+ * @threads The thread that uses the queue. Blocks.
+ */
+DX_API dx_status dx_queue_wait_slot(struct dx_queue *queue, int64_t timeout_ns);
 
 /**
  * Gives the slot of a completion back to the queue. The response must not be read afterwards.

@@ -28,18 +28,22 @@ void dx_queue_leave(struct dx_queue *q)
     dx_store_relaxed(&q->entered, 0u); /* Relaxed: as above. */
 }
 
-/* May a request be written here? Of a slot on which nobody has ever served, nobody reads. */
-static bool let_go(const struct dx_queue *q, struct dx_flight *f)
+bool dx_flight_let_go(const struct dx_queue *q, const struct dx_flight *f)
 {
-    uint64_t word = dx_caller_observe(f->server);
-    uint64_t ready = f->abandoned ? dx_word(q->epoch, DX_SERVER_ACKNOWLEDGED, f->sequence)
-                                  : dx_word(q->epoch, DX_SERVER_READY, 0);
-    if (word == ready) {
+    return dx_caller_observe(f->server) ==
+           (f->abandoned ? dx_word(q->epoch, DX_SERVER_ACKNOWLEDGED, f->sequence)
+                         : dx_word(q->epoch, DX_SERVER_READY, 0));
+}
+
+/* May a request be written here? Of a slot on which nobody has ever served, nobody reads. */
+static bool may_write(const struct dx_queue *q, struct dx_flight *f)
+{
+    if (dx_flight_let_go(q, f)) {
         f->begun = true;
         f->abandoned = false;
         return true;
     }
-    return word == 0 && !f->abandoned;
+    return dx_caller_observe(f->server) == 0 && !f->abandoned;
 }
 
 void dx_queue_settle(struct dx_queue *q)
@@ -48,7 +52,7 @@ void dx_queue_settle(struct dx_queue *q)
     for (uint32_t i = 0; i < q->held.count; i++) {
         uint32_t index = q->held.at[i];
         struct dx_flight *f = &q->flights[index];
-        if (let_go(q, f)) {
+        if (may_write(q, f)) {
             f->state = DX_FLIGHT_FREE;
             q->idle.at[q->idle.count++] = index;
         } else {
@@ -59,36 +63,36 @@ void dx_queue_settle(struct dx_queue *q)
 }
 
 /* Publishes the request of a slot on which our epoch was greeted. */
-static inline void launch(struct dx_queue *q, struct dx_flight *f)
+static inline void send_request(struct dx_queue *q, struct dx_flight *f)
 {
     f->sequence++;
     f->awaited = dx_word(q->epoch, DX_SERVER_ACKNOWLEDGED, f->sequence);
     f->state = DX_FLIGHT_SENT;
     /* R2 -> A2 (slot.h): request bytes, type and payload before the word.
-     * S1 <-> S2: the fence is that of dx_queue_announce, one for many words. */
+     * S1 <-> S2: the fence is that of dx_queue_ring_servers, one for many words. */
     dx_store_release(&f->line->word, dx_word(q->epoch, DX_CALLER_SENDING, f->sequence));
     DX_FAULT(REQUEST_PUBLISHED);
-    q->fresh.at[q->fresh.count++] = (uint32_t)(f - q->flights);
+    q->unflushed.at[q->unflushed.count++] = (uint32_t)(f - q->flights);
 }
 
-void dx_queue_announce(struct dx_queue *q)
+void dx_queue_ring_servers(struct dx_queue *q)
 {
-    if (q->fresh.count == 0)
+    if (q->unflushed.count == 0)
         return;
     /* S1 <-> S2: the words before the looks at the servers' cells. */
     dx_fence_store_load();
     uint32_t last = 0;
-    for (uint32_t i = 0; i < q->fresh.count; i++) {
+    for (uint32_t i = 0; i < q->unflushed.count; i++) {
         /* The number is input. A cell that was rung is not rung again: its sleeper has to wake and
          * to sleep anew first. */
-        uint32_t cell = dx_load_seqcst(&q->flights[q->fresh.at[i]].server->cell);
+        uint32_t cell = dx_load_seqcst(&q->flights[q->unflushed.at[i]].server->cell);
         if (cell == last || cell - 1 >= q->channel->geometry.cells)
             continue;
         last = cell;
         if (dx_unlikely(dx_channel_ring(q->channel, cell - 1)))
             dx_count(&q->waiter.counters->rings, 1u);
     }
-    q->fresh.count = 0;
+    q->unflushed.count = 0;
     DX_FAULT(SERVER_RUNG);
 }
 
@@ -99,11 +103,11 @@ void dx_flight_abandon(struct dx_queue *q, struct dx_flight *f)
     dx_store_release(&f->line->word, /* R2 -> A2 (slot.h): nothing but the word itself */
                      dx_word(q->epoch, DX_CALLER_ABANDONED, f->sequence));
     DX_FAULT(CALL_ABANDONED);
-    /* A flight may be fresh once. */
-    for (uint32_t i = 0; i < q->fresh.count; i++)
-        if (q->fresh.at[i] == f - q->flights)
+    /* A flight may be unflushed once. */
+    for (uint32_t i = 0; i < q->unflushed.count; i++)
+        if (q->unflushed.at[i] == f - q->flights)
             return;
-    q->fresh.at[q->fresh.count++] = (uint32_t)(f - q->flights);
+    q->unflushed.at[q->unflushed.count++] = (uint32_t)(f - q->flights);
 }
 
 void dx_flight_fail(struct dx_queue *q, struct dx_flight *f, dx_status status)
@@ -116,14 +120,14 @@ void dx_flight_fail(struct dx_queue *q, struct dx_flight *f, dx_status status)
     f->failure = status;
 }
 
-static dx_status no_slot(const struct dx_queue *q)
+dx_status dx_queue_no_slot(const struct dx_queue *q)
 {
-    uint32_t returned = q->depth - q->flying.count - q->held.count;
+    uint32_t returned = q->depth - q->in_flight.count - q->held.count;
     return dx_fail(
         DX_ERR_NO_SLOT,
         "all %u slots of the queue are in use: %u calls in flight, %u completions not "
         "given back (dx_queue_seen), %u calls given up that the server has not let go of",
-        q->depth, q->flying.count, returned, q->held.count);
+        q->depth, q->in_flight.count, returned, q->held.count);
 }
 
 /* Takes the next slot out of `idle`, unless the program has it already. */
@@ -134,7 +138,7 @@ static dx_status build(struct dx_queue *q)
     if (q->idle.count == 0 && q->held.count != 0)
         dx_queue_settle(q);
     if (q->idle.count == 0)
-        return no_slot(q);
+        return dx_queue_no_slot(q);
     q->building = q->idle.at[--q->idle.count];
     return DX_OK;
 }
@@ -176,11 +180,11 @@ static dx_status submit(struct dx_queue *q, uint64_t tag, uint32_t type, const v
     f->deadline_ns = 0;
     f->request_bytes = (uint32_t)bytes;
     dx_tag_put(q, index);
-    q->flying.at[q->flying.count++] = index;
+    q->in_flight.at[q->in_flight.count++] = index;
     if (timeout_ns > 0)
         q->nearest_ns = 0;
-    if (dx_likely(f->begun) || (let_go(q, f) && f->begun)) {
-        launch(q, f);
+    if (dx_likely(f->begun) || (may_write(q, f) && f->begun)) {
+        send_request(q, f);
     } else {
         q->waiting++;
         f->state = DX_FLIGHT_WAITING;
@@ -222,7 +226,7 @@ static void greeted(struct dx_queue *q, struct dx_flight *f)
 {
     q->waiting--;
     f->begun = true;
-    launch(q, f);
+    send_request(q, f);
 }
 
 dx_status dx_queue_flush(struct dx_queue *q)
@@ -231,12 +235,12 @@ dx_status dx_queue_flush(struct dx_queue *q)
     dx_status status = dx_queue_enter(q);
     if (status != DX_OK)
         return status;
-    for (uint32_t i = 0; i < q->flying.count && q->waiting != 0; i++) {
-        struct dx_flight *f = &q->flights[q->flying.at[i]];
+    for (uint32_t i = 0; i < q->in_flight.count && q->waiting != 0; i++) {
+        struct dx_flight *f = &q->flights[q->in_flight.at[i]];
         if (f->state == DX_FLIGHT_WAITING && dx_caller_observe(f->server) == f->awaited)
             greeted(q, f);
     }
-    dx_queue_announce(q);
+    dx_queue_ring_servers(q);
     dx_queue_leave(q);
     return DX_OK;
 }
@@ -291,10 +295,10 @@ static inline void complete(struct dx_queue *q, uint32_t index, struct dx_comple
 uint32_t dx_queue_collect(struct dx_queue *q, struct dx_completion *done, uint32_t room)
 {
     uint32_t count = 0;
-    for (uint32_t left = q->flying.count; left > 0 && count < room; left--) {
-        if (q->cursor >= q->flying.count)
+    for (uint32_t left = q->in_flight.count; left > 0 && count < room; left--) {
+        if (q->cursor >= q->in_flight.count)
             q->cursor = 0;
-        uint32_t index = q->flying.at[q->cursor];
+        uint32_t index = q->in_flight.at[q->cursor];
         struct dx_flight *f = &q->flights[index];
         if (f->state != DX_FLIGHT_FAILED && dx_caller_observe(f->server) != f->awaited) {
             q->cursor++;
@@ -306,7 +310,7 @@ uint32_t dx_queue_collect(struct dx_queue *q, struct dx_completion *done, uint32
             continue;
         }
         /* The last one comes to this place, and is looked at next. */
-        q->flying.at[q->cursor] = q->flying.at[--q->flying.count];
+        q->in_flight.at[q->cursor] = q->in_flight.at[--q->in_flight.count];
         complete(q, index, &done[count++]);
     }
     return count;
@@ -360,7 +364,7 @@ dx_status dx_queue_cancel(struct dx_queue *q, uint64_t tag)
                          (unsigned long long)tag);
     else
         cancel(q, &q->flights[index]);
-    dx_queue_announce(q);
+    dx_queue_ring_servers(q);
     dx_queue_leave(q);
     return status;
 }
@@ -383,5 +387,5 @@ enum dx_progress dx_queue_progress(const struct dx_queue *q, uint64_t tag)
 
 uint32_t dx_queue_in_flight(const struct dx_queue *q)
 {
-    return q->flying.count;
+    return q->in_flight.count;
 }

@@ -47,20 +47,20 @@ struct dx_flights {
 struct dx_queue {
     struct dx_channel *channel;
     uint32_t depth;
-    uint32_t cursor;          /* where the next look at `flying` begins */
-    struct dx_flights flying; /* WAITING, SENT, FAILED */
-    struct dx_flights idle;   /* FREE, the next one last */
-    struct dx_flights held;   /* HELD */
-    struct dx_flights fresh;  /* SENT since the last flush */
-    uint32_t waiting;         /* of `flying` */
-    uint32_t building;        /* whose memory the program has; DX_NO_FLIGHT: none */
-    uint32_t wanted;          /* completions, by the present wait */
-    uint32_t tag_mask;        /* size of the table less 1 */
-    uint32_t *tags;           /* open addressing: index + 1 of the flight with a tag; 0: none */
-    uint64_t mourned;         /* as of a caller */
-    int64_t checked_ns;       /* when the peer was looked at last */
-    int64_t nearest_ns;       /* the first deadline of those that are known; 0: not known */
-    _Atomic uint32_t entered; /* a thread is in a function of the queue */
+    uint32_t cursor;             /* where the next look at `in_flight` begins */
+    struct dx_flights in_flight; /* WAITING, SENT, FAILED */
+    struct dx_flights idle;      /* FREE, the next one last */
+    struct dx_flights held;      /* HELD */
+    struct dx_flights unflushed; /* SENT since the last flush */
+    uint32_t waiting;            /* of `in_flight` */
+    uint32_t building;           /* whose memory the program has; DX_NO_FLIGHT: none */
+    uint32_t wanted;             /* completions, by the present wait */
+    uint32_t tag_mask;           /* size of the table less 1 */
+    uint32_t *tags;              /* open addressing: index + 1 of the flight with a tag; 0: none */
+    uint64_t mourned;            /* as of a caller */
+    int64_t checked_ns;          /* when the peer was looked at last */
+    int64_t nearest_ns;          /* the first deadline of those that are known; 0: not known */
+    _Atomic uint32_t entered;    /* a thread is in a function of the queue */
     uint32_t epoch;
     struct dx_waiter waiter;
     struct dx_flight flights[];
@@ -73,16 +73,22 @@ void dx_queue_leave(struct dx_queue *queue);
 /* Gives up what was sent: a server that has not begun it will not. */
 void dx_flight_abandon(struct dx_queue *queue, struct dx_flight *flight);
 
+/* Has the server let go of all that was sent on this slot? */
+bool dx_flight_let_go(const struct dx_queue *queue, const struct dx_flight *flight);
+
+/* DX_ERR_NO_SLOT, and by what all slots are in use. */
+dx_status dx_queue_no_slot(const struct dx_queue *queue);
+
 /* Ends a call that goes on, without an answer. */
 void dx_flight_fail(struct dx_queue *queue, struct dx_flight *flight, dx_status status);
 
 /* Moves what the server has let go of from `held` to `idle`. */
 void dx_queue_settle(struct dx_queue *queue);
 
-/* Moves what has ended out of `flying`; returns how many completions that made. */
+/* Moves what has ended out of `in_flight`; returns how many completions that made. */
 uint32_t dx_queue_collect(struct dx_queue *queue, struct dx_completion *done, uint32_t room);
 
-/* One fence, and a ring for each sleeping server, for all that is fresh. */
-void dx_queue_announce(struct dx_queue *queue);
+/* One fence, and a ring for each sleeping server, for all that is unflushed. */
+void dx_queue_ring_servers(struct dx_queue *queue);
 
 #endif

@@ -29,10 +29,10 @@ static struct dx_queue *make(struct dx_channel *channel, uint32_t depth)
         return NULL;
     uint32_t *at = (uint32_t *)(void *)((char *)q + flights);
     *q = (struct dx_queue){.channel = channel,
-                           .flying.at = at,
+                           .in_flight.at = at,
                            .idle.at = at + depth,
                            .held.at = at + 2 * (size_t)depth,
-                           .fresh.at = at + 3 * (size_t)depth,
+                           .unflushed.at = at + 3 * (size_t)depth,
                            .tags = at + 4 * (size_t)depth,
                            .tag_mask = table_size(depth) - 1,
                            .building = DX_NO_FLIGHT,
@@ -126,10 +126,10 @@ void dx_queue_close(struct dx_queue *q)
     if (q == NULL)
         return;
     if (!dx_channel_forked(q->channel)) {
-        for (uint32_t i = 0; i < q->flying.count; i++)
-            if (q->flights[q->flying.at[i]].state == DX_FLIGHT_SENT)
-                dx_flight_abandon(q, &q->flights[q->flying.at[i]]);
-        dx_queue_announce(q);
+        for (uint32_t i = 0; i < q->in_flight.count; i++)
+            if (q->flights[q->in_flight.at[i]].state == DX_FLIGHT_SENT)
+                dx_flight_abandon(q, &q->flights[q->in_flight.at[i]]);
+        dx_queue_ring_servers(q);
         for (uint32_t i = 0; i < q->depth; i++)
             return_slot(q, &q->flights[i]);
     }

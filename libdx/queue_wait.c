@@ -26,8 +26,8 @@ static void fail_all(struct dx_queue *q, dx_status status)
             return;
         q->mourned = session;
     }
-    for (uint32_t i = 0; i < q->flying.count; i++) {
-        struct dx_flight *f = &q->flights[q->flying.at[i]];
+    for (uint32_t i = 0; i < q->in_flight.count; i++) {
+        struct dx_flight *f = &q->flights[q->in_flight.at[i]];
         if (!has_ended(f) && (f->state == DX_FLIGHT_SENT || !peer_ended))
             dx_flight_fail(q, f, status);
     }
@@ -55,8 +55,8 @@ static void look_at_clock(struct dx_queue *q, int64_t now)
     if (q->nearest_ns != 0 && now < q->nearest_ns)
         return;
     int64_t nearest = INT64_MAX;
-    for (uint32_t i = 0; i < q->flying.count; i++) {
-        struct dx_flight *f = &q->flights[q->flying.at[i]];
+    for (uint32_t i = 0; i < q->in_flight.count; i++) {
+        struct dx_flight *f = &q->flights[q->in_flight.at[i]];
         if (f->deadline_ns == 0)
             f->deadline_ns = dx_clock_deadline(now, f->timeout_ns);
         if (now >= f->deadline_ns && !has_ended(f)) {
@@ -70,25 +70,26 @@ static void look_at_clock(struct dx_queue *q, int64_t now)
     q->nearest_ns = nearest;
 }
 
-/* Ends what has no hope any more. */
-static void look_around(struct dx_queue *q)
+/* Ends the calls that are late, or all if the peer has ended, and returns why. Looks at the peer as
+ * often as its liveness asks for. */
+static dx_status look_around(struct dx_queue *q, int64_t now)
 {
-    int64_t now = dx_clock_ns();
     look_at_clock(q, now);
     if (now - q->checked_ns < q->waiter.liveness_ns)
-        return;
+        return DX_OK;
     q->checked_ns = now;
     dx_status status = check_peer(q);
     if (status != DX_OK)
         fail_all(q, status);
+    return status;
 }
 
-/* Announces what collecting has sent, too: requests that waited for a greeting. */
+/* Rings the servers also for what collecting has sent: requests that waited for a greeting. */
 static uint32_t collect(struct dx_queue *q, struct dx_completion *done, uint32_t room)
 {
-    dx_queue_announce(q);
+    dx_queue_ring_servers(q);
     uint32_t count = dx_queue_collect(q, done, room);
-    dx_queue_announce(q);
+    dx_queue_ring_servers(q);
     if (q->held.count != 0)
         dx_queue_settle(q);
     return count;
@@ -103,33 +104,36 @@ dx_status dx_queue_poll(struct dx_queue *q, struct dx_completion *done, uint32_t
     if (dx_unlikely(status != DX_OK))
         return status;
     *count = collect(q, done, room);
-    if (*count == 0 && q->flying.count != 0) {
-        look_around(q);
+    if (*count == 0 && q->in_flight.count != 0) {
+        (void)look_around(q, dx_clock_ns());
         *count = collect(q, done, room);
     }
     dx_queue_leave(q);
     return DX_OK;
 }
 
-/* Is there what the present wait wants? Also if nothing but slots that are held is waited for. */
+/* Are there the completions that the present wait wants? */
 static bool look(void *user)
 {
     const struct dx_queue *q = user;
     uint32_t ended = 0;
-    for (uint32_t i = 0; i < q->flying.count; i++) {
-        const struct dx_flight *f = &q->flights[q->flying.at[i]];
+    for (uint32_t i = 0; i < q->in_flight.count; i++) {
+        const struct dx_flight *f = &q->flights[q->in_flight.at[i]];
         if (!has_ended(f))
             continue;
         if (f->state == DX_FLIGHT_WAITING || ++ended == q->wanted)
             return true;
     }
-    for (uint32_t i = 0; i < q->held.count && q->flying.count == 0; i++) {
-        const struct dx_flight *f = &q->flights[q->held.at[i]];
-        uint32_t state = f->abandoned ? DX_SERVER_ACKNOWLEDGED : DX_SERVER_READY;
-        if (dx_caller_observe(f->server) ==
-            dx_word(q->epoch, state, f->abandoned ? f->sequence : 0))
+    return false;
+}
+
+/* Has the server let go of a slot? */
+static bool look_at_held(void *user)
+{
+    const struct dx_queue *q = user;
+    for (uint32_t i = 0; i < q->held.count; i++)
+        if (dx_flight_let_go(q, &q->flights[q->held.at[i]]))
             return true;
-    }
     return false;
 }
 
@@ -150,21 +154,17 @@ static void parked(void *user, bool on)
     }
 }
 
-/* Waits until `wanted` completions are there, for no longer than until `until_ns` or the nearest
+/* Waits until `for_what` finds something, for no longer than until `until_ns` or the nearest
  * deadline. */
-static dx_status wait_once(struct dx_queue *q, uint32_t looks, int64_t now, int64_t until_ns)
+static dx_status wait_once(struct dx_queue *q, bool (*for_what)(void *queue), uint32_t looks,
+                           int64_t now, int64_t until_ns)
 {
-    const struct dx_source source = {.look = look,
-                                     .check = check,
-                                     .parked = parked,
-                                     .park = dx_channel_park_kind,
-                                     .sleep = dx_channel_sleep,
-                                     .found = &q->channel->found,
-                                     .channel = q->channel,
-                                     .user = q,
-                                     .cell = &q->channel->cells[q->flights[0].slot]};
+    struct dx_source source = dx_channel_source(q->channel, q->flights[0].slot, q);
+    source.look = for_what;
+    source.check = check;
+    source.parked = parked;
     int64_t end = until_ns;
-    if (q->flying.count != 0 && q->nearest_ns != 0 && q->nearest_ns < end)
+    if (q->in_flight.count != 0 && q->nearest_ns != 0 && q->nearest_ns < end)
         end = q->nearest_ns;
     return dx_wait_on(&q->waiter, &source, looks, end > now ? end - now : 1);
 }
@@ -176,21 +176,14 @@ static uint32_t spin(struct dx_queue *q, struct dx_completion *done, uint32_t ro
     uint32_t count = 0;
     for (uint32_t n = 1; n <= looks; n++) {
         count += dx_queue_collect(q, done + count, room - count);
-        if (count >= least || q->flying.count == 0) {
+        if (count >= least || q->in_flight.count == 0) {
             dx_waiter_spun(&q->waiter, n);
             break;
         }
         dx_waiter_relax(&q->waiter);
     }
-    dx_queue_announce(q);
+    dx_queue_ring_servers(q);
     return count;
-}
-
-/* Is there nothing to wait for but a slot that the server has not let go of? */
-static bool wants_slot(const struct dx_queue *q)
-{
-    return q->flying.count == 0 && q->idle.count == 0 && q->building == DX_NO_FLIGHT &&
-           q->held.count != 0;
 }
 
 /* Goes on after the first looks. */
@@ -199,28 +192,20 @@ static dx_status await(struct dx_queue *q, uint32_t least, uint32_t looks, int64
 {
     int64_t now = dx_clock_ns();
     int64_t until_ns = dx_clock_deadline(now, timeout_ns);
-    for (;;) {
-        bool held = wants_slot(q) && *count == 0;
-        if (*count >= least || (q->flying.count == 0 && !held))
-            return DX_OK;
+    while (*count < least && q->in_flight.count != 0) {
         if (now >= until_ns)
             return dx_fail_plain(DX_ERR_TIMEOUT);
         look_at_clock(q, now);
-        q->wanted = least - *count < q->flying.count ? least - *count : q->flying.count;
-        dx_status status = wait_once(q, looks, now, until_ns);
+        q->wanted = least - *count < q->in_flight.count ? least - *count : q->in_flight.count;
+        dx_status status = wait_once(q, look, looks, now, until_ns);
         looks = 0;
-        if (status != DX_OK && status != DX_ERR_TIMEOUT) {
+        if (status != DX_OK && status != DX_ERR_TIMEOUT)
             fail_all(q, status);
-            if (q->flying.count == 0)
-                return dx_fail_plain(status);
-        }
         now = dx_clock_ns();
-        q->checked_ns = now;
-        look_at_clock(q, now);
+        (void)look_around(q, now); /* also if the other side shows news and takes it back */
         *count += collect(q, done + *count, room - *count);
-        if (held && q->idle.count != 0)
-            return DX_OK;
     }
+    return DX_OK;
 }
 
 dx_status dx_queue_wait(struct dx_queue *q, uint32_t least, int64_t timeout_ns,
@@ -234,14 +219,50 @@ dx_status dx_queue_wait(struct dx_queue *q, uint32_t least, int64_t timeout_ns,
     dx_status status = dx_queue_enter(q);
     if (dx_unlikely(status != DX_OK))
         return status;
-    dx_queue_announce(q);
+    dx_queue_ring_servers(q);
     uint32_t looks = 0;
-    if (q->flying.count != 0) {
+    if (q->in_flight.count != 0) {
         looks = dx_waiter_first_looks(&q->waiter);
         *count = spin(q, done, room, least, looks);
     }
-    if (dx_unlikely(*count < least && (q->flying.count != 0 || wants_slot(q))))
+    if (dx_unlikely(*count < least && q->in_flight.count != 0))
         status = await(q, least, looks, timeout_ns, done, room, count);
+    dx_queue_leave(q);
+    return status;
+}
+
+static dx_status await_slot(struct dx_queue *q, int64_t timeout_ns)
+{
+    int64_t now = dx_clock_ns();
+    int64_t until_ns = dx_clock_deadline(now, timeout_ns);
+    dx_queue_ring_servers(q);
+    for (;;) {
+        dx_queue_settle(q);
+        if (q->idle.count != 0 || q->building != DX_NO_FLIGHT)
+            return DX_OK;
+        if (q->held.count == 0)
+            return dx_queue_no_slot(q);
+        if (now >= until_ns)
+            return dx_fail_plain(dx_channel_peer(q->channel) == DX_PEER_ALIVE ? DX_ERR_TIMEOUT
+                                                                              : DX_ERR_NO_PEER);
+        dx_status status = wait_once(q, look_at_held, 0, now, until_ns);
+        now = dx_clock_ns();
+        if (status == DX_OK || status == DX_ERR_TIMEOUT)
+            status = look_around(q, now);
+        else
+            fail_all(q, status);
+        if (status != DX_OK)
+            return dx_fail_plain(status);
+    }
+}
+
+dx_status dx_queue_wait_slot(struct dx_queue *q, int64_t timeout_ns)
+{
+    assert(q != NULL);
+    dx_status status = dx_queue_enter(q);
+    if (status != DX_OK)
+        return status;
+    status = await_slot(q, timeout_ns);
     dx_queue_leave(q);
     return status;
 }

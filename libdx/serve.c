@@ -234,16 +234,10 @@ static dx_status await_news(struct dx_server *s)
             return DX_OK;
         }
     }
-    const struct dx_source source = {.look = look,
-                                     .check = check,
-                                     .parked = NULL,
-                                     .park = dx_channel_park_kind,
-                                     .sleep = dx_channel_sleep,
-                                     .found = &s->channel->found,
-                                     .cancels = true,
-                                     .channel = s->channel,
-                                     .user = s,
-                                     .cell = &s->channel->cells[s->cell]};
+    struct dx_source source = dx_channel_source(s->channel, s->cell, s);
+    source.look = look;
+    source.check = check;
+    source.cancels = true;
     return dx_wait_on(&s->waiter, &source, looks, DX_FOREVER);
 }
 

@@ -49,16 +49,11 @@ static struct dx_waiter *waiter_of(struct dx_stream *s)
 static dx_status await(struct dx_stream *s, uint32_t looks, int64_t timeout_ns)
 {
     struct dx_server *server = s->server;
-    const struct dx_source source = {.look = dx_stream_look,
-                                     .check = check,
-                                     .parked = NULL, /* callers ring the serving thread's cell */
-                                     .park = dx_channel_park_kind,
-                                     .sleep = dx_channel_sleep,
-                                     .found = &server->channel->found,
-                                     .cancels = true,
-                                     .channel = server->channel,
-                                     .user = s,
-                                     .cell = &server->channel->cells[server->cell]};
+    /* Nobody is told that we sleep: callers ring the serving thread's cell. */
+    struct dx_source source = dx_channel_source(server->channel, server->cell, s);
+    source.look = dx_stream_look;
+    source.check = check;
+    source.cancels = true;
     return dx_wait_on(&server->waiter, &source, looks, timeout_ns);
 }
 

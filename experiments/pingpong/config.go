@@ -93,10 +93,10 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		return c, err
 	}
 	var err error
-	if c.threads, err = parseThreads(*threads); err != nil {
+	if c.threads, err = parseNumbers("threads", "callers", *threads, 1); err != nil {
 		return c, err
 	}
-	if c.inFlight, err = parseInFlight(*inFlight); err != nil {
+	if c.inFlight, err = parseNumbers("inflight", "calls", *inFlight, 0); err != nil {
 		return c, err
 	}
 	if c.rates, err = parseRates(*rates); err != nil {
@@ -109,28 +109,17 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	return c, c.check()
 }
 
-func parseThreads(text string) ([]int, error) {
-	var threads []int
+// parseNumbers reads a list of numbers from least to exchange.ThreadsMax.
+func parseNumbers(flag, what, text string, least int) ([]int, error) {
+	var numbers []int
 	for _, part := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(part))
-		if err != nil || n < 1 || n > exchange.ThreadsMax {
-			return nil, fmt.Errorf("-threads %q: %q is no number of callers from 1 to %d", text, part, exchange.ThreadsMax)
+		if err != nil || n < least || n > exchange.ThreadsMax {
+			return nil, fmt.Errorf("-%s %q: %q is no number of %s from %d to %d", flag, text, part, what, least, exchange.ThreadsMax)
 		}
-		threads = append(threads, n)
+		numbers = append(numbers, n)
 	}
-	return threads, nil
-}
-
-func parseInFlight(text string) ([]int, error) {
-	var depths []int
-	for _, part := range strings.Split(text, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(part))
-		if err != nil || n < 0 || n > exchange.ThreadsMax {
-			return nil, fmt.Errorf("-inflight %q: %q is no number of calls from 0 to %d", text, part, exchange.ThreadsMax)
-		}
-		depths = append(depths, n)
-	}
-	return depths, nil
+	return numbers, nil
 }
 
 // parseRates puts the closed loop before the open ones.

@@ -22,21 +22,21 @@ import (
 // for all submissions since the last one. Poll, Wait and Cancel flush first. What is submitted before a
 // server has looked at its slot for the first time is sent by a later one of these calls.
 type Queue struct {
-	ch      *Channel
-	flights []flight
-	flying  []*flight // waiting, sent or failed
-	idle    []*flight // free, the next one last
-	held    []*flight // that the server has not let go of
-	fresh   []*flight // sent since the last flush
-	tags    tagTable
-	cursor  int     // where the next look at flying begins
-	build   *flight // whose memory the program has; nil: none
-	wanted  int     // completions, by the present wait
-	nearest time.Time
-	timed   bool // nearest is known
-	checked time.Time
-	ctx     context.Context // of the wait that goes on
-	wake    chan error      // the parker's word, for all our Callers
+	ch        *Channel
+	flights   []flight
+	inFlight  []*flight // waiting, sent or failed
+	idle      []*flight // free, the next one last
+	held      []*flight // that the server has not let go of
+	unflushed []*flight // sent since the last flush
+	tags      tagTable
+	cursor    int     // where the next look at inFlight begins
+	build     *flight // whose memory the program has; nil: none
+	wanted    int     // completions, by the present wait
+	nearest   time.Time
+	timed     bool // nearest is known
+	checked   time.Time
+	ctx       context.Context // of the wait that goes on
+	wake      chan error      // the parker's word, for all our Callers
 
 	mu       sync.Mutex // held by the goroutine that is in a method
 	closing  atomic.Bool
@@ -162,7 +162,7 @@ func (q *Queue) finish() {
 		return
 	}
 	q.finished = true
-	for _, f := range q.flying {
+	for _, f := range q.inFlight {
 		if f.state == flightSent {
 			f.c.abandon()
 		}
@@ -230,7 +230,7 @@ func (q *Queue) Cancel(tag uint64) error {
 	if f == nil {
 		return newError(libdx.ErrInvalid, "no call with the tag %d is in flight", tag)
 	}
-	q.announce()
+	q.ringServers()
 	if !f.ended() || f.state == flightWaiting {
 		q.fail(f, ErrCancelled)
 	}
@@ -261,5 +261,5 @@ func (q *Queue) InFlight() int {
 		return 0
 	}
 	defer q.end()
-	return len(q.flying)
+	return len(q.inFlight)
 }

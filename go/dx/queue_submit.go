@@ -12,40 +12,40 @@ import (
 
 // How calls are submitted to a Queue.
 
-// launch publishes the request of a slot that is ready.
-func (q *Queue) launch(f *flight) {
+// send publishes the request of a slot that is ready.
+func (q *Queue) send(f *flight) {
 	c := f.c
 	c.sequence++
 	f.awaited = word(c.epoch, libdx.ServerAcknowledged, c.sequence)
 	f.state = flightSent
-	// R2 -> A2 (server.go): the request before its word. S1 <-> S2: the fence is that of announce, one
+	// R2 -> A2 (server.go): the request before its word. S1 <-> S2: the fence is that of ringServers, one
 	// for many words.
 	spin.StoreRelease(c.callerWord, word(c.epoch, libdx.CallerSending, c.sequence))
-	q.fresh = append(q.fresh, f)
+	q.unflushed = append(q.unflushed, f)
 }
 
-// announce is one fence, and a ring for each sleeping server, for all that is fresh.
-func (q *Queue) announce() {
-	if len(q.fresh) == 0 {
+// ringServers is one fence, and a ring for each sleeping server, for all that is unflushed.
+func (q *Queue) ringServers() {
+	if len(q.unflushed) == 0 {
 		return
 	}
 	spin.Fence()
 	last := ^uint32(0)
-	for _, f := range q.fresh {
+	for _, f := range q.unflushed {
 		// A cell that was rung is not rung again.
 		if cell := atomic.LoadUint32(at[uint32](f.c.results, libdx.ServerCell)); cell != last {
 			last = cell
 			f.c.ringServer()
 		}
 	}
-	q.fresh = q.fresh[:0]
+	q.unflushed = q.unflushed[:0]
 }
 
 func (q *Queue) noSlot() error {
-	returned := len(q.flights) - len(q.flying) - len(q.held)
+	returned := len(q.flights) - len(q.inFlight) - len(q.held)
 	return newError(libdx.ErrNoSlot, "all %d slots of the queue are in use: %d calls in flight, %d completions "+
 		"not given back (Seen), %d calls given up that the server has not let go of",
-		len(q.flights), len(q.flying), returned, len(q.held))
+		len(q.flights), len(q.inFlight), returned, len(q.held))
 }
 
 // next takes a slot out of idle, unless the program has it already.
@@ -131,12 +131,12 @@ func (q *Queue) submit(tag uint64, kind uint32, n int, timeout time.Duration) {
 	*f.c.kind = kind
 	f.tag, f.bytes, f.timeout, f.deadline = tag, n, timeout, time.Time{}
 	q.tags.put(f)
-	q.flying = append(q.flying, f)
+	q.inFlight = append(q.inFlight, f)
 	if timeout > 0 {
 		q.timed = false
 	}
 	if f.c.ready || f.letGo() && f.c.ready {
-		q.launch(f)
+		q.send(f)
 		return
 	}
 	f.state, f.awaited = flightWaiting, f.c.readyWord()
@@ -147,12 +147,12 @@ func (q *Queue) Flush() error {
 	if err := q.begin(); err != nil {
 		return err
 	}
-	for _, f := range q.flying {
+	for _, f := range q.inFlight {
 		if f.state == flightWaiting && f.ended() {
 			q.greeted(f)
 		}
 	}
-	q.announce()
+	q.ringServers()
 	q.end()
 	return nil
 }
@@ -160,5 +160,5 @@ func (q *Queue) Flush() error {
 // greeted sends the request of a slot at which a server has looked for the first time.
 func (q *Queue) greeted(f *flight) {
 	f.c.begun, f.c.ready = true, true
-	q.launch(f)
+	q.send(f)
 }

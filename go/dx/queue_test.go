@@ -181,7 +181,10 @@ func TestADeadlineEndsItsOwnCall(t *testing.T) {
 	q.b.open()
 	q.expect(1, 2, nil)
 	if n, err := q.Wait(testContext(t), 1, q.done[:]); n != 0 || err != nil {
-		t.Errorf("waiting for the slot: %d, %v", n, err)
+		t.Errorf("with nothing in flight: %d, %v", n, err)
+	}
+	if err := q.WaitSlot(testContext(t)); err != nil {
+		t.Error(err)
 	}
 	q.submit(4, TypeUser, patience)
 	q.submit(5, TypeUser, patience)
@@ -275,11 +278,10 @@ func TestCloseEndsAWaitOfAQueue(t *testing.T) {
 		}
 		q.b.release <- struct{}{}
 		q.openQueue(2)
-		for q.trySubmit(7, TypeUser, -1) != nil { // the server is to let go of the slots
-			if _, err := q.Wait(testContext(t), 1, q.done[:]); err != nil {
-				t.Fatal(err)
-			}
+		if err := q.WaitSlot(testContext(t)); err != nil {
+			t.Fatal(err)
 		}
+		q.submit(7, TypeUser, -1)
 		q.await(1)
 	}
 }

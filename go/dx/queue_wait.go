@@ -4,6 +4,7 @@ package dx
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -25,11 +26,11 @@ func (q *Queue) fail(f *flight, err error) {
 	f.state, f.err = flightFailed, err
 }
 
-// failAll ends what makes no sense any more. Without a peer a call waits for one: when that has ended,
+// failAll ends all calls with err. Without a peer a call waits for one: when that has ended,
 // what was not sent yet stays where it is.
 func (q *Queue) failAll(err error) {
 	peerEnded := err == ErrPeerDead || err == ErrPeerClosed
-	for _, f := range q.flying {
+	for _, f := range q.inFlight {
 		if !f.ended() && (f.state == flightSent || !peerEnded) {
 			q.fail(f, err)
 		}
@@ -53,7 +54,7 @@ func (q *Queue) lookAtClock(now time.Time) {
 		return
 	}
 	q.nearest, q.timed = time.Time{}, true
-	for _, f := range q.flying {
+	for _, f := range q.inFlight {
 		if f.timeout < 0 {
 			continue
 		}
@@ -77,13 +78,13 @@ func (q *Queue) late(f *flight) error {
 	return ErrTimeout
 }
 
-// collect moves what has ended out of flying.
+// collect moves what has ended out of inFlight.
 func (q *Queue) collect(done []Completion) (n int) {
-	for left := len(q.flying); left > 0 && n < len(done); left-- {
-		if q.cursor >= len(q.flying) {
+	for left := len(q.inFlight); left > 0 && n < len(done); left-- {
+		if q.cursor >= len(q.inFlight) {
 			q.cursor = 0
 		}
-		f := q.flying[q.cursor]
+		f := q.inFlight[q.cursor]
 		if !f.ended() {
 			q.cursor++
 			continue
@@ -94,9 +95,9 @@ func (q *Queue) collect(done []Completion) (n int) {
 			continue
 		}
 		// The last one comes to this place, and is looked at next.
-		last := len(q.flying) - 1
-		q.flying[q.cursor], q.flying[last] = q.flying[last], nil
-		q.flying = q.flying[:last]
+		last := len(q.inFlight) - 1
+		q.inFlight[q.cursor], q.inFlight[last] = q.inFlight[last], nil
+		q.inFlight = q.inFlight[:last]
 		q.complete(f, &done[n])
 		n++
 	}
@@ -116,11 +117,11 @@ func (q *Queue) complete(f *flight, done *Completion) {
 	q.tags.remove(f.tag)
 }
 
-// sweep collects, and announces also what that has sent.
+// sweep collects, and rings the servers also for what that has sent.
 func (q *Queue) sweep(done []Completion) int {
-	q.announce()
+	q.ringServers()
 	n := q.collect(done)
-	q.announce()
+	q.ringServers()
 	if len(q.held) != 0 {
 		q.settle()
 	}
@@ -134,29 +135,32 @@ func (q *Queue) Poll(done []Completion) (int, error) {
 	}
 	defer q.end()
 	n := q.sweep(done)
-	if n == 0 && len(q.flying) != 0 {
-		q.lookAround(time.Now())
+	if n == 0 && len(q.inFlight) != 0 {
+		_ = q.lookAround(time.Now())
 		n = q.sweep(done)
 	}
 	return n, nil
 }
 
-func (q *Queue) lookAround(now time.Time) {
+// lookAround ends the calls that are late, or all if the peer has ended, and returns why. It looks at the
+// peer as often as its liveness asks for.
+func (q *Queue) lookAround(now time.Time) error {
 	q.lookAtClock(now)
 	if now.Sub(q.checked) < q.ch.liveness {
-		return
+		return nil
 	}
 	q.checked = now
-	if err := q.checkPeer(); err != nil {
+	err := q.checkPeer()
+	if err != nil {
 		q.failAll(err)
 	}
+	return err
 }
 
 // Wait waits for at least so many completions, as the channel's wait strategy says, and returns how
-// many of done it has filled. If fewer calls are in flight, it waits for those; if none is in flight and
-// no slot is free, because the server has not let go of calls that were given up, for one of these slots.
-// If ctx ends before,
-// the error is ctx.Err(), and the completions that are there are returned with it.
+// many of done it has filled. If fewer calls are in flight, it waits for those, and if none is, it returns
+// at once. If ctx ends before, the error is ctx.Err(), and the completions that are there are returned
+// with it.
 func (q *Queue) Wait(ctx context.Context, least int, done []Completion) (int, error) {
 	if least < 1 || least > len(done) {
 		return 0, newError(ErrInvalid.Status, "wait for %d completions, with room for %d: 1 to %d", least, len(done), len(done))
@@ -165,28 +169,59 @@ func (q *Queue) Wait(ctx context.Context, least int, done []Completion) (int, er
 		return 0, err
 	}
 	defer q.end()
-	q.announce()
+	q.ringServers()
 	n := 0
-	if len(q.flying) != 0 {
+	if len(q.inFlight) != 0 {
 		n = q.spin(least, done)
 	}
-	for {
-		owed := len(q.flying) == 0 && len(q.idle) == 0 && q.build == nil && len(q.held) != 0 && n == 0
-		if n >= least || len(q.flying) == 0 && !owed {
-			return n, nil
-		}
-		q.lookAtClock(time.Now())
-		q.wanted = min(least-n, len(q.flying))
+	for n < least && len(q.inFlight) != 0 {
+		_ = q.lookAround(time.Now()) // also if the other side shows news and takes it back
+		q.wanted = min(least-n, len(q.inFlight))
 		err := q.sleep(ctx)
 		if q.closing.Load() {
 			return n, ErrStopped
 		}
 		n += q.sweep(done[n:])
-		if err != nil && (n < least || err != ErrStopped) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil && n < least && len(q.inFlight) != 0 {
 			return n, err
 		}
-		if owed && len(q.idle) != 0 {
-			return n, nil
+	}
+	return n, nil
+}
+
+// WaitSlot waits until Submit finds a slot, while the server has not let go of calls that were given up.
+// If no slot can come back, since all are used by calls in flight or by completions that were not given
+// back, it returns ErrNoSlot. That the peer has ended is told once.
+func (q *Queue) WaitSlot(ctx context.Context) error {
+	if err := q.begin(); err != nil {
+		return err
+	}
+	defer q.end()
+	q.ringServers()
+	for {
+		q.settle()
+		switch {
+		case len(q.idle) != 0 || q.build != nil:
+			return nil
+		case len(q.held) == 0:
+			return q.noSlot()
+		}
+		if err := q.lookAround(time.Now()); err != nil {
+			return err
+		}
+		q.wanted = 0
+		err := q.sleep(ctx)
+		if q.closing.Load() {
+			return ErrStopped
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if q.settle(); err != nil && len(q.idle) == 0 {
+			return err
 		}
 	}
 }
@@ -194,22 +229,22 @@ func (q *Queue) Wait(ctx context.Context, least int, done []Completion) (int, er
 // spin is the first looks, which decide the latency.
 func (q *Queue) spin(least int, done []Completion) (n int) {
 	w := &q.flights[0].c.waiter
-	if len(q.flying) == 1 {
-		if seen := w.spin(q.flying[0].c.serverWord, q.flying[0].awaited, w.firstLooks); seen != 0 {
+	if len(q.inFlight) == 1 {
+		if seen := w.spin(q.inFlight[0].c.serverWord, q.inFlight[0].awaited, w.firstLooks); seen != 0 {
 			w.counters.Looks += uint64(seen)
 			w.counters.Spin++
 		}
 		return q.sweep(done)
 	}
 	for look := uint32(1); look <= w.firstLooks; look++ {
-		if n += q.collect(done[n:]); n >= least || len(q.flying) == 0 {
+		if n += q.collect(done[n:]); n >= least || len(q.inFlight) == 0 {
 			w.counters.Looks += uint64(look)
 			w.counters.Spin++
 			break
 		}
 		spin.Pause()
 	}
-	q.announce()
+	q.ringServers()
 	return n
 }
 
@@ -222,25 +257,25 @@ func (q *Queue) sleep(ctx context.Context) error {
 		return err
 	}
 	q.failAll(err)
-	if len(q.flying) != 0 || err == ErrPeerDead || err == ErrPeerClosed {
-		return nil // their completions tell it
+	if q.wanted != 0 {
+		return nil // the completions tell it
 	}
 	return err
 }
 
-// enough says whether there is what the present wait wants.
+// enough says whether there is what the present wait wants: completions, or a slot.
 func (q *Queue) enough() bool {
+	if q.wanted == 0 {
+		return slices.ContainsFunc(q.held, func(f *flight) bool {
+			return atomic.LoadUint64(f.c.serverWord) == f.c.readyWord()
+		})
+	}
 	ended := 0
-	for _, f := range q.flying {
+	for _, f := range q.inFlight {
 		if !f.ended() {
 			continue
 		}
 		if ended++; f.state == flightWaiting || ended == q.wanted {
-			return true
-		}
-	}
-	for _, f := range q.held {
-		if len(q.flying) == 0 && atomic.LoadUint64(f.c.serverWord) == f.c.readyWord() {
 			return true
 		}
 	}

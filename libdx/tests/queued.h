@@ -15,6 +15,20 @@ struct queued {
     uint32_t count;
 };
 
+/* A pair in which both sides sleep at once, and do not look at the other one's life: a ring that is
+ * lost is a hang. */
+static inline struct pair *queued_sleepers(void **state, struct dx_config config)
+{
+    struct dx_wait wait;
+    assert_status(dx_wait_preset("balanced", &wait), DX_OK);
+    wait.spin_max = wait.spin_min = wait.spin_start = 0;
+    config.wait = &wait;
+    struct pair *p = pair_new(state, &config);
+    p->host->liveness_ns = FAR_OFF;
+    p->guest->liveness_ns = FAR_OFF;
+    return p;
+}
+
 static inline void queued_open(struct pair *p, uint32_t depth)
 {
     assert_status(dx_queue_open(p->host, depth, &p->queue), DX_OK);

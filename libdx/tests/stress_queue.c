@@ -103,9 +103,13 @@ static void *run_client(void *user)
                                ? dx_queue_poll(c->queue, done, room, &count)
                                : dx_queue_wait(c->queue, 1, PATIENCE, done, room, &count);
         c->wrong += status != DX_OK;
+        /* All that was submitted has ended, and all of it was given up. */
+        if (status == DX_OK && count == 0 && dx_queue_in_flight(c->queue) == 0)
+            c->wrong += dx_queue_wait_slot(c->queue, PATIENCE) != DX_OK;
         for (uint32_t i = 0; i < count; i++)
             finish(c, &done[i]);
-        watchdog_step();
+        if (count != 0)
+            watchdog_step();
     }
     return NULL;
 }

@@ -67,11 +67,11 @@ func (a Accel) option() string {
 	return string(a)
 }
 
-// KernelArgs are for the command line of a guest's Linux; OnlineCPUs must follow when the guest has
-// booted. While it boots the kernel changes its own code, and an emulator that is changing its
-// translation of that code for one CPU may let another one keep the old translation for ever: of a
-// breakpoint, for example, that is long gone (seen in QEMU 7.2, in one of some hundred boots). With one
-// CPU there is no other one. The kernel is also kept from making its code that of a machine with one CPU.
+// KernelArgs returns what a guest's Linux is told on its command line. Under TCG it boots on one CPU,
+// and the guest must start the others afterwards (OnlineCPUs). The reason is a fault of QEMU (seen in
+// 7.2, in about one boot of 300): Linux changes its own code while it boots. If another virtual CPU
+// translates that code at the same moment, QEMU can keep the old translation, and the guest never gets
+// on. noreplace-smp keeps the kernel from changing its code once more when the other CPUs start.
 func (a Accel) KernelArgs() string {
 	if a == TCG {
 		return "maxcpus=1 noreplace-smp"
@@ -79,8 +79,7 @@ func (a Accel) KernelArgs() string {
 	return ""
 }
 
-// OnlineCPUs matches the files of a guest to which 1 is to be written, for the CPUs that KernelArgs has
-// kept back.
+// OnlineCPUs is the pattern of the files in a guest that start a CPU: one writes 1 to each.
 const OnlineCPUs = "/sys/devices/system/cpu/cpu*/online"
 
 func (a Accel) cpu() string {

@@ -62,7 +62,7 @@ func initRun() error {
 	return a.obey(tty)
 }
 
-// onlineCPUs begins the CPUs that the boot has left out; what is on already stays so.
+// onlineCPUs starts the CPUs that the boot has left out. For one that runs it does nothing.
 func onlineCPUs() error {
 	files, err := filepath.Glob(machine.OnlineCPUs)
 	if err != nil {

@@ -103,15 +103,16 @@ type scene struct {
 	serving *quick.Command // the guest's part
 }
 
-// meeting is a machine at the socket of a daemon: hosts come there, one after the other.
-type meeting struct {
+// sharedMachine is a machine that is connected to the socket of a daemon. Hosts connect there, one after
+// the other.
+type sharedMachine struct {
 	url   string
 	guest *quick.Guest
 }
 
-func newMeeting(t *testing.T) *meeting {
+func newSharedMachine(t *testing.T) *sharedMachine {
 	t.Helper()
-	m := &meeting{url: socketURL(t)}
+	m := &sharedMachine{url: socketURL(t)}
 	startRole(t, "rendezvous", strings.TrimPrefix(m.url, "unix:"))
 	g, err := bootAt(t, m.url)
 	if err != nil {
@@ -122,7 +123,7 @@ func newMeeting(t *testing.T) *meeting {
 }
 
 // newScene opens a host, which is closed with the test.
-func (m *meeting) newScene(t *testing.T, path string) *scene {
+func (m *sharedMachine) newScene(t *testing.T, path string) *scene {
 	t.Helper()
 	s := &scene{t: t, url: m.url, guest: m.guest}
 	s.open(path)
@@ -230,10 +231,10 @@ func (s *scene) calls(n int) time.Duration {
 	return took[n/2]
 }
 
-// One machine does for all that leaves it as it was. Only the first of these finds the device without
-// a driver.
+// These tests leave the machine as it was, so that they share one. The first of them needs the device
+// without a driver.
 func TestCallsIntoAMachine(t *testing.T) {
-	m := newMeeting(t)
+	m := newSharedMachine(t)
 	t.Run("without_a_driver_the_guest_polls_and_says_so", m.withoutADriver)
 	t.Run("plain_on_a_doorbell_device_polls_on_both_sides", m.plainOnADoorbellDevice)
 	for _, path := range []string{"go", "cgo"} {
@@ -248,7 +249,7 @@ func TestCallsIntoAMachine(t *testing.T) {
 	t.Run("a_storm_of_doorbells_stops_no_call", m.storm)
 }
 
-func (m *meeting) bothSidesWakeEachOther(t *testing.T, path string) {
+func (m *sharedMachine) bothSidesWakeEachOther(t *testing.T, path string) {
 	s := m.newScene(t, path)
 	said := s.start(m.guest, "ivshmem:doorbell", "1", path)
 	if !strings.Contains(said, "parks by doorbell; \n") {
@@ -291,7 +292,7 @@ func rareLooks(t *testing.T) {
 
 // A wake-up that is lost costs a minute: the call misses its deadline, or is counted as rescued by the
 // end of its sleep.
-func (m *meeting) noWakeUpIsLost(t *testing.T, host, guest string) {
+func (m *sharedMachine) noWakeUpIsLost(t *testing.T, host, guest string) {
 	rareLooks(t)
 	s := m.newScene(t, host)
 	s.start(m.guest, "ivshmem:doorbell", "1", guest)
@@ -313,7 +314,7 @@ func (m *meeting) noWakeUpIsLost(t *testing.T, host, guest string) {
 }
 
 // Without vfio the guest rings through sysfs and polls, and says so; the host is woken all the same.
-func (m *meeting) withoutADriver(t *testing.T) {
+func (m *sharedMachine) withoutADriver(t *testing.T) {
 	s := m.newScene(t, "go")
 	said := s.start(m.guest, "ivshmem:doorbell", "", "go")
 	if !strings.Contains(said, "parks by poll") || !strings.Contains(said, "dx bind") ||
@@ -331,7 +332,7 @@ func (m *meeting) withoutADriver(t *testing.T) {
 }
 
 // ivshmem:plain on the same device neither rings nor is rung.
-func (m *meeting) plainOnADoorbellDevice(t *testing.T) {
+func (m *sharedMachine) plainOnADoorbellDevice(t *testing.T) {
 	s := m.newScene(t, "go")
 	s.start(m.guest, "ivshmem:plain", "", "go")
 	if s.host.ParkKind() != dx.ParkPoll {

@@ -92,7 +92,7 @@ func beside(t *testing.T, s *scene, do func(fd int)) (end func()) {
 }
 
 // A third peer rings both sides, without cause and as fast as it can: calls go on.
-func (m *meeting) storm(t *testing.T) {
+func (m *sharedMachine) storm(t *testing.T) {
 	s := m.newScene(t, "go")
 	s.start(m.guest, "ivshmem:doorbell", "1", "cgo")
 	var rings atomic.Uint64
@@ -111,7 +111,7 @@ func (m *meeting) storm(t *testing.T) {
 
 // A third peer reads the eventfds of both sides, so that wake-ups are lost: the liveness looks
 // rescue the calls, and each side counts that.
-func (m *meeting) stolenWakeUpsAreCounted(t *testing.T, host, guest string) {
+func (m *sharedMachine) stolenWakeUpsAreCounted(t *testing.T, host, guest string) {
 	s := m.newScene(t, host)
 	s.start(m.guest, "ivshmem:doorbell", "1", guest)
 	end := beside(t, s, func(fd int) {

@@ -64,17 +64,10 @@ dx_status peer_calls(struct dx_channel *channel, int64_t timeout_ns)
 /* If earlier calls were given up, the server may have to let go of their slots first. */
 static dx_status submit(struct dx_queue *queue, uint32_t number, int64_t timeout_ns)
 {
-    struct dx_completion none;
-    uint32_t count = 0;
-    dx_status status;
-    while ((status = dx_queue_submit(queue, number, PEER_TYPE_ECHO, &number, sizeof number,
-                                     timeout_ns)) == DX_ERR_NO_SLOT &&
-           dx_queue_in_flight(queue) == 0) {
-        status = dx_queue_wait(queue, 1, timeout_ns, &none, 1, &count);
-        if (status != DX_OK)
-            break;
-    }
-    return status;
+    dx_status status = dx_queue_wait_slot(queue, timeout_ns);
+    return status != DX_OK
+               ? status
+               : dx_queue_submit(queue, number, PEER_TYPE_ECHO, &number, sizeof number, timeout_ns);
 }
 
 /* One call after the other, and then two at a time. */
