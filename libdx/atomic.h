@@ -22,6 +22,7 @@
 #define dx_store_seqcst(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
 #define dx_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define dx_add_acqrel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
+#define dx_exchange_relaxed(p, v) atomic_exchange_explicit((p), (v), memory_order_relaxed)
 #define dx_exchange_acqrel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define dx_cas_relaxed(p, expected, v)                                                             \
     atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,            \

@@ -58,6 +58,7 @@ struct dx_channel {
     uint32_t callers_open;
     struct dx_slot_wait *slot_waits; /* who waits for a slot, longest first */
     struct dx_slot_book *slots;      /* one for each slot on which this side calls */
+    struct dx_later *later;          /* what is answered later; NULL until it is served */
     struct dx_stream *streams;       /* of dx_serve, while it runs: one a slot of the other side */
     struct dx_fork_watch forks;
     uint64_t former_session; /* of a guest: what it found in its place */

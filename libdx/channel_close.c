@@ -3,6 +3,7 @@
 #include "atomic.h"
 #include "channel.h"
 #include "error.h"
+#include "serve_later.h"
 #include "serving.h"
 
 void dx_stop(struct dx_channel *c)
@@ -20,6 +21,7 @@ dx_status dx_close(struct dx_channel *c)
     if (c == NULL)
         return DX_OK;
     if (dx_channel_forked(c)) {
+        dx_later_end(c);
         dx_channel_destroy(c);
         return DX_OK;
     }
@@ -31,6 +33,7 @@ dx_status dx_close(struct dx_channel *c)
     if (callers != 0 || served)
         return dx_fail(DX_ERR_BUSY, "cannot close: %u callers are open and dx_serve %s", callers,
                        served ? "runs" : "does not run");
+    dx_later_end(c);
     if (!c->observer)
         dx_session_end(c);
     dx_channel_destroy(c);

@@ -68,6 +68,9 @@ enum dx_result {
 #define DX_JOURNAL_EPOCH_MASK 0xffffu
 #define DX_JOURNAL_SLOT_SHIFT 32
 
+/* In a caller's `parked`: it wants to be rung, too, when the server's word says PROCESSING. */
+#define DX_PARKED_PROGRESS 0x80000000u
+
 /* Streams: in a message type, that the request is one; in a `sent`, that no more will come. */
 #define DX_TYPE_STREAM 0x10000u
 #define DX_STREAM_END (1ull << 63)

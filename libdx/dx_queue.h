@@ -275,6 +275,31 @@ DX_API dx_status dx_queue_cancel(struct dx_queue *queue, uint64_t tag);
 DX_API enum dx_progress dx_queue_progress(const struct dx_queue *queue, uint64_t tag);
 
 /**
+ * Flushes, then waits until a call has come so far.
+ *
+ * After DX_PROGRESS_TAKEN_UP a cancel can no longer keep the handler from running. A handler that
+ * answers by its return goes to DX_PROGRESS_ENDED at once: the server says that it has taken up a
+ * request only if it answers later (dx_answer_later()).
+ *
+ * @param queue          the queue
+ * @param tag            the tag of the call
+ * @param least          DX_PROGRESS_TAKEN_UP or DX_PROGRESS_ENDED
+ * @param timeout_ns     how long to wait, in ns; DX_FOREVER waits without limit. The call's own
+ *                       deadline ends the wait, too: then the call has ended
+ * @param[out] progress  set to how far the call has come, which may be further
+ *
+ * @retval DX_ERR_TIMEOUT  the call has not come so far
+ * @retval DX_ERR_INVALID  no call with this tag is in flight, or least is something else
+ * @retval DX_ERR_BUSY     another thread is in a function of this queue
+ * @retval DX_ERR_FORKED   another process opened the channel
+ *
+ * @threads The thread that uses the queue. Blocks.
+ */
+DX_API dx_status dx_queue_wait_progress(struct dx_queue *queue, uint64_t tag,
+                                        enum dx_progress least, int64_t timeout_ns,
+                                        enum dx_progress *progress);
+
+/**
  * Returns how many calls are in flight: submitted, and their completions not yet returned.
  *
  * @param queue  the queue

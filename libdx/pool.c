@@ -39,6 +39,7 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
         .streams = serving->streams,
         .worker = dx_channel_worker(c, c->side, index),
         .pool = &serving->pool,
+        .later = c->later,
         .cell = dx_cell_of_worker(c->geometry.slots, c->side, index),
     };
     dx_waiter_init(&s->waiter, &c->wait, &c->cost, &s->worker->counters);
@@ -269,12 +270,14 @@ dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
     while (dx_exchange_acqrel(&c->serving, 1u) != 0)
         if (!dx_serving_mend(c))
             return dx_fail(DX_ERR_BUSY, "dx_serve runs already on this channel");
-    struct dx_serving *serving = make_serving(c, handler, user, o);
+    status = dx_later_begin(c);
+    struct dx_serving *serving = status == DX_OK ? make_serving(c, handler, user, o) : NULL;
     if (serving == NULL) {
         /* R9 -> A9: for the next server of this process. */
         (void)dx_exchange_acqrel(&c->serving, 0u);
-        return dx_fail(DX_ERR_SYSTEM, "no memory for %u serving threads",
-                       o->threads != 0 ? o->threads : 1);
+        return status != DX_OK ? status
+                               : dx_fail(DX_ERR_SYSTEM, "no memory for %u serving threads",
+                                         o->threads != 0 ? o->threads : 1);
     }
     run_guarded(serving, &status);
     return status;

@@ -229,18 +229,23 @@ static void greeted(struct dx_queue *q, struct dx_flight *f)
     send_request(q, f);
 }
 
-dx_status dx_queue_flush(struct dx_queue *q)
+void dx_queue_send_all(struct dx_queue *q)
 {
-    assert(q != NULL);
-    dx_status status = dx_queue_enter(q);
-    if (status != DX_OK)
-        return status;
     for (uint32_t i = 0; i < q->in_flight.count && q->waiting != 0; i++) {
         struct dx_flight *f = &q->flights[q->in_flight.at[i]];
         if (f->state == DX_FLIGHT_WAITING && dx_caller_observe(f->server) == f->awaited)
             greeted(q, f);
     }
     dx_queue_ring_servers(q);
+}
+
+dx_status dx_queue_flush(struct dx_queue *q)
+{
+    assert(q != NULL);
+    dx_status status = dx_queue_enter(q);
+    if (status != DX_OK)
+        return status;
+    dx_queue_send_all(q);
     dx_queue_leave(q);
     return DX_OK;
 }
@@ -367,22 +372,6 @@ dx_status dx_queue_cancel(struct dx_queue *q, uint64_t tag)
     dx_queue_ring_servers(q);
     dx_queue_leave(q);
     return status;
-}
-
-enum dx_progress dx_queue_progress(const struct dx_queue *q, uint64_t tag)
-{
-    uint32_t index = dx_channel_forked(q->channel) ? DX_NO_FLIGHT : dx_tag_find(q, tag);
-    if (index == DX_NO_FLIGHT)
-        return DX_PROGRESS_NONE;
-    const struct dx_flight *f = &q->flights[index];
-    if (f->state == DX_FLIGHT_FAILED)
-        return DX_PROGRESS_ENDED;
-    uint64_t word = dx_caller_observe(f->server);
-    if (f->state == DX_FLIGHT_SENT && word == f->awaited)
-        return DX_PROGRESS_ENDED;
-    bool taken_up =
-        f->state == DX_FLIGHT_SENT && word == dx_word(q->epoch, DX_SERVER_PROCESSING, f->sequence);
-    return taken_up ? DX_PROGRESS_TAKEN_UP : DX_PROGRESS_SENT;
 }
 
 uint32_t dx_queue_in_flight(const struct dx_queue *q)

@@ -55,6 +55,9 @@ struct dx_queue {
     uint32_t waiting;            /* of `in_flight` */
     uint32_t building;           /* whose memory the program has; DX_NO_FLIGHT: none */
     uint32_t wanted;             /* completions, by the present wait */
+    bool watches_progress;       /* the present wait is for requests to be taken up, too */
+    enum dx_progress least;      /* that it waits for, of this flight */
+    uint32_t watched;
     uint32_t tag_mask;           /* size of the table less 1 */
     uint32_t *tags;              /* open addressing: index + 1 of the flight with a tag; 0: none */
     uint64_t mourned;            /* as of a caller */
@@ -82,6 +85,9 @@ dx_status dx_queue_no_slot(const struct dx_queue *queue);
 /* Ends a call that goes on, without an answer. */
 void dx_flight_fail(struct dx_queue *queue, struct dx_flight *flight, dx_status status);
 
+/* Sends the calls that have waited for a greeting and were greeted, and rings the servers. */
+void dx_queue_send_all(struct dx_queue *queue);
+
 /* Moves what the server has let go of from `held` to `idle`. */
 void dx_queue_settle(struct dx_queue *queue);
 
@@ -90,5 +96,18 @@ uint32_t dx_queue_collect(struct dx_queue *queue, struct dx_completion *done, ui
 
 /* One fence, and a ring for each sleeping server, for all that is unflushed. */
 void dx_queue_ring_servers(struct dx_queue *queue);
+
+/* queue_wait.c: sleeps until `for_what` finds something, for no longer than until `until_ns` or the
+ * nearest deadline. */
+dx_status dx_queue_wait_once(struct dx_queue *queue, bool (*for_what)(void *queue), uint32_t looks,
+                             int64_t now, int64_t until_ns);
+
+/* queue_wait.c: ends the calls that are late, or all if the peer has ended, and returns why. Looks
+ * at the peer as often as its liveness asks for. */
+dx_status dx_queue_look_around(struct dx_queue *queue, int64_t now);
+
+/* queue_wait.c: ends what goes on, for this reason. Without a peer a call waits for one: what was
+ * not sent yet stays where it is. The end of a peer is told once. */
+void dx_queue_fail_all(struct dx_queue *queue, dx_status status);
 
 #endif

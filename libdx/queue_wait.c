@@ -14,9 +14,7 @@ static inline bool has_ended(const struct dx_flight *f)
     return f->state == DX_FLIGHT_FAILED || dx_caller_observe(f->server) == f->awaited;
 }
 
-/* Without a peer a call waits for one: what was not sent yet stays where it is. The end of a peer
- * is told once. */
-static void fail_all(struct dx_queue *q, dx_status status)
+void dx_queue_fail_all(struct dx_queue *q, dx_status status)
 {
     bool peer_ended = status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED;
     if (peer_ended) {
@@ -70,9 +68,7 @@ static void look_at_clock(struct dx_queue *q, int64_t now)
     q->nearest_ns = nearest;
 }
 
-/* Ends the calls that are late, or all if the peer has ended, and returns why. Looks at the peer as
- * often as its liveness asks for. */
-static dx_status look_around(struct dx_queue *q, int64_t now)
+dx_status dx_queue_look_around(struct dx_queue *q, int64_t now)
 {
     look_at_clock(q, now);
     if (now - q->checked_ns < q->waiter.liveness_ns)
@@ -80,7 +76,7 @@ static dx_status look_around(struct dx_queue *q, int64_t now)
     q->checked_ns = now;
     dx_status status = check_peer(q);
     if (status != DX_OK)
-        fail_all(q, status);
+        dx_queue_fail_all(q, status);
     return status;
 }
 
@@ -105,7 +101,7 @@ dx_status dx_queue_poll(struct dx_queue *q, struct dx_completion *done, uint32_t
         return status;
     *count = collect(q, done, room);
     if (*count == 0 && q->in_flight.count != 0) {
-        (void)look_around(q, dx_clock_ns());
+        (void)dx_queue_look_around(q, dx_clock_ns());
         *count = collect(q, done, room);
     }
     dx_queue_leave(q);
@@ -147,6 +143,8 @@ static void parked(void *user, bool on)
 {
     struct dx_queue *q = user;
     uint32_t cell = on ? q->flights[0].slot + 1 : 0;
+    if (on && q->watches_progress)
+        cell |= DX_PARKED_PROGRESS;
     for (uint32_t i = 0; i < q->depth; i++) {
         /* R7 -> A7 (serve.c): the cell is armed before the server is sent there.
          * S4 <-> S3: the fence after it is in wait.c. */
@@ -154,9 +152,7 @@ static void parked(void *user, bool on)
     }
 }
 
-/* Waits until `for_what` finds something, for no longer than until `until_ns` or the nearest
- * deadline. */
-static dx_status wait_once(struct dx_queue *q, bool (*for_what)(void *queue), uint32_t looks,
+dx_status dx_queue_wait_once(struct dx_queue *q, bool (*for_what)(void *queue), uint32_t looks,
                            int64_t now, int64_t until_ns)
 {
     struct dx_source source = dx_channel_source(q->channel, q->flights[0].slot, q);
@@ -197,12 +193,12 @@ static dx_status await(struct dx_queue *q, uint32_t least, uint32_t looks, int64
             return dx_fail_plain(DX_ERR_TIMEOUT);
         look_at_clock(q, now);
         q->wanted = least - *count < q->in_flight.count ? least - *count : q->in_flight.count;
-        dx_status status = wait_once(q, look, looks, now, until_ns);
+        dx_status status = dx_queue_wait_once(q, look, looks, now, until_ns);
         looks = 0;
         if (status != DX_OK && status != DX_ERR_TIMEOUT)
-            fail_all(q, status);
+            dx_queue_fail_all(q, status);
         now = dx_clock_ns();
-        (void)look_around(q, now); /* also if the other side shows news and takes it back */
+        (void)dx_queue_look_around(q, now); /* also if the other side shows news and takes it back */
         *count += collect(q, done + *count, room - *count);
     }
     return DX_OK;
@@ -245,12 +241,12 @@ static dx_status await_slot(struct dx_queue *q, int64_t timeout_ns)
         if (now >= until_ns)
             return dx_fail_plain(dx_channel_peer(q->channel) == DX_PEER_ALIVE ? DX_ERR_TIMEOUT
                                                                               : DX_ERR_NO_PEER);
-        dx_status status = wait_once(q, look_at_held, 0, now, until_ns);
+        dx_status status = dx_queue_wait_once(q, look_at_held, 0, now, until_ns);
         now = dx_clock_ns();
         if (status == DX_OK || status == DX_ERR_TIMEOUT)
-            status = look_around(q, now);
+            status = dx_queue_look_around(q, now);
         else
-            fail_all(q, status);
+            dx_queue_fail_all(q, status);
         if (status != DX_OK)
             return dx_fail_plain(status);
     }

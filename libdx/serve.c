@@ -45,8 +45,8 @@ void dx_server_ring_answered(struct dx_server *s)
     for (uint32_t i = 0; i < s->answered_count; i++) {
         /* A7 <- R7: the cell was armed before we were sent there. Its number is input. */
         uint32_t parked = dx_load_acquire(&s->channel->caller_lines[s->answered[i]].parked);
-        if (dx_unlikely(parked - 1 < s->channel->geometry.cells) &&
-            dx_channel_ring(s->channel, parked - 1))
+        uint32_t cell = (parked & ~DX_PARKED_PROGRESS) - 1;
+        if (dx_unlikely(cell < s->channel->geometry.cells) && dx_channel_ring(s->channel, cell))
             dx_count(&s->waiter.counters->rings, 1u);
     }
     DX_FAULT(ANSWERS_RUNG);
@@ -103,25 +103,32 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
     struct dx_channel *c = s->channel;
     const struct dx_caller_line *line = &c->caller_lines[slot];
     /* Relaxed: the acquire of the caller's word ordered them. */
-    struct dx_request request = {.data = dx_request_at(c, slot),
-                                 .bytes = dx_load_relaxed(&line->request_bytes),
-                                 .type = dx_load_relaxed(&line->type),
-                                 .slot = slot};
+    struct dx_entered entered = {.request = {.data = dx_request_at(c, slot),
+                                             .bytes = dx_load_relaxed(&line->request_bytes),
+                                             .type = dx_load_relaxed(&line->type),
+                                             .slot = slot},
+                                 .server = s,
+                                 .word = word};
+    struct dx_request *request = &entered.request;
     struct dx_response response = {.data = dx_response_at(c, slot),
                                    .capacity = c->geometry.response_capacity};
-    if (request.bytes > c->geometry.request_capacity) {
+    if (request->bytes > c->geometry.request_capacity) {
         refuse(s, slot, word, DX_RESULT_REQUEST_TOO_LARGE);
         return;
     }
     int32_t status = 0;
-    if (dx_likely(request.type - DX_TYPE_USER <= DX_TYPE_MAX - DX_TYPE_USER)) {
+    if (dx_likely(request->type - DX_TYPE_USER <= DX_TYPE_MAX - DX_TYPE_USER)) {
         if (s->copy != NULL)
-            request.data = memcpy(s->copy, request.data, request.bytes);
+            request->data = memcpy(s->copy, request->data, request->bytes);
         DX_FAULT(REQUEST_READ);
         dx_server_journal(s, slot, word);
-        status = s->handler(s->user, &request, &response);
-    } else if (request.type != DX_TYPE_PING) {
-        if (s->streaming != NULL && s->streaming->begin(s, slot, word, request.type, request.bytes))
+        status = s->handler(s->user, request, &response);
+        if (dx_unlikely(entered.later)) {
+            dx_count(&s->waiter.counters->request_bytes, request->bytes);
+            return;
+        }
+    } else if (request->type != DX_TYPE_PING) {
+        if (s->streaming != NULL && s->streaming->begin(s, slot, word, request->type, request->bytes))
             return;
         refuse(s, slot, word, DX_RESULT_TYPE);
         return;
@@ -133,7 +140,7 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
     publish_result(s, slot, word, DX_RESULT_OK, response.bytes, status);
     struct dx_counters *counters = s->waiter.counters;
     dx_count(&counters->calls, 1u);
-    dx_count(&counters->request_bytes, request.bytes);
+    dx_count(&counters->request_bytes, request->bytes);
     dx_count(&counters->response_bytes, response.bytes);
 }
 
@@ -145,6 +152,8 @@ static void take_up(struct dx_server *s, uint32_t slot, uint64_t word)
     DX_FAULT(WORD_TAKEN_UP);
     /* What it says is looked at by the stream, and by us when that has ended. */
     if (dx_unlikely(s->active != NULL) && s->streaming->goes_on(s, slot))
+        return;
+    if (dx_unlikely(dx_later_any(s->later)) && dx_later_note(s->later, slot, word))
         return;
     switch (dx_word_state(word)) {
     case DX_CALLER_SENDING:
@@ -220,6 +229,7 @@ static bool look(void *user)
 static dx_status check(void *user)
 {
     const struct dx_server *s = user;
+    dx_later_count(s->later, s->waiter.counters);
     return dx_channel_check_server(s->channel, (s->flags & DX_SERVE_THROUGH_RESTART) != 0);
 }
 
@@ -272,6 +282,8 @@ dx_status dx_server_run(struct dx_server *s)
         dx_server_end_all(s);
     if (s->active != NULL)
         s->streaming->end(s, status != DX_OK ? status : DX_ERR_STOPPED);
+    dx_later_count(s->later, s->waiter.counters);
+    dx_later_wake();
     return status;
 }
 
@@ -280,7 +292,8 @@ void dx_server_begin(struct dx_server *s)
     struct dx_channel *c = s->channel;
     for (uint32_t slot = s->first; slot < s->base + s->count; slot += s->stride) {
         struct dx_server_line *line = &c->server_lines[slot];
-        uint64_t word = dx_server_observe(&c->caller_lines[slot]);
+        uint64_t kept = s->later != NULL ? dx_later_word(s->later, slot) : 0;
+        uint64_t word = kept != 0 ? kept : dx_server_observe(&c->caller_lines[slot]);
         /* Relaxed: written by ourselves or by an earlier life of our side, whose lock we have. */
         uint64_t ours = dx_load_relaxed(&line->word);
         uint32_t state = dx_word_state(word);
@@ -288,12 +301,12 @@ void dx_server_begin(struct dx_server *s)
         bool known = dx_word_epoch(ours) == dx_word_epoch(word);
         bool done = known && dx_word_sequence(ours) == dx_word_sequence(word) &&
                     dx_word_state(ours) == DX_SERVER_ACKNOWLEDGED;
-        s->seen[slot - s->base] = known && (done || !pending) ? word : 0;
+        s->seen[slot - s->base] = kept != 0 || (known && (done || !pending)) ? word : 0;
         /* An earlier server died in its handler: never run it twice. Of a stream its word says so,
          * as many of them may have been going on. */
         bool streamed = dx_word_state(ours) == DX_SERVER_PROCESSING &&
                         dx_word_sequence(ours) == dx_word_sequence(word);
-        if (known && pending && !done && (streamed || was_begun(c, slot, word))) {
+        if (kept == 0 && known && pending && !done && (streamed || was_begun(c, slot, word))) {
             s->seen[slot - s->base] = word;
             refuse(s, slot, word, DX_RESULT_LOST);
             DX_FAULT(TAKEOVER_LOST);
@@ -326,7 +339,9 @@ static uint64_t unanswered(struct dx_server *s, uint32_t slot)
         s->streams[slot - s->base].open = false;
         word = s->streams[slot - s->base].word;
     }
-    /* Relaxed: written by this server. */
+    if (s->later != NULL && dx_later_word(s->later, slot) == word)
+        return 0;
+    /* Relaxed: written by this server, or by one whose lock we have had since. */
     uint64_t ours = dx_load_relaxed(&s->channel->server_lines[slot].word);
     bool answered = dx_word_state(ours) == DX_SERVER_ACKNOWLEDGED &&
                     dx_word_epoch(ours) == dx_word_epoch(word) &&

@@ -7,6 +7,7 @@
 #include "dx_caller.h"
 #include "dx_protocol.h"
 #include "dx_serve.h"
+#include "serve_later.h"
 #include "stream.h"
 
 /* What the serving threads of one dx_serve share. */
@@ -33,10 +34,24 @@ struct dx_streaming {
 };
 extern const struct dx_streaming dx_streaming;
 
+/* A request that is in its handler. */
+struct dx_entered {
+    struct dx_request request; /* first: what the handler is given leads here */
+    struct dx_server *server;
+    uint64_t word; /* the caller's */
+    bool later;    /* the handler has called dx_answer_later */
+};
+
+static inline struct dx_entered *dx_entered_of(const struct dx_request *request)
+{
+    return (struct dx_entered *)(void *)(uintptr_t)request;
+}
+
 struct dx_server {
     struct dx_channel *channel;
     dx_handler handler;
     void *user;
+    struct dx_later *later;   /* NULL: a binding serves */
     struct dx_stream *active; /* streams whose handler is to be entered again */
     uint32_t flags;
     uint32_t first;  /* our first slot */

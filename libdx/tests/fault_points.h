@@ -56,6 +56,7 @@ enum dx_fault_when {
     X(ANSWERS_FENCED, DX_FAULT_CALLS, 25)                                                          \
     X(ANSWERS_RUNG, DX_FAULT_CALLS, 25)                                                            \
     X(ABANDON_SEEN, DX_FAULT_CALLS, 5)                                                             \
+    X(LATER_TAKEN_UP, DX_FAULT_CALLS, 25)                                                           \
     X(STREAM_OPENED, DX_FAULT_CALLS, 10)                                                           \
     X(STREAM_FILLED, DX_FAULT_CALLS, 25)                                                           \
     X(STREAM_COMMITTED, DX_FAULT_CALLS, 25)                                                        \
