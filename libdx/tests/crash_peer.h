@@ -17,10 +17,51 @@
 #include "crash_stream.h"
 #include "fault.h"
 
+static inline void peer_respond(void *response, uint64_t number)
+{
+    uint64_t words[PEER_WORDS];
+    peer_fill(words, ~number);
+    memcpy(response, words, sizeof words);
+}
+
+/* Leaves the answer to another thread. */
+static inline bool peer_keep(struct peer *p, const struct dx_request *request, void *response,
+                             uint64_t number)
+{
+    struct peer_later *l = &p->later[request->slot % (2 * PEER_SLOTS)];
+    if (dx_answer_later(request, &l->token) != DX_OK)
+        return false;
+    l->response = response;
+    l->number = number;
+    if (atomic_exchange(&l->due, true))
+        peer_complain(p->stage, "the slot of a request that is pending has another one", number, 0);
+    (void)sem_post(&p->kept);
+    return true;
+}
+
+static inline void *peer_answer(void *user)
+{
+    struct peer *p = user;
+    while (atomic_load(&p->answers)) {
+        (void)sem_wait(&p->kept);
+        for (unsigned slot = 0; slot < 2 * PEER_SLOTS; slot++) {
+            struct peer_later *l = &p->later[slot];
+            if (!atomic_exchange(&l->due, false))
+                continue;
+            struct dx_token token = l->token; /* the slot can have the next one at once */
+            peer_respond(l->response, l->number);
+            dx_status status = dx_answer(&token, sizeof(uint64_t[PEER_WORDS]), (int32_t)l->number);
+            if (status != DX_OK && status != DX_ERR_CANCELLED && status != DX_ERR_PEER_DEAD)
+                peer_complain(p->stage, dx_status_string(status), l->number, (int)status);
+        }
+    }
+    return NULL;
+}
+
 static inline int32_t peer_handler(void *user, const struct dx_request *request,
                                    struct dx_response *response)
 {
-    const struct peer *p = user;
+    struct peer *p = user;
     struct stage *stage = p->stage;
     uint64_t words[PEER_WORDS] = {UINT64_MAX};
     if (request->bytes == sizeof words)
@@ -35,12 +76,13 @@ static inline int32_t peer_handler(void *user, const struct dx_request *request,
         peer_complain(stage, "run more than once", number, runs);
     DX_FAULT(IN_HANDLER);
     int64_t slow_ns = atomic_load(&stage->slow_ns[p->side]);
+    if (slow_ns == 0 && number % 5 == 2 && peer_keep(p, request, response->data, number))
+        return -1; /* which is not looked at */
     if (slow_ns != 0 || number % 15 == 0)
         peer_linger(slow_ns != 0 ? slow_ns : PEER_LONG);
     if (memcmp(words, request->data, sizeof words) != 0)
         peer_complain(stage, "the request changed under its handler", number, 0);
-    peer_fill(words, ~number);
-    memcpy(response->data, words, sizeof words);
+    peer_respond(response->data, number);
     response->bytes = sizeof words;
     return (int32_t)number;
 }
@@ -207,6 +249,9 @@ static inline int peer_close(struct peer *p)
     peer_end_load(p);
     dx_stop(p->channel);
     (void)pthread_join(p->server, NULL);
+    atomic_store(&p->answers, false);
+    (void)sem_post(&p->kept);
+    (void)pthread_join(p->answerer, NULL);
     return -(int)dx_close(p->channel);
 }
 
@@ -239,7 +284,10 @@ static inline int peer_run(struct stage *stage, enum dx_side side, const char *u
         return 100;
     }
     child_report('a');
-    if (pthread_create(&peer.server, NULL, peer_serve, &peer) != 0)
+    (void)sem_init(&peer.kept, 0, 0);
+    atomic_store(&peer.answers, true);
+    if (pthread_create(&peer.server, NULL, peer_serve, &peer) != 0 ||
+        pthread_create(&peer.answerer, NULL, peer_answer, &peer) != 0)
         return 101;
     if (faulty && atomic_load(&stage->closes) != 0)
         return peer_use_all(&peer, 1, PATIENCE, DX_OK, false) ? peer_close(&peer) : 102;

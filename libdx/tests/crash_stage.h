@@ -45,15 +45,27 @@ struct peer_progress {
     uint64_t number; /* of the stream */
 };
 
+/* A request that is answered by another thread. */
+struct peer_later {
+    struct dx_token token;
+    void *response;
+    uint64_t number;
+    _Atomic bool due;
+};
+
 struct peer {
     struct stage *stage;
     enum dx_side side;
     struct dx_channel *channel;
     pthread_t server;
+    pthread_t answerer;
+    sem_t kept;
+    struct peer_later later[2 * PEER_SLOTS]; /* by slot */
     pthread_t callers[PEER_SLOTS];
     struct peer_progress streams[2 * PEER_SLOTS]; /* by slot */
     bool calling;
     _Atomic bool enough;
+    _Atomic bool answers; /* the answerer goes on */
 };
 
 static inline struct stage *stage_map(int fd)
