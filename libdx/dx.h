@@ -23,9 +23,8 @@
  * adds the detail.
  *
  * The headers, each of which explains its subject first: dx_channel.h, dx_peer.h, dx_caller.h,
- * dx_queue.h, dx_serve.h, dx_answer.h, dx_stream.h, dx_wait.h, dx_stats.h, dx_status.h, dx_device.h and
- * dx_version.h.
- * dx_native.h is for authors of bindings.
+ * dx_queue.h, dx_serve.h, dx_answer.h, dx_stream.h, dx_wait.h, dx_stats.h, dx_status.h, dx_device.h
+ * and dx_version.h. dx_native.h is for authors of bindings.
  */
 /**
  * @mainpage libdx, the direct-exchange channel
@@ -34,13 +33,14 @@
 #ifndef DX_H
 #define DX_H
 
+#include "dx_answer.h"
 #include "dx_caller.h"
 #include "dx_channel.h"
 #include "dx_device.h"
 #include "dx_peer.h"
-#include "dx_answer.h"
 #include "dx_queue.h"
 #include "dx_serve.h"
+#include "dx_server.h"
 #include "dx_stats.h"
 #include "dx_status.h"
 #include "dx_stream.h"

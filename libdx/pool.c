@@ -74,7 +74,6 @@ static void *run_thread(void *user)
     struct dx_server *s = user;
     pthread_cleanup_push(thread_ended, s);
     s->status = dx_server_run(s);
-    s->returned = true;
     pthread_cleanup_pop(1);
     return NULL;
 }
@@ -120,20 +119,25 @@ static dx_status status_of_others(const struct dx_serving *serving)
     return DX_OK;
 }
 
-/* Runs the servers, server 0 here. If one cannot be started, all stop. */
-static dx_status run_pool(struct dx_serving *serving)
+void dx_serving_take_over(struct dx_serving *serving)
 {
     serving->begun = true;
     serving->channel->streams = serving->streams;
     for (uint32_t i = 0; i < serving->pool.threads; i++)
         dx_server_begin(serving->servers[i]);
+}
+
+/* Runs the servers, server 0 here. If one cannot be started, all stop. */
+static dx_status run_pool(struct dx_serving *serving)
+{
+    dx_serving_take_over(serving);
     dx_status status = start_threads(serving);
     uint32_t started = serving->started;
     if (status == DX_OK)
         status = dx_fail_plain(dx_server_run(serving->servers[0]));
     else
         dx_server_end_all(serving->servers[0]);
-    serving->servers[0]->returned = true;
+    serving->servers[0]->returned = true; /* also if it was not run */
     int before;
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     join_threads(serving);
@@ -164,7 +168,8 @@ void dx_serving_end(struct dx_serving *serving)
     if (c->served == serving)
         c->served = NULL;
     (void)pthread_mutex_unlock(&c->lock);
-    dx_entry_end(&serving->entry);
+    if (serving->entered)
+        dx_entry_end(&serving->entry);
     free(serving);
     /* R9 -> A9: for the next server of this process. */
     (void)dx_exchange_acqrel(&c->serving, 0u);
@@ -204,6 +209,7 @@ run_guarded(struct dx_serving *serving, dx_status *status)
     struct dx_channel *c = serving->channel;
     struct dx_serving *guarded = serving;
     dx_entry_seal(&serving->entry, seal);
+    serving->entered = true;
     (void)pthread_mutex_lock(&c->lock);
     c->served = serving;
     (void)pthread_mutex_unlock(&c->lock);
@@ -248,12 +254,8 @@ static struct dx_serving *make_serving(struct dx_channel *c, dx_handler handler,
     return serving;
 }
 
-dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
-                   const struct dx_serve_options *options)
+static dx_status check_options(const struct dx_channel *c, const struct dx_serve_options *o)
 {
-    static const struct dx_serve_options defaults;
-    const struct dx_serve_options *o = options != NULL ? options : &defaults;
-    assert(c != NULL && handler != NULL && !c->observer);
     if (o->threads > DX_SERVE_THREADS_MAX)
         return dx_fail(DX_ERR_INVALID, "%u serving threads: 1 to %u are possible", o->threads,
                        DX_SERVE_THREADS_MAX);
@@ -266,19 +268,39 @@ dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
     if (dx_slot_count(&c->geometry, dx_other(c->side)) == 0)
         return dx_fail(DX_ERR_INVALID, "the other side has no slots to call on, so that there is "
                                        "nothing to serve");
+    return DX_OK;
+}
+
+dx_status dx_serving_begin(struct dx_channel *c, dx_handler handler, void *user,
+                           const struct dx_serve_options *options, struct dx_serving **out)
+{
+    static const struct dx_serve_options defaults;
+    const struct dx_serve_options *o = options != NULL ? options : &defaults;
+    dx_status status = check_options(c, o);
+    if (status != DX_OK)
+        return status;
     /* A9 <- R9: what the last server of this process wrote. */
     while (dx_exchange_acqrel(&c->serving, 1u) != 0)
         if (!dx_serving_mend(c))
-            return dx_fail(DX_ERR_BUSY, "dx_serve runs already on this channel");
+            return dx_fail(DX_ERR_BUSY, "this channel is being served already");
     status = dx_later_begin(c);
-    struct dx_serving *serving = status == DX_OK ? make_serving(c, handler, user, o) : NULL;
-    if (serving == NULL) {
-        /* R9 -> A9: for the next server of this process. */
-        (void)dx_exchange_acqrel(&c->serving, 0u);
-        return status != DX_OK ? status
-                               : dx_fail(DX_ERR_SYSTEM, "no memory for %u serving threads",
-                                         o->threads != 0 ? o->threads : 1);
-    }
-    run_guarded(serving, &status);
+    *out = status == DX_OK ? make_serving(c, handler, user, o) : NULL;
+    if (*out != NULL)
+        return DX_OK;
+    /* R9 -> A9: for the next server of this process. */
+    (void)dx_exchange_acqrel(&c->serving, 0u);
+    return status != DX_OK ? status
+                           : dx_fail(DX_ERR_SYSTEM, "no memory for %u serving threads",
+                                     o->threads != 0 ? o->threads : 1);
+}
+
+dx_status dx_serve(struct dx_channel *c, dx_handler handler, void *user,
+                   const struct dx_serve_options *options)
+{
+    struct dx_serving *serving;
+    assert(c != NULL && handler != NULL && !c->observer);
+    dx_status status = dx_serving_begin(c, handler, user, options, &serving);
+    if (status == DX_OK)
+        run_guarded(serving, &status);
     return status;
 }

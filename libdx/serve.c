@@ -128,7 +128,8 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
             return;
         }
     } else if (request->type != DX_TYPE_PING) {
-        if (s->streaming != NULL && s->streaming->begin(s, slot, word, request->type, request->bytes))
+        if (s->streaming != NULL &&
+            s->streaming->begin(s, slot, word, request->type, request->bytes))
             return;
         refuse(s, slot, word, DX_RESULT_TYPE);
         return;
@@ -213,7 +214,7 @@ bool dx_server_ended(const struct dx_server *s)
     return dx_load_acquire(&s->pool->ended) != 0;
 }
 
-static bool look(void *user)
+bool dx_server_look(void *user)
 {
     const struct dx_server *s = user;
     if (dx_server_ended(s))
@@ -226,7 +227,7 @@ static bool look(void *user)
     return s->active != NULL && s->streaming->look(s);
 }
 
-static dx_status check(void *user)
+dx_status dx_server_check(void *user)
 {
     const struct dx_server *s = user;
     dx_later_count(s->later, s->waiter.counters);
@@ -234,7 +235,7 @@ static dx_status check(void *user)
 }
 
 /* Waits for news: first looks inline, as they decide the latency; then the rest. */
-static dx_status await_news(struct dx_server *s)
+static dx_status await_news(struct dx_server *s, int64_t timeout_ns)
 {
     uint32_t looks = dx_waiter_first_looks(&s->waiter);
     for (uint32_t n = 1; n <= looks; n++) {
@@ -245,10 +246,10 @@ static dx_status await_news(struct dx_server *s)
         }
     }
     struct dx_source source = dx_channel_source(s->channel, s->cell, s);
-    source.look = look;
-    source.check = check;
+    source.look = dx_server_look;
+    source.check = dx_server_check;
     source.cancels = true;
-    return dx_wait_on(&s->waiter, &source, looks, DX_FOREVER);
+    return dx_wait_on(&s->waiter, &source, looks, timeout_ns);
 }
 
 void dx_server_end_all(struct dx_server *s)
@@ -260,31 +261,34 @@ void dx_server_end_all(struct dx_server *s)
         (void)dx_channel_ring(c, dx_cell_of_worker(c->geometry.slots, c->side, w));
 }
 
-static dx_status run(struct dx_server *s)
+dx_status dx_server_step(struct dx_server *s, int64_t timeout_ns)
 {
-    dx_status status = DX_OK;
-    while (status == DX_OK) {
-        if (dx_server_ended(s))
-            return DX_OK;
-        /* Relaxed: dx_stop rings us after it has stored. */
-        if (dx_load_relaxed(&s->channel->stopping) != 0)
-            return dx_channel_stopped(s->channel);
-        if (!serve_round(s))
-            status = await_news(s);
-    }
-    return status;
+    /* Relaxed: dx_stop rings us after it has stored. */
+    if (dx_load_relaxed(&s->channel->stopping) != 0)
+        return dx_channel_stopped(s->channel);
+    if (serve_round(s))
+        return DX_OK;
+    return timeout_ns != 0 ? await_news(s, timeout_ns) : DX_ERR_TIMEOUT;
 }
 
 dx_status dx_server_run(struct dx_server *s)
 {
-    dx_status status = run(s);
+    dx_status status = DX_OK;
+    while (status == DX_OK && !dx_server_ended(s))
+        status = dx_server_step(s, DX_FOREVER);
+    dx_server_finish(s, status);
+    return status;
+}
+
+void dx_server_finish(struct dx_server *s, dx_status status)
+{
     if (status != DX_OK)
         dx_server_end_all(s);
     if (s->active != NULL)
         s->streaming->end(s, status != DX_OK ? status : DX_ERR_STOPPED);
     dx_later_count(s->later, s->waiter.counters);
     dx_later_wake();
-    return status;
+    s->returned = true;
 }
 
 void dx_server_begin(struct dx_server *s)

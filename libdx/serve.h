@@ -71,6 +71,12 @@ struct dx_server {
     uint32_t answered_count;
     dx_status status; /* why it ended */
     bool returned;    /* it has ended, and no handler ended its thread */
+    /* Of dx_server_open alone. */
+    struct dx_serving *serving;
+    struct dx_notifier *notifier; /* NULL until a descriptor is asked for */
+    _Atomic uint32_t entered;     /* a thread is in one of its functions */
+    int64_t checked_ns;           /* when the other side was looked at last */
+    struct dx_server_set *set;    /* what dx_servers_wait keeps; of its first server */
 };
 
 /* Takes over slots first, first + stride, ... (of `count` from `base`) from whoever served them
@@ -80,6 +86,16 @@ void dx_server_begin(struct dx_server *server);
 /* Serves until stopped or until the other side is gone; returns why, or DX_OK if another server
  * of the pool ended first. */
 dx_status dx_server_run(struct dx_server *server);
+
+/* Serves what is there once; if nothing is, waits for news. DX_OK, DX_ERR_TIMEOUT, or why it ends. */
+dx_status dx_server_step(struct dx_server *server, int64_t timeout_ns);
+
+/* Ends the handlers of streams, and tells the others of the pool; `status` as of dx_server_run. */
+void dx_server_finish(struct dx_server *server, dx_status status);
+
+/* For waits: is there news; does it make sense to wait? */
+bool dx_server_look(void *server);
+dx_status dx_server_check(void *server);
 
 /* serve.c, for streams: stores an answer and publishes it; rings whoever waits for one. */
 void dx_server_answer(struct dx_server *server, uint32_t slot, uint64_t word, enum dx_result result,

@@ -29,8 +29,16 @@ struct dx_serving {
     pthread_t threads[DX_SERVE_THREADS_MAX]; /* of servers 1, 2, ... */
     uint32_t started;                        /* of these */
     bool begun;                              /* the slots have been taken over */
+    bool entered;                            /* by dx_serve: the entry is in use */
     struct dx_entry entry;
 };
+
+/* pool.c: makes a run and reserves the channel for it; dx_serving_end must follow. */
+dx_status dx_serving_begin(struct dx_channel *channel, dx_handler handler, void *user,
+                           const struct dx_serve_options *options, struct dx_serving **out);
+
+/* pool.c: takes over the slots from whoever served them before. */
+void dx_serving_take_over(struct dx_serving *serving);
 
 /* pool.c: ends a run however it came to that: answers what a handler has left, joins the threads,
  * frees all. The channel can be served again. */
