@@ -184,6 +184,29 @@ DX_API dx_status dx_queue_poll(struct dx_queue *queue, struct dx_completion *don
                                uint32_t *count);
 
 /**
+ * Returns a descriptor that becomes readable when there may be completions.
+ *
+ * It is for event loops: epoll, poll, libuv, Qt and their kin. Its contract is that of
+ * dx_server_fd() in dx_server.h, with dx_queue_poll() in place of dx_server_poll():
+ *
+ *   - It is level-triggered, and readable at first. It stays readable until dx_queue_poll() finds
+ *     no completion. Call dx_queue_poll() once each time that the loop says "readable".
+ *   - It can be readable although there is no completion: also after dx_queue_flush(), so that the
+ *     deadlines of what was submitted are noticed.
+ *   - It becomes readable for deadlines, for the end of the other side and for dx_stop(), too.
+ *
+ * Call dx_queue_flush() after the submissions of each turn of the loop.
+ *
+ * @param queue  the queue
+ *
+ * @return The descriptor, which belongs to the queue; the same in each call. -1 if it cannot be
+ *         made, or if another thread is in a function of this queue; dx_last_error() says why
+ *
+ * @threads The thread that uses the queue. Never blocks.
+ */
+DX_API int dx_queue_fd(struct dx_queue *queue);
+
+/**
  * Waits for completions, as the channel's wait strategy says.
  *
  * It returns when `least` completions are there. If fewer calls are in flight, it waits for those,

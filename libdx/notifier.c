@@ -87,6 +87,8 @@ static void *run(void *user)
             make_readable(n);
         (void)pthread_cond_broadcast(&n->changed);
     }
+    n->sleeps = false;
+    (void)pthread_cond_broadcast(&n->changed);
     (void)pthread_mutex_unlock(&n->lock);
     return NULL;
 }
@@ -137,6 +139,8 @@ int dx_notifier_fd(const struct dx_notifier *n)
 
 void dx_notifier_arm(struct dx_notifier *n, int64_t until_ns)
 {
+    if (dx_channel_forked(n->channel))
+        return;
     (void)pthread_mutex_lock(&n->lock);
     if (n->readable) {
         uint64_t rings;
@@ -162,12 +166,14 @@ void dx_notifier_arm(struct dx_notifier *n, int64_t until_ns)
 
 void dx_notifier_signal(struct dx_notifier *n)
 {
+    if (dx_channel_forked(n->channel))
+        return;
     (void)pthread_mutex_lock(&n->lock);
     make_readable(n);
     (void)pthread_mutex_unlock(&n->lock);
 }
 
-/* Until the thread does not sleep. The lock is held. */
+/* Returns when the thread does not sleep any more. The lock is held. */
 static void wake_thread(struct dx_notifier *n)
 {
     n->recalled = true;
@@ -185,6 +191,8 @@ static void wake_thread(struct dx_notifier *n)
 
 void dx_notifier_recall(struct dx_notifier *n)
 {
+    if (dx_channel_forked(n->channel))
+        return;
     (void)pthread_mutex_lock(&n->lock);
     wake_thread(n);
     (void)pthread_mutex_unlock(&n->lock);

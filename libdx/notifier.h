@@ -3,7 +3,8 @@
  * A descriptor that becomes readable when a cell of ours is rung, for event loops. The owner of the
  * cell announces a sleep as ever, and a thread of libdx sleeps in its place, by whatever the region
  * offers: futex, semaphore, doorbell. The thread looks at nothing but the cell, the clock and the
- * other side's life, so that the owner may go on with its work at any time.
+ * other side's life, so that the owner may go on with its work at any time. In the child of a fork
+ * all of it does nothing, but for the end.
  */
 #ifndef DX_NOTIFIER_H
 #define DX_NOTIFIER_H

@@ -8,6 +8,7 @@
 
 #include "caller.h"
 #include "dx_queue.h"
+#include "notifier.h"
 
 #define DX_NO_FLIGHT UINT32_MAX
 
@@ -58,12 +59,13 @@ struct dx_queue {
     bool watches_progress;       /* the present wait is for requests to be taken up, too */
     enum dx_progress least;      /* that it waits for, of this flight */
     uint32_t watched;
-    uint32_t tag_mask;           /* size of the table less 1 */
-    uint32_t *tags;              /* open addressing: index + 1 of the flight with a tag; 0: none */
-    uint64_t mourned;            /* as of a caller */
-    int64_t checked_ns;          /* when the peer was looked at last */
-    int64_t nearest_ns;          /* the first deadline of those that are known; 0: not known */
-    _Atomic uint32_t entered;    /* a thread is in a function of the queue */
+    uint32_t tag_mask;            /* size of the table less 1 */
+    uint32_t *tags;               /* open addressing: index + 1 of the flight with a tag; 0: none */
+    uint64_t mourned;             /* as of a caller */
+    int64_t checked_ns;           /* when the peer was looked at last */
+    int64_t nearest_ns;           /* the first deadline of those that are known; 0: not known */
+    struct dx_notifier *notifier; /* NULL until a descriptor is asked for */
+    _Atomic uint32_t entered;     /* a thread is in a function of the queue */
     uint32_t epoch;
     struct dx_waiter waiter;
     struct dx_flight flights[];
@@ -96,6 +98,9 @@ uint32_t dx_queue_collect(struct dx_queue *queue, struct dx_completion *done, ui
 
 /* One fence, and a ring for each sleeping server, for all that is unflushed. */
 void dx_queue_ring_servers(struct dx_queue *queue);
+
+/* queue_wait.c: all slots name the one cell in which we sleep, or none. */
+void dx_queue_parked(void *queue, bool on);
 
 /* queue_wait.c: sleeps until `for_what` finds something, for no longer than until `until_ns` or the
  * nearest deadline. */

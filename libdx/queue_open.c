@@ -130,8 +130,11 @@ void dx_queue_close(struct dx_queue *q)
             if (q->flights[q->in_flight.at[i]].state == DX_FLIGHT_SENT)
                 dx_flight_abandon(q, &q->flights[q->in_flight.at[i]]);
         dx_queue_ring_servers(q);
+        if (q->notifier != NULL)
+            dx_queue_parked(q, false);
         for (uint32_t i = 0; i < q->depth; i++)
             return_slot(q, &q->flights[i]);
     }
+    dx_notifier_close(q->notifier);
     free(q);
 }

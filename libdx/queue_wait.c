@@ -91,6 +91,40 @@ static uint32_t collect(struct dx_queue *q, struct dx_completion *done, uint32_t
     return count;
 }
 
+void dx_queue_parked(void *user, bool on)
+{
+    struct dx_queue *q = user;
+    uint32_t cell = on ? q->flights[0].slot + 1 : 0;
+    if (on && q->watches_progress)
+        cell |= DX_PARKED_PROGRESS;
+    for (uint32_t i = 0; i < q->depth; i++) {
+        /* R7 -> A7 (serve.c): the cell is armed before the server is sent there.
+         * S4 <-> S3: the fence after it is in wait.c. */
+        dx_store_release(&q->flights[i].line->parked, cell);
+    }
+}
+
+/* Announces a sleep of those who wait for the descriptor. */
+static void arm(struct dx_queue *q)
+{
+    look_at_clock(q, dx_clock_ns());
+    dx_queue_parked(q, true);
+    dx_notifier_arm(q->notifier, q->in_flight.count != 0 ? q->nearest_ns : INT64_MAX);
+    q->checked_ns = 0; /* the other side is looked at after it */
+}
+
+int dx_queue_fd(struct dx_queue *q)
+{
+    assert(q != NULL);
+    if (dx_queue_enter(q) != DX_OK)
+        return -1;
+    if (q->notifier == NULL)
+        (void)dx_notifier_open(q->channel, q->flights[0].slot, &q->notifier);
+    int fd = q->notifier != NULL ? dx_notifier_fd(q->notifier) : -1;
+    dx_queue_leave(q);
+    return fd;
+}
+
 dx_status dx_queue_poll(struct dx_queue *q, struct dx_completion *done, uint32_t room,
                         uint32_t *count)
 {
@@ -100,9 +134,13 @@ dx_status dx_queue_poll(struct dx_queue *q, struct dx_completion *done, uint32_t
     if (dx_unlikely(status != DX_OK))
         return status;
     *count = collect(q, done, room);
-    if (*count == 0 && q->in_flight.count != 0) {
+    if (*count == 0 && (q->in_flight.count != 0 || q->notifier != NULL)) {
+        if (q->notifier != NULL)
+            arm(q);
         (void)dx_queue_look_around(q, dx_clock_ns());
         *count = collect(q, done, room);
+        if (*count != 0 && q->notifier != NULL)
+            dx_notifier_signal(q->notifier);
     }
     dx_queue_leave(q);
     return DX_OK;
@@ -138,27 +176,15 @@ static dx_status check(void *user)
     return check_peer(user);
 }
 
-/* All that is waited for names the one cell in which we sleep. */
-static void parked(void *user, bool on)
-{
-    struct dx_queue *q = user;
-    uint32_t cell = on ? q->flights[0].slot + 1 : 0;
-    if (on && q->watches_progress)
-        cell |= DX_PARKED_PROGRESS;
-    for (uint32_t i = 0; i < q->depth; i++) {
-        /* R7 -> A7 (serve.c): the cell is armed before the server is sent there.
-         * S4 <-> S3: the fence after it is in wait.c. */
-        dx_store_release(&q->flights[i].line->parked, cell);
-    }
-}
-
 dx_status dx_queue_wait_once(struct dx_queue *q, bool (*for_what)(void *queue), uint32_t looks,
-                           int64_t now, int64_t until_ns)
+                             int64_t now, int64_t until_ns)
 {
+    if (q->notifier != NULL)
+        dx_notifier_recall(q->notifier);
     struct dx_source source = dx_channel_source(q->channel, q->flights[0].slot, q);
     source.look = for_what;
     source.check = check;
-    source.parked = parked;
+    source.parked = dx_queue_parked;
     int64_t end = until_ns;
     if (q->in_flight.count != 0 && q->nearest_ns != 0 && q->nearest_ns < end)
         end = q->nearest_ns;
@@ -198,7 +224,8 @@ static dx_status await(struct dx_queue *q, uint32_t least, uint32_t looks, int64
         if (status != DX_OK && status != DX_ERR_TIMEOUT)
             dx_queue_fail_all(q, status);
         now = dx_clock_ns();
-        (void)dx_queue_look_around(q, now); /* also if the other side shows news and takes it back */
+        (void)dx_queue_look_around(q,
+                                   now); /* also if the other side shows news and takes it back */
         *count += collect(q, done + *count, room - *count);
     }
     return DX_OK;
