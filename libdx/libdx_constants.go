@@ -100,6 +100,7 @@ const (
 	JournalEpochMask  = C.DX_JOURNAL_EPOCH_MASK
 	JournalSlotShift  = C.DX_JOURNAL_SLOT_SHIFT
 	StreamEnd         = C.DX_STREAM_END
+	ParkedProgress    = C.DX_PARKED_PROGRESS
 	ArmedBit          = C.DX_CELL_ARMED
 	ArmedKindShift    = C.DX_CELL_KIND_SHIFT
 	ArmedKindMask     = C.DX_CELL_KIND_MASK

@@ -99,6 +99,7 @@ const (
 	JournalEpochMask
 	JournalSlotShift
 	StreamEnd
+	ParkedProgress
 	ArmedBit
 	ArmedKindShift
 	ArmedKindMask

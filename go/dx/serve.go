@@ -20,6 +20,19 @@ type Request struct {
 	Data []byte
 	Type uint32 // TypeUser to TypeMax
 	Slot int
+
+	handled *handled // with ServeOptions.Concurrency
+}
+
+// Context ends when nobody waits for the answer any more: when the caller gives up
+// (context.Cause is ErrCancelled) or dies (ErrPeerDead), and when serving ends. It
+// needs ServeOptions.Concurrency. Without that it never ends, as the serving goroutine is
+// in the handler and sees nothing else.
+func (q *Request) Context() context.Context {
+	if q.handled == nil {
+		return context.Background()
+	}
+	return q.handled.context()
 }
 
 // Handler answers requests. ServeCall fills response and returns how many bytes
@@ -43,6 +56,14 @@ type ServeOptions struct {
 	// ThroughRestart goes on when the other side dies, so that a new one that
 	// takes the region over is served, too.
 	ThroughRestart bool
+	// Concurrency lets handlers block: up to so many run at once, each on a goroutine of
+	// its own, and the requests are not copied for that. A request that finds all of them
+	// busy waits for one. 0 or 1: handlers run on the workers' goroutines, which is fastest
+	// for handlers that are short. Not with PathCgo.
+	//
+	// A handler that panics ends Serve, as one of several workers. One that calls
+	// runtime.Goexit loses its request (ErrLost), and serving goes on.
+	Concurrency int
 	// Streams serves streams, each on a goroutine of its own; nil: they are refused
 	// (ErrType). ServeWith returns when all these goroutines have.
 	Streams StreamHandler
@@ -73,6 +94,9 @@ func (ch *Channel) ServeWith(ctx context.Context, h Handler, o ServeOptions) err
 	if o.Workers < 0 || o.Workers > libdx.ServeThreads {
 		return newError(libdx.ErrInvalid, "%d workers: 1 to %d are possible", o.Workers, libdx.ServeThreads)
 	}
+	if o.Concurrency < 0 {
+		return newError(libdx.ErrInvalid, "concurrency %d: 0 or more is possible", o.Concurrency)
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -83,6 +107,9 @@ func (ch *Channel) ServeWith(ctx context.Context, h Handler, o ServeOptions) err
 	if ch.path == PathCgo {
 		if o.Streams != nil {
 			return errStreamsByCgo
+		}
+		if o.Concurrency > 1 {
+			return newError(libdx.ErrInvalid, "concurrency %d: PathCgo runs one handler on each worker", o.Concurrency)
 		}
 		return ch.serveCgo(ctx, h, o)
 	}
@@ -95,14 +122,13 @@ func (ch *Channel) ServeWith(ctx context.Context, h Handler, o ServeOptions) err
 }
 
 func (ch *Channel) runWorkers(ctx context.Context, h Handler, o ServeOptions, n uint32) error {
-	p := &pool{ch: ch}
+	p := &pool{ch: ch, concurrent: newConcurrency(o.Concurrency)}
 	defer p.close()
 	for i := range n {
-		s, err := newServer(ch, h, o, i, n)
+		s, err := newServer(p, h, o, i, n)
 		if err != nil {
 			return err
 		}
-		s.pool = p
 		p.servers = append(p.servers, s)
 	}
 	// The channel stays mapped until we return: stop it first, then wait for a

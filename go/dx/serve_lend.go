@@ -24,6 +24,8 @@ type lending struct {
 
 	mu   sync.Mutex
 	back []claim // answered by others; the slots are ours again
+	// Requests whose handlers ran on goroutines of their own, likewise.
+	handled []concurrent
 }
 
 // claim is a request that a worker handles.

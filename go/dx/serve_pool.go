@@ -31,11 +31,12 @@ func (p *HandlerPanic) Unwrap() error {
 // pool is what the goroutines of one ServeWith share. All of them end together, and
 // ServeWith ends after them, so that none is left that uses the region.
 type pool struct {
-	ch      *Channel
-	servers []*server // the first one runs on the goroutine of ServeWith
-	ended   atomic.Bool
-	others  sync.WaitGroup
-	watch   watch
+	ch         *Channel
+	servers    []*server // the first one runs on the goroutine of ServeWith
+	ended      atomic.Bool
+	others     sync.WaitGroup
+	watch      watch
+	concurrent *concurrency
 
 	mu       sync.Mutex
 	reason   error // of the worker that ended first
@@ -60,15 +61,30 @@ func (p *pool) close() {
 
 // serve runs all workers to their end. It ends as the first of them did.
 func (p *pool) serve() error {
-	defer p.others.Wait()
+	defer p.wait()
 	for _, s := range p.servers[1:] {
 		p.others.Go(func() { p.work(s, true) })
 	}
 	// The only one leaves a panic alone, so that its stack is what people see.
 	p.work(p.servers[0], len(p.servers) > 1)
-	p.others.Wait()
+	p.wait()
 	p.raise()
 	return p.reason
+}
+
+// wait returns when all workers have ended, and all handlers.
+func (p *pool) wait() {
+	p.others.Wait()
+	p.mu.Lock()
+	why := p.reason
+	p.mu.Unlock()
+	if why == nil { // a handler has panicked
+		why = ErrStopped
+	}
+	p.concurrent.end(why)
+	for _, s := range p.servers {
+		s.settle() // which counts
+	}
 }
 
 // raise goes on with what a handler did, on the goroutine of ServeWith.

@@ -4,6 +4,7 @@ package dx
 
 import (
 	"math"
+	"runtime"
 	"sync/atomic"
 	"unsafe"
 
@@ -31,9 +32,10 @@ type server struct {
 	waiter                                   waiter
 	running                                  uint64 // the word of the request whose handler runs, or 0
 	runningSlot                              uint32
-	lends                                    bool        // there are other workers
-	occupied                                 int         // slots with a stream, or whose handler runs
-	anyReturned                              atomic.Bool // slots are to be settled
+	lends                                    bool         // there are other workers
+	concurrent                               *concurrency // nil: handlers run on the worker's goroutine
+	occupied                                 int          // slots with a stream, or whose handler runs
+	anyReturned                              atomic.Bool  // slots are to be settled
 	lending                                  lending
 	pool                                     *pool
 	streams                                  serverStreams
@@ -41,7 +43,8 @@ type server struct {
 	ch                                       *Channel
 }
 
-func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server, error) {
+func newServer(p *pool, h Handler, o ServeOptions, index, n uint32) (*server, error) {
+	ch := p.ch
 	v, err := ch.raw.ServerBegin(index, n)
 	if err != nil {
 		return nil, ours(err)
@@ -61,9 +64,12 @@ func newServer(ch *Channel, h Handler, o ServeOptions, index, n uint32) (*server
 		handler:          directly(h),
 		throughRestart:   o.ThroughRestart,
 		ch:               ch,
+		pool:             p,
+		concurrent:       p.concurrent,
 	}
 	s.lending.turn.Store(turnTaken)
-	if s.lends = n > 1; s.lends {
+	s.lends = n > 1 && s.concurrent == nil
+	if s.lends || s.concurrent != nil {
 		s.lending.busy = make([]uint64, v.Count)
 	}
 	if o.CopyRequests {
@@ -126,11 +132,20 @@ func (s *server) run() error {
 			return ErrStopped
 		}
 		if s.round() || s.lends && s.answerAsked() {
+			s.giveTurn()
 			continue
 		}
 		if err := s.waiter.await(s, 0); err != nil {
 			return err
 		}
+		s.giveTurn()
+	}
+}
+
+// giveTurn lets those run to whom we have handed requests.
+func (s *server) giveTurn() {
+	if s.concurrent != nil {
+		runtime.Gosched()
 	}
 }
 
@@ -213,11 +228,14 @@ func (s *server) settle() {
 	if s.lends {
 		s.settleClaims()
 	}
+	if s.concurrent != nil {
+		s.settleConcurrent()
+	}
 }
 
 // isOccupied says whether what the slot's caller says is for others to judge.
 func (s *server) isOccupied(slot uint32) bool {
-	return s.lends && s.lending.busy[slot-s.base] != 0 ||
+	return s.lending.busy != nil && s.lending.busy[slot-s.base] != 0 ||
 		s.streams.of != nil && s.streamGoesOn(slot)
 }
 
@@ -225,6 +243,9 @@ func (s *server) isOccupied(slot uint32) bool {
 func (s *server) takeUp(slot uint32, w uint64) {
 	if s.occupied != 0 && s.isOccupied(slot) {
 		s.seen[slot-s.base] = w // for us when that has ended
+		if s.concurrent != nil && s.lending.busy[slot-s.base] != 0 {
+			s.concurrent.callerSays(slot, s.lending.busy[slot-s.base], w)
+		}
 		return
 	}
 	before := s.seen[slot-s.base]
@@ -270,6 +291,10 @@ func (s *server) serve(slot uint32, w uint64, kind, n uint32) {
 	}
 	used, status := 0, int32(0)
 	if isUsers(kind) {
+		if s.concurrent != nil {
+			s.concurrent.take(concurrent{server: s, claim: claim{slot: slot, kind: kind, n: n, word: w}})
+			return
+		}
 		place := unsafe.Add(s.payload, uintptr(slot)*s.stride)
 		s.request = Request{Data: unsafe.Slice((*byte)(place), n), Type: kind, Slot: int(slot)}
 		if s.copied != nil {
@@ -343,10 +368,16 @@ func (s *server) ringAnswered() {
 	spin.Fence()
 	for _, slot := range s.answered {
 		// A7 <- R7: the cell was armed before we were sent there. Its number is input.
-		cell := atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerParked))) - 1
-		if cell < s.cellsCount && s.ch.raw.Ring(cell) {
+		if s.ringParked(atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerParked)))) {
 			s.counters.Rings++
 		}
 	}
 	s.answered = s.answered[:0]
+}
+
+// ringParked rings the cell that a caller's parked word names, if it names one; true if
+// that woke somebody.
+func (s *server) ringParked(parked uint32) bool {
+	cell := parked&^libdx.ParkedProgress - 1
+	return cell < s.cellsCount && s.ch.raw.Ring(cell)
 }

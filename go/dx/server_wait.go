@@ -19,8 +19,12 @@ func (s *server) turn(n, looks uint32, crowded bool) uint32 {
 	return seen
 }
 
-// between looks at what other workers have, and every liveness at the peer.
+// between looks at what others have given back, which spinning does not see; at what other
+// workers have; and every liveness at the peer.
 func (s *server) between(n uint32) (done bool, err error) {
+	if s.anyReturned.Load() {
+		return true, nil
+	}
 	if n%sleepersEvery == 0 && s.lends && s.steal() {
 		return true, nil
 	}

@@ -166,7 +166,7 @@ func (s *server) answerStream(st *Stream, status int32) {
 // ringCaller wakes who waits for a slot's progress or answer, if it sleeps; true if this call did.
 func (s *server) ringCaller(slot uint32) bool {
 	// A7 <- R7: the cell was armed before we were sent there. Its number is input.
-	cell := atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerParked))) - 1
+	cell := atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerParked)))&^libdx.ParkedProgress - 1
 	return cell < s.cellsCount && s.ch.raw.Ring(cell)
 }
 
