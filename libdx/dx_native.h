@@ -233,7 +233,7 @@ DX_API void dx_native_disarm(struct dx_channel *channel, uint32_t cell, uint32_t
 struct dx_native_bell;
 
 /**
- * Starts a thread that turns the rings of a cell into those of an eventfd.
+ * Starts a thread that turns the rings of a cell into those of an eventfd, which counts them.
  *
  * It is for runtimes that can wait for a descriptor but must not block a thread. Announce and look
  * as for dx_native_arm(), then wait until the descriptor is readable.

@@ -3,6 +3,7 @@
 package dx
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"time"
@@ -28,7 +29,7 @@ type bell struct {
 	called bool    // by one that spins
 	place  int     // among the sleepers
 
-	owed bool // the descriptor has, or will have, a ring for which we were called
+	owed uint64 // rings that the descriptor has, or will have, for which we were called
 }
 
 // ensure opens the bell if it is not open yet.
@@ -99,13 +100,21 @@ func (b *bell) waitForFile(limit time.Duration) bool {
 				// again at once.
 				pollSleep(min(limit, time.Duration(b.ch.wait.PollNs)))
 			}
-			b.owed = b.owed || rang
+			if rang {
+				b.owed++
+			}
 			return rang
 		}
-		if !b.owed || b.rang() {
+		heard := binary.NativeEndian.Uint64(b.word[:])
+		if heard > b.owed {
+			b.owed = 0
 			return true
 		}
-		b.owed = false // that was the ring for which we were called the last time
+		b.owed -= heard // these were rings for which we were called before
+		if b.rang() {
+			b.owed++
+			return true
+		}
 	}
 }
 
