@@ -149,6 +149,7 @@ void dx_notifier_arm(struct dx_notifier *n, int64_t until_ns)
         n->readable = false;
     }
     uint32_t kind = kind_of(n->channel);
+    bool sooner = n->sleeps && until_ns < n->until_ns;
     n->until_ns = until_ns;
     n->status = dx_channel_check(n->channel);
     /* Relaxed: written by ourselves. */
@@ -160,6 +161,8 @@ void dx_notifier_arm(struct dx_notifier *n, int64_t until_ns)
         (void)pthread_cond_broadcast(&n->changed);
     }
     (void)pthread_mutex_unlock(&n->lock);
+    if (sooner) /* than the thread is going to look: makes the descriptor readable, once more */
+        dx_channel_wake(n->channel, n->cell_number);
     /* S2 <-> S1, S4 <-> S3: the announcement before the owner's last look. */
     dx_fence_store_load();
 }

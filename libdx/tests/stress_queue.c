@@ -3,9 +3,11 @@
  * answer is verified, and each call has one completion. Under ThreadSanitizer this also checks the
  * order of payloads. */
 #include "dice.h"
+#include "dx_answer.h"
 #include "queued.h"
 
 #define QUEUES 3
+#define ANSWERERS 2
 #define DEPTH 8u
 
 #ifdef DX_TSAN
@@ -44,6 +46,67 @@ static int32_t answer(void *user, const struct dx_request *request, struct dx_re
     memcpy(response->data, &answer, sizeof answer);
     response->bytes = sizeof answer;
     return (int32_t)(number & 0xffff);
+}
+
+/* Requests that others answer, last come first served. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct kept {
+        struct dx_token token;
+        const void *data;
+        void *response;
+    } kept[QUEUES * DEPTH];
+    uint32_t count;
+    uint64_t answered;
+    uint64_t wrong;
+    bool over;
+} later = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+/* Every other request is answered by another thread. */
+static int32_t keep_some(void *user, const struct dx_request *request, struct dx_response *response)
+{
+    uint64_t number;
+    struct kept k = {.data = request->data, .response = response->data};
+    memcpy(&number, request->data, sizeof number);
+    if (number % 2 == 0 || dx_answer_later(request, &k.token) != DX_OK)
+        return answer(user, request, response);
+    atomic_fetch_add(&((struct desk *)user)->runs, 1u);
+    (void)pthread_mutex_lock(&later.lock);
+    later.kept[later.count++] = k; /* no more than there are slots */
+    (void)pthread_cond_signal(&later.changed);
+    (void)pthread_mutex_unlock(&later.lock);
+    return 0;
+}
+
+static bool take_kept(struct kept *k)
+{
+    (void)pthread_mutex_lock(&later.lock);
+    while (later.count == 0 && !later.over)
+        (void)pthread_cond_wait(&later.changed, &later.lock);
+    bool got = later.count != 0;
+    if (got)
+        *k = later.kept[--later.count];
+    (void)pthread_mutex_unlock(&later.lock);
+    return got;
+}
+
+static void *answer_kept(void *user)
+{
+    struct kept k;
+    while (take_kept(&k)) {
+        uint64_t number;
+        memcpy(&number, k.data, sizeof number);
+        uint64_t result = answer_to(number);
+        memcpy(k.response, &result, sizeof result);
+        dx_status status = dx_answer(&k.token, sizeof result, (int32_t)(number & 0xffff));
+        dx_status again = dx_answer(&k.token, 0, -1);
+        (void)pthread_mutex_lock(&later.lock);
+        later.answered++;
+        later.wrong += (status != DX_OK && status != DX_ERR_CANCELLED) || again != DX_ERR_INVALID;
+        (void)pthread_mutex_unlock(&later.lock);
+    }
+    return user;
 }
 
 static void submit(struct client *c, uint64_t tag)
@@ -114,7 +177,7 @@ static void *run_client(void *user)
     return NULL;
 }
 
-static void run(void **state, uint32_t spin, uint32_t threads)
+static void run(void **state, uint32_t spin, uint32_t threads, dx_handler handler)
 {
     struct dx_wait wait;
     assert_status(dx_wait_preset("balanced", &wait), DX_OK);
@@ -127,7 +190,7 @@ static void run(void **state, uint32_t spin, uint32_t threads)
 #ifdef DX_TSAN
     pair_share(p);
 #endif
-    serving_start(&p->serving, p->guest, answer, &p->desk,
+    serving_start(&p->serving, p->guest, handler, &p->desk,
                   (struct dx_serve_options){.threads = threads});
     for (int i = 0; i < QUEUES; i++) {
         clients[i] = (struct client){.dice = {(uint64_t)i + 1}};
@@ -151,17 +214,33 @@ static void run(void **state, uint32_t spin, uint32_t threads)
 
 static void calls_in_flight_are_answered_right_by_spinning(void **state)
 {
-    run(state, 2000, 1);
+    run(state, 2000, 1, answer);
 }
 
 static void calls_in_flight_are_answered_right_by_sleeping(void **state)
 {
-    run(state, 0, 1);
+    run(state, 0, 1, answer);
 }
 
 static void calls_in_flight_are_answered_right_by_a_pool(void **state)
 {
-    run(state, 100, 3);
+    run(state, 100, 3, answer);
+}
+
+static void answers_by_other_threads_are_right(void **state)
+{
+    pthread_t answerers[ANSWERERS];
+    for (int i = 0; i < ANSWERERS; i++)
+        assert_int_equal(pthread_create(&answerers[i], NULL, answer_kept, NULL), 0);
+    run(state, 100, 2, keep_some);
+    (void)pthread_mutex_lock(&later.lock);
+    later.over = true;
+    (void)pthread_cond_broadcast(&later.changed);
+    (void)pthread_mutex_unlock(&later.lock);
+    for (int i = 0; i < ANSWERERS; i++)
+        (void)pthread_join(answerers[i], NULL);
+    assert_int_equal(later.wrong, 0);
+    assert_true(later.answered > 0);
 }
 
 int main(void)
@@ -171,6 +250,7 @@ int main(void)
         PAIR_TEST(calls_in_flight_are_answered_right_by_spinning),
         PAIR_TEST(calls_in_flight_are_answered_right_by_sleeping),
         PAIR_TEST(calls_in_flight_are_answered_right_by_a_pool),
+        PAIR_TEST(answers_by_other_threads_are_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
