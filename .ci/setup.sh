@@ -9,7 +9,7 @@ declare -A packages=(
     [musl-gcc]=musl-tools [aarch64-linux-gnu-gcc]='gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
     [clang]='clang libc6-dev' [libfuzzer]='clang libclang-rt-dev' [cmake]=cmake
     [make]=ninja-build [gmake]=make [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
-    [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [pkg-config]=pkg-config
+    [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [libuv]=libuv1-dev [pkg-config]=pkg-config
     [doxygen]=doxygen [abidw]=abigail-tools
     [chromium]='chromium fonts-liberation' [spin]=spin
     [parallel]=parallel [openssl]=libssl-dev [qemu-system-x86_64]=qemu-system-x86
@@ -36,6 +36,7 @@ has() { # tool
             '#include <stdint.h>' '#include <cmocka.h>'
         ;;
     openssl) compiles "${CC:-gcc}" '#include <openssl/evp.h>' ;;
+    libuv) compiles "${CC:-gcc}" '#include <uv.h>' ;;
     inih) compiles "${CC:-gcc}" '#include <ini.h>' ;;
     libfuzzer) has_libfuzzer ;;
     make) command -v ninja >/dev/null || command -v make >/dev/null ;;

@@ -16,7 +16,7 @@ clean_up() {
     for pid in "${started[@]}"; do
         kill "$pid" 2>/dev/null || true
     done
-    rm -rf "$temp" "/dev/shm/$region"
+    rm -rf "$temp" "/dev/shm/$region" "/dev/shm/$region-2"
 }
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -62,7 +62,7 @@ check_library() { # prefix
 check_files() { # prefix
     local file header
     for file in lib/libdx.a lib/pkgconfig/dx.pc lib/cmake/dx/dxConfig.cmake \
-        share/doc/dx/examples/{{,stream_}{host,guest},queue_host,restart_guest}.c; do
+        share/doc/dx/examples/{{,stream_}{host,guest},queue_host,{restart,loop,uv}_guest}.c; do
         [ -f "$1/$file" ] || fail "$file is not installed"
     done
     if command -v doxygen >/dev/null; then
@@ -132,24 +132,48 @@ serve_two_hosts() { # folder suffix expected
     [ "$code" = 0 ] || fail "$1/restart_guest$2 ended with $code: $(cat "$temp/guest.log")"
 }
 
-# Both pairs of examples; the streams' input is 20 times as long as their ring.
+# One guest serves two hosts at once in an event loop, and ends when both have closed. One host has
+# many calls in flight, whose answers come in any order.
+serve_in_a_loop() { # program suffix expected
+    local code=0 folder=${1%/*} kind
+    started=()
+    timeout -k 5 30 "$1$2" "shm:$region" "shm:$region-2" >"$temp/guest.log" 2>&1 &
+    started+=($!)
+    timeout -k 5 30 "$folder/queue_host$2" "shm:$region-2" >"$temp/queue.log" 2>&1 &
+    started+=($!)
+    timeout -k 5 30 "$folder/host$2" "shm:$region" >"$temp/host.log" || fail "host$2 ended with $?"
+    for kind in "$1" queue_host; do
+        wait "${started[0]}" || code=$?
+        started=("${started[@]:1}")
+        [ "$code" = 0 ] || fail "$kind$2 ended with $code: $(cat "$temp/guest.log" "$temp/queue.log")"
+    done
+    diff "$3" "$temp/host.log" || fail "host$2 of $1 printed something else (>)"
+    sort -n "$temp/queue.log" | diff "$3" - || fail "queue_host$2 of $1 printed something else (>)"
+}
+
+# All examples; the streams' input is 20 times as long as their ring.
 exchange_all() { # folder suffix first
     seq 10 | awk '{ print $1 " squared is " $1 * $1 }' >"$temp/squares"
     exchange "$1" '' "$2" "$3" /dev/null "$temp/squares"
     serve_two_hosts "$1" "$2" "$temp/squares"
+    serve_in_a_loop "$1/loop_guest" "$2" "$temp/squares"
+    [ -n "$2" ] || serve_in_a_loop "$1/uv_guest" '' "$temp/squares" # Debian's libuv.a has another name
     seq 200000 >"$temp/numbers"
     echo '200000 lines, 1288895 bytes' >"$temp/counts"
     exchange "$1" stream_ "$2" "$3" "$temp/numbers" "$temp/counts"
 }
 
 use_pkg_config() { # prefix folder
-    local program flags
+    local program flags libraries
     export PKG_CONFIG_PATH=$1/lib/pkgconfig
     mkdir -p "$2"
-    for program in {,stream_}{host,guest} restart_guest; do
-        read -ra flags < <(pkg-config --cflags --libs dx)
+    for program in {,stream_}{host,guest} queue_host {restart,loop,uv}_guest; do
+        libraries=(dx)
+        [ "$program" != uv_guest ] || libraries+=(libuv)
+        read -ra flags < <(pkg-config --cflags --libs "${libraries[@]}")
         "${CC:-cc}" "$temp/outside/$program.c" "${flags[@]}" -o "$2/$program"
-        read -ra flags < <(pkg-config --static --cflags --libs dx)
+        [ "$program" != uv_guest ] || continue
+        read -ra flags < <(pkg-config --static --cflags --libs "${libraries[@]}")
         "${CC:-cc}" -static "$temp/outside/$program.c" "${flags[@]}" -o "$2/${program}_static"
     done
     LD_LIBRARY_PATH=$1/lib exchange_all "$2" '' host
