@@ -45,8 +45,12 @@ func (p *parker) add(c *Caller) error {
 	}
 	// R7 -> A7 (serve.c): either the sleeper has armed the cell before, or it will
 	// look at us after arming it. S4 <-> S3: announced before the look below.
-	atomic.StoreUint32(c.parked, cell+1)
-	if atomic.LoadUint64(c.serverWord) == c.awaited {
+	parked := cell + 1
+	if c.orAwaited != 0 {
+		parked |= libdx.ParkedProgress
+	}
+	atomic.StoreUint32(c.parked, parked)
+	if c.hasCome(c.awaited) {
 		c.wake <- nil
 		return nil
 	}
@@ -92,11 +96,17 @@ func (p *parker) remove(c *Caller) {
 	}
 }
 
+// hasCome says whether the server's word is what is waited for.
+func (c *Caller) hasCome(awaited uint64) bool {
+	w := atomic.LoadUint64(c.serverWord)
+	return w == awaited || c.orAwaited != 0 && w == c.orAwaited
+}
+
 // wakeReady wakes those whose word is there, late if nobody rang for it; p.mu is held. It returns
 // how many go on waiting.
 func (p *parker) wakeReady(late bool) (woken, left int) {
 	for c, awaited := range p.waiting {
-		if atomic.LoadUint64(c.serverWord) == awaited {
+		if c.hasCome(awaited) {
 			delete(p.waiting, c)
 			c.late = late
 			c.wake <- nil

@@ -29,9 +29,11 @@ type Queue struct {
 	held      []*flight // that the server has not let go of
 	unflushed []*flight // sent since the last flush
 	tags      tagTable
-	cursor    int     // where the next look at inFlight begins
-	build     *flight // whose memory the program has; nil: none
-	wanted    int     // completions, by the present wait
+	cursor    int      // where the next look at inFlight begins
+	build     *flight  // whose memory the program has; nil: none
+	wanted    int      // completions, by the present wait
+	watched   *flight  // whose progress is waited for; nil: none
+	least     Progress // that it waits for
 	nearest   time.Time
 	timed     bool // nearest is known
 	checked   time.Time
@@ -235,24 +237,6 @@ func (q *Queue) Cancel(tag uint64) error {
 		q.fail(f, ErrCancelled)
 	}
 	return nil
-}
-
-// Progress returns how far a call has come, and ProgressNone also after Close.
-func (q *Queue) Progress(tag uint64) Progress {
-	if q.begin() != nil {
-		return ProgressNone
-	}
-	defer q.end()
-	f := q.tags.find(tag)
-	switch {
-	case f == nil:
-		return ProgressNone
-	case f.state == flightFailed, f.state == flightSent && f.ended():
-		return ProgressEnded
-	case f.state == flightSent && atomic.LoadUint64(f.c.serverWord) == word(f.c.epoch, libdx.ServerProcessing, f.c.sequence):
-		return ProgressTakenUp
-	}
-	return ProgressSent
 }
 
 // InFlight returns how many calls are submitted whose completions were not returned yet.

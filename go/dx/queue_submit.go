@@ -147,14 +147,19 @@ func (q *Queue) Flush() error {
 	if err := q.begin(); err != nil {
 		return err
 	}
+	q.sendGreeted()
+	q.end()
+	return nil
+}
+
+// sendGreeted sends what has waited for a greeting, and rings the servers.
+func (q *Queue) sendGreeted() {
 	for _, f := range q.inFlight {
 		if f.state == flightWaiting && f.ended() {
 			q.greeted(f)
 		}
 	}
 	q.ringServers()
-	q.end()
-	return nil
 }
 
 // greeted sends the request of a slot at which a server has looked for the first time.

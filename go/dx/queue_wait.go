@@ -265,6 +265,9 @@ func (q *Queue) sleep(ctx context.Context) error {
 
 // enough says whether there is what the present wait wants: completions, or a slot.
 func (q *Queue) enough() bool {
+	if q.watched != nil {
+		return q.watchedArrived()
+	}
 	if q.wanted == 0 {
 		return slices.ContainsFunc(q.held, func(f *flight) bool {
 			return atomic.LoadUint64(f.c.serverWord) == f.c.readyWord()
@@ -331,6 +334,9 @@ func (q *Queue) park() (slept time.Duration, err error) {
 		if f.state == flightHeld {
 			f.c.awaited = f.c.readyWord()
 		}
+		if f == q.watched && f.state == flightSent && q.least == ProgressTakenUp {
+			f.c.orAwaited = f.c.processingWord()
+		}
 		if err = p.add(f.c); err != nil {
 			break
 		}
@@ -343,6 +349,7 @@ func (q *Queue) park() (slept time.Duration, err error) {
 	}
 	for _, f := range asleep {
 		p.remove(f.c)
+		f.c.orAwaited = 0
 		if f.c.late {
 			f.c.late = false
 			first.counters.Rescued++

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -157,9 +156,15 @@ func TestServeEndsAfterConcurrentHandlersAndWhatWasNotBegunIsServedNext(t *testi
 
 // The caller sees that its request was taken up, before it is answered.
 func TestConcurrentHandlersTakeUp(t *testing.T) {
-	host := newHost(t, Config{Slots: 1, RequestBytes: 8, ResponseBytes: 8})
+	for name, w := range concurrencyWaits(t) {
+		t.Run(name, func(t *testing.T) { takeUp(t, &w) })
+	}
+}
+
+func takeUp(t *testing.T, w *Wait) {
+	host := newHost(t, Config{Slots: 1, RequestBytes: 8, ResponseBytes: 8, Options: Options{Wait: w}})
 	h := newHolding()
-	serve(t, host, h, Options{}, ServeOptions{Concurrency: 2})
+	serve(t, host, h, Options{Wait: w}, ServeOptions{Concurrency: 2})
 	q, err := host.OpenQueue(1)
 	if err != nil {
 		t.Fatal(err)
@@ -168,14 +173,30 @@ func TestConcurrentHandlersTakeUp(t *testing.T) {
 	if err := q.Submit(7, TypeUser, []byte("hold"), time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	for q.Progress(7) != ProgressTakenUp {
-		if _, err := q.Poll(make([]Completion, 1)); err != nil {
-			t.Fatal(err)
-		}
-		runtime.Gosched()
+	if p, err := q.WaitProgress(testContext(t), 7, ProgressTakenUp); p != ProgressTakenUp || err != nil {
+		t.Errorf("progress %v, %v", p, err)
+	}
+	if p := q.Progress(7); p != ProgressTakenUp {
+		t.Errorf("progress %v", p)
 	}
 	<-h.entered
+	short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if _, err := q.WaitProgress(short, 7, ProgressEnded); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a wait for an end that does not come ended with %v", err)
+	}
 	close(h.release)
+	if p, err := q.WaitProgress(testContext(t), 7, ProgressEnded); p != ProgressEnded || err != nil {
+		t.Errorf("progress %v, %v", p, err)
+	}
+	for _, bad := range []func() error{
+		func() error { _, err := q.WaitProgress(testContext(t), 8, ProgressEnded); return err },
+		func() error { _, err := q.WaitProgress(testContext(t), 7, ProgressSent); return err },
+	} {
+		if err := bad(); !errors.Is(err, ErrInvalid) {
+			t.Error(err)
+		}
+	}
 	done := make([]Completion, 1)
 	if n, err := q.Wait(testContext(t), 1, done); n != 1 || err != nil || string(done[0].Data) != "hold" {
 		t.Errorf("%d completions, %v: %+v", n, err, done[0])
