@@ -75,8 +75,8 @@ dx_status dx_queue_wait_progress(struct dx_queue *q, uint64_t tag, enum dx_progr
         status = await(q, timeout_ns, progress);
         q->watches_progress = false;
     } else {
-        status = dx_fail(DX_ERR_INVALID, "no call with tag %llu is in flight",
-                         (unsigned long long)tag);
+        status =
+            dx_fail(DX_ERR_INVALID, "no call with tag %llu is in flight", (unsigned long long)tag);
     }
     dx_queue_leave(q);
     return status;

@@ -122,8 +122,9 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
             request->data = memcpy(s->copy, request->data, request->bytes);
         DX_FAULT(REQUEST_READ);
         dx_server_journal(s, slot, word);
+        s->kept = false;
         status = s->handler(s->user, request, &response);
-        if (dx_unlikely(entered.later)) {
+        if (dx_unlikely(s->kept)) {
             dx_count(&s->waiter.counters->request_bytes, request->bytes);
             return;
         }

@@ -39,12 +39,11 @@ struct dx_entered {
     struct dx_request request; /* first: what the handler is given leads here */
     struct dx_server *server;
     uint64_t word; /* the caller's */
-    bool later;    /* the handler has called dx_answer_later */
 };
 
-static inline struct dx_entered *dx_entered_of(const struct dx_request *request)
+static inline const struct dx_entered *dx_entered_of(const struct dx_request *request)
 {
-    return (struct dx_entered *)(void *)(uintptr_t)request;
+    return (const struct dx_entered *)(const void *)request;
 }
 
 struct dx_server {
@@ -52,6 +51,7 @@ struct dx_server {
     dx_handler handler;
     void *user;
     struct dx_later *later;   /* NULL: a binding serves */
+    bool kept;                /* the handler has called dx_answer_later */
     struct dx_stream *active; /* streams whose handler is to be entered again */
     uint32_t flags;
     uint32_t first;  /* our first slot */
@@ -87,7 +87,8 @@ void dx_server_begin(struct dx_server *server);
  * of the pool ended first. */
 dx_status dx_server_run(struct dx_server *server);
 
-/* Serves what is there once; if nothing is, waits for news. DX_OK, DX_ERR_TIMEOUT, or why it ends. */
+/* Serves what is there once; if nothing is, waits for news. DX_OK, DX_ERR_TIMEOUT, or why it ends.
+ */
 dx_status dx_server_step(struct dx_server *server, int64_t timeout_ns);
 
 /* Ends the handlers of streams, and tells the others of the pool; `status` as of dx_server_run. */

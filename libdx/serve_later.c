@@ -212,9 +212,9 @@ static struct dx_token take(struct dx_later *l, uint32_t slot, uint64_t word, vo
 dx_status dx_answer_later(const struct dx_request *request, struct dx_token *token)
 {
     assert(request != NULL && token != NULL);
-    struct dx_entered *entered = dx_entered_of(request);
+    const struct dx_entered *entered = dx_entered_of(request);
     struct dx_server *s = entered->server;
-    if (entered->later)
+    if (s->kept)
         return dx_fail(DX_ERR_INVALID, "dx_answer_later was called for this request before");
     void *copy = NULL;
     if (s->copy != NULL) {
@@ -226,7 +226,7 @@ dx_status dx_answer_later(const struct dx_request *request, struct dx_token *tok
         copy = s->copy;
         s->copy = next;
     }
-    entered->later = true;
+    s->kept = true;
     *token = take(s->later, request->slot, entered->word, copy);
     return DX_OK;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that are answered later, by any thread. The slot's word says PROCESSING meanwhile, as with
- * a stream: a caller sees that its request was taken up, and a server that takes over from a dead
- * process knows that it had begun. While a request is pending, only whoever answers it writes the
- * server's line. The serving thread takes note of what the caller's word says, and no more.
+ * Requests that are answered later, by any thread. The slot's word says PROCESSING meanwhile, as
+ * with a stream: a caller sees that its request was taken up, and a server that takes over from a
+ * dead process knows that it had begun. While a request is pending, only whoever answers it writes
+ * the server's line. The serving thread takes note of what the caller's word says, and no more.
  *
  * One lock guards all pending requests of the process, so that a token of a channel that was closed
  * is found out.
@@ -40,8 +40,8 @@ void dx_later_end(struct dx_channel *channel);
 /* The word of the request that is pending on a slot; 0: none. */
 uint64_t dx_later_word(struct dx_later *later, uint32_t slot);
 
-/* Is a request pending on this slot? Then takes note that the caller's word is `word` now, and wakes
- * those who wait for that. */
+/* Is a request pending on this slot? Then takes note that the caller's word is `word` now, and
+ * wakes those who wait for that. */
 bool dx_later_note(struct dx_later *later, uint32_t slot, uint64_t word);
 
 /* Wakes those who wait for the end of a caller: nobody serves any more. */

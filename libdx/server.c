@@ -40,9 +40,9 @@ dx_status dx_server_over(struct dx_server *s, dx_status status)
     return status;
 }
 
-/* Nothing is new. Announces a sleep, if there is a descriptor, and looks at the other side after it;
- * otherwise looks as often as its liveness asks for. DX_ERR_TIMEOUT, DX_OK if there is news after
- * all, or why serving ends. */
+/* Nothing is new. Announces a sleep, if there is a descriptor, and looks at the other side after
+ * it; otherwise looks as often as its liveness asks for. DX_ERR_TIMEOUT, DX_OK if there is news
+ * after all, or why serving ends. */
 static dx_status idle(struct dx_server *s)
 {
     dx_status status = DX_OK;

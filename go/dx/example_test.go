@@ -244,3 +244,34 @@ func echoing(ctx context.Context) (host *dx.Channel, end func()) {
 		_ = guest.Close()
 	}
 }
+
+// Handlers that block, for as long as their callers wait.
+func ExampleRequest_Context() {
+	ctx := context.Background()
+	host, err := dx.Create("memfd:", dx.Config{Slots: 2, RequestBytes: 64, ResponseBytes: 64})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer host.Close()
+	guest, err := dx.Attach(ctx, fmt.Sprintf("memfd:%d", host.FD()), dx.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer guest.Close()
+	gaveUp := make(chan error, 1)
+	handler := dx.HandlerFunc(func(q *dx.Request, response []byte) (int, int32) {
+		select {
+		case <-time.After(time.Minute): // what takes long
+			return copy(response, "done"), 0
+		case <-q.Context().Done(): // nobody waits any more
+			gaveUp <- context.Cause(q.Context())
+			return 0, -1
+		}
+	})
+	go guest.ServeWith(ctx, handler, dx.ServeOptions{Concurrency: 100})
+	soon, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+	defer cancel()
+	_, err = host.Call(soon, dx.TypeUser, []byte("work"), make([]byte, 64))
+	fmt.Println(errors.Is(err, context.DeadlineExceeded), errors.Is(<-gaveUp, dx.ErrCancelled))
+	// Output: true true
+}

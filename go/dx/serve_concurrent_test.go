@@ -278,7 +278,7 @@ func BenchmarkQuickCallsBesideSlowHandlers(b *testing.B) {
 			host := newHost(b, Config{Slots: slow + quick, RequestBytes: 8, ResponseBytes: 8})
 			serve(b, host, HandlerFunc(func(q *Request, response []byte) (int, int32) {
 				if len(q.Data) != 0 {
-					time.Sleep(5 * time.Millisecond)
+					<-time.After(5 * time.Millisecond)
 				}
 				return 0, 0
 			}), Options{}, o)
