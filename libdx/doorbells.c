@@ -84,11 +84,16 @@ static bool grow(struct dx_doorbells *d)
         return true;
     uint32_t room = d->room != 0 ? 2 * d->room : 8;
     struct dx_doorbell **bells =
-        realloc(d->bells, room * sizeof(*bells)); /* NOLINT(bugprone-sizeof-expression): pointers */
+        calloc(room, sizeof(*bells)); /* NOLINT(bugprone-sizeof-expression) */
     if (bells == NULL)
         return false;
+    /* The list is whole at any time: another thread may fork. */
+    struct dx_doorbell **before = d->bells;
+    for (uint32_t i = 0; i < d->count; i++)
+        bells[i] = before[i];
     d->bells = bells;
     d->room = room;
+    free(before);
     return true;
 }
 
@@ -129,8 +134,11 @@ void dx_doorbells_leave(struct dx_doorbells *d, int64_t id)
     d->left[number / 64] |= 1ull << number % 64;
     uint32_t at = find(d, number);
     if (at < d->count) {
-        dx_doorbell_release(d->bells[at]);
+        /* Out of the list before its descriptor is closed: another thread may fork between, and
+         * the child closes what the list names. */
+        struct dx_doorbell *bell = d->bells[at];
         d->bells[at] = d->bells[--d->count];
+        dx_doorbell_release(bell);
     }
     (void)pthread_mutex_unlock(&d->lock);
 }

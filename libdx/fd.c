@@ -156,6 +156,14 @@ int dx_fd_accept(int listener)
     return settle(accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
+void dx_fd_close(int *fd)
+{
+    int closes = *fd;
+    *fd = -1;
+    if (closes >= 0)
+        (void)close(closes);
+}
+
 int dx_fd_eventfd(void)
 {
     enter();

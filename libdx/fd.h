@@ -41,6 +41,10 @@ int dx_fd_memfd(void);
 /* Another number for the same file. */
 int dx_fd_duplicate(int fd);
 
+/* Closes *fd, which is -1 before that happens: a fork of another thread finds no number that stands
+ * for something else by now. -1 is allowed. */
+void dx_fd_close(int *fd);
+
 /* An ioctl whose result is a descriptor. */
 int dx_fd_ioctl(int fd, unsigned long request, const void *argument);
 

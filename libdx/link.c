@@ -199,11 +199,8 @@ void dx_link_stop(struct dx_link *link, const struct dx_channel *channel)
 static void close_device(struct dx_ivshmem_bells *b)
 {
     int *const fds[] = {&b->device, &b->group, &b->container, &b->bell};
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
-        if (*fds[i] >= 0)
-            (void)close(*fds[i]);
-        *fds[i] = -1;
-    }
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        dx_fd_close(fds[i]);
 }
 
 void dx_link_forked(struct dx_link *link)
@@ -216,11 +213,8 @@ void dx_link_forked(struct dx_link *link)
     if (link->has_device)
         close_device(&link->device);
     int *const fds[] = {&link->socket, &link->bell, &link->memory, &link->control};
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
-        if (*fds[i] >= 0)
-            (void)close(*fds[i]);
-        *fds[i] = -1;
-    }
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        dx_fd_close(fds[i]);
 }
 
 void dx_link_close(struct dx_link *link)

@@ -9,6 +9,7 @@
 #include "atomic.h"
 #include "clock.h"
 #include "doorbell.h"
+#include "fd.h"
 #include "fd_wait.h"
 #include "link_private.h"
 #include "rendezvous.h"
@@ -106,8 +107,7 @@ static void hear_news(struct listener *l)
     case DX_LINK_END:
         /* Whoever serves is gone. If that is the other side, it is dead: it is peer 0. */
         l->news = -1;
-        (void)close(link->socket);
-        link->socket = -1;
+        dx_fd_close(&link->socket);
         dx_link_peer_left(link, 0);
         break;
     }

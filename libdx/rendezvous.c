@@ -177,7 +177,7 @@ static void turn_away(struct dx_rendezvous *r)
 {
     int socket = -1;
     if (r->spare >= 0) {
-        (void)close(r->spare);
+        dx_fd_close(&r->spare);
         socket = dx_fd_accept(r->listener);
         if (socket >= 0)
             (void)close(socket);
@@ -358,11 +358,8 @@ static void close_all(struct dx_rendezvous *r)
     for (uint32_t i = 0; i < r->count; i++)
         dx_member_close(r->members[i]);
     int *const fds[] = {&r->listener, &r->events, &r->timer, &r->spare};
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
-        if (*fds[i] >= 0)
-            (void)close(*fds[i]);
-        *fds[i] = -1;
-    }
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+        dx_fd_close(fds[i]);
 }
 
 void dx_rendezvous_forked(struct dx_rendezvous *r)

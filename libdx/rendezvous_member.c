@@ -32,14 +32,9 @@ struct dx_member *dx_member_new(uint32_t id, int socket)
 
 void dx_member_close(struct dx_member *m)
 {
-    if (m->socket >= 0)
-        (void)close(m->socket);
-    m->socket = -1;
-    for (uint32_t v = 0; v < DX_RENDEZVOUS_VECTORS_MAX; v++) {
-        if (m->bells[v] >= 0)
-            (void)close(m->bells[v]);
-        m->bells[v] = -1;
-    }
+    dx_fd_close(&m->socket);
+    for (uint32_t v = 0; v < DX_RENDEZVOUS_VECTORS_MAX; v++)
+        dx_fd_close(&m->bells[v]);
 }
 
 void dx_member_free(struct dx_member *m, struct dx_member_budget *budget)

@@ -4,11 +4,13 @@
  * keeps from one call to the next belongs to the first of them.
  */
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 
 #include "clock.h"
 #include "error.h"
+#include "fd_wait.h"
 #include "notifier.h"
 #include "server.h"
 
@@ -70,7 +72,6 @@ static enum dx_slept sleep_for_all(struct dx_channel *channel, struct dx_cell *c
     struct dx_server_set *set = (struct dx_server_set *)(void *)cell; /* its first member */
     (void)channel;
     (void)armed;
-    (void)wait;
     if (!arm_all(set))
         return DX_SLEPT_UNRUNG;
     if (look_at_all(set))
@@ -78,8 +79,10 @@ static enum dx_slept sleep_for_all(struct dx_channel *channel, struct dx_cell *c
     if (check_all(set) != DX_OK) /* which the caller asks again, before the next sleep */
         return DX_SLEPT_UNRUNG;
     struct timespec timeout = dx_clock_timespec(timeout_ns);
-    return ppoll(set->descriptors, set->count, &timeout, NULL) > 0 ? DX_SLEPT_RUNG
-                                                                   : DX_SLEPT_UNRUNG;
+    int readable = ppoll(set->descriptors, set->count, &timeout, NULL);
+    if (readable < 0 && errno != EINTR) /* no loop without a sleep */
+        dx_fd_nap(wait->poll_ns < timeout_ns ? wait->poll_ns : timeout_ns);
+    return readable > 0 ? DX_SLEPT_RUNG : DX_SLEPT_UNRUNG;
 }
 
 /* What the first server keeps, made for these servers. */
