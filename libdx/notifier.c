@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "atomic.h"
@@ -41,9 +42,8 @@ static uint32_t kind_of(const struct dx_channel *c)
 /* The lock is held. */
 static void make_readable(struct dx_notifier *n)
 {
-    uint64_t one = 1;
-    if (!n->readable && write(n->fd, &one, sizeof one) < 0)
-        return; /* full, which is as good */
+    if (!n->readable)
+        (void)eventfd_write(n->fd, 1); /* of one that does not block: fails when it is full */
     n->readable = true;
 }
 
@@ -142,12 +142,10 @@ void dx_notifier_arm(struct dx_notifier *n, int64_t until_ns)
     if (dx_channel_forked(n->channel))
         return;
     (void)pthread_mutex_lock(&n->lock);
-    if (n->readable) {
-        uint64_t rings;
-        if (read(n->fd, &rings, sizeof rings) < 0)
-            rings = 0; /* somebody else has read it */
-        n->readable = false;
-    }
+    eventfd_t rings;
+    if (n->readable)
+        (void)eventfd_read(n->fd, &rings); /* fails when somebody else has read it */
+    n->readable = false;
     uint32_t kind = kind_of(n->channel);
     bool sooner = n->sleeps && until_ns < n->until_ns;
     n->until_ns = until_ns;

@@ -171,6 +171,7 @@ void dx_serving_end(struct dx_serving *serving)
     if (serving->entered)
         dx_entry_end(&serving->entry);
     free(serving);
+    dx_later_release(c);
     /* R9 -> A9: for the next server of this process. */
     (void)dx_exchange_acqrel(&c->serving, 0u);
     (void)pthread_setcancelstate(before, NULL);
@@ -287,6 +288,7 @@ dx_status dx_serving_begin(struct dx_channel *c, dx_handler handler, void *user,
     *out = status == DX_OK ? make_serving(c, handler, user, o) : NULL;
     if (*out != NULL)
         return DX_OK;
+    dx_later_release(c);
     /* R9 -> A9: for the next server of this process. */
     (void)dx_exchange_acqrel(&c->serving, 0u);
     return status != DX_OK ? status

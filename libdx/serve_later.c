@@ -157,6 +157,12 @@ void dx_later_end(struct dx_channel *c)
     free(l);
 }
 
+void dx_later_release(struct dx_channel *c)
+{
+    if (c->later != NULL && !c->later->used)
+        dx_later_end(c);
+}
+
 uint64_t dx_later_word(struct dx_later *l, uint32_t slot)
 {
     (void)pthread_mutex_lock(&lock);
@@ -200,6 +206,7 @@ void dx_later_count(struct dx_later *l, struct dx_counters *counters)
 static struct dx_token take(struct dx_later *l, uint32_t slot, uint64_t word, void *copy)
 {
     (void)pthread_mutex_lock(&lock);
+    l->used = true;
     l->slots[slot - l->base] = (struct dx_pending){.word = word, .copy = copy};
     (void)dx_add_relaxed(&l->pending, 1u); /* relaxed: the lock orders it */
     (void)pthread_mutex_unlock(&lock);

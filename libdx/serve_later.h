@@ -23,6 +23,7 @@ struct dx_later {
     uint64_t id;           /* by which tokens name it; never used again */
     uint32_t base;         /* first slot of the calling side */
     uint32_t count;        /* slots of the calling side */
+    bool used; /* there has been a token */
     _Atomic uint32_t pending;
     /* What was answered since the last dx_later_count. */
     _Atomic uint64_t calls;
@@ -33,6 +34,9 @@ struct dx_later {
 
 /* Makes room, once for each channel. */
 dx_status dx_later_begin(struct dx_channel *channel);
+
+/* Serving has ended: forgets the channel if nothing was ever answered later. */
+void dx_later_release(struct dx_channel *channel);
 
 /* Answers what is left with DX_RESULT_LOST, and forgets the channel. */
 void dx_later_end(struct dx_channel *channel);

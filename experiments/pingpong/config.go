@@ -19,7 +19,9 @@ import (
 type config struct {
 	exchange.Config // but for the number of callers and the rate
 	threads         []int
-	inFlight        []int     // 0: blocking calls
+	inFlight        []int // 0: blocking calls
+	handlerTimes    []time.Duration
+	concurrency     []int     // 0: handlers run on the serving goroutine
 	rates           []float64 // 0: a closed loop
 	runs            int
 	waitName        string
@@ -38,6 +40,7 @@ bytes between the same two CPUs, because machines change under a program's feet.
   go run ./experiments/pingpong -threads 1,8,64 -verify -transport shm -out out/mine
   go run ./experiments/pingpong -threads 1,8 -rate 1000,100000 -wait low-power
   go run ./experiments/pingpong -threads 1 -inflight 0,1,4,16,32 -host c -guest c
+  go run ./experiments/pingpong -threads 64 -handler-time 0,1us,1ms -concurrency 0,64
   go run ./experiments/pingpong -threads 1,4,8 -transport ivshmem
   go run ./experiments/pingpong -threads 1,4 -transport ivshmem -direction guest-host
   go run ./experiments/pingpong -threads 1 -transport ivshmem-doorbell -spin-max 0
@@ -82,6 +85,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.IntVar(&c.Procs, "procs", 0, "GOMAXPROCS of a Go side; 0: the CPUs of its half")
 	fs.BoolVar(&c.LockOSThread, "lock-os-thread", false, "tie each calling and serving goroutine to a thread of its own")
 	inFlight := fs.String("inflight", "0", "calls of each caller at a time, by a queue: a number or a list; 0: blocking calls")
+	handlerTimes := fs.String("handler-time", "0", "what each handler of a guest in Go takes: a time or a list; from 100us on it sleeps, else it computes")
+	concurrency := fs.String("concurrency", "0", "handlers of a guest in Go at once, each on a goroutine of its own: a number or a list; 0: on the serving goroutine")
 	rates := fs.String("rate", "", "also open loops of so many calls a second of all callers: a number or a list")
 	fs.StringVar(&c.Pace, "pace", exchange.PaceSleep, "an open loop waits for a start by: sleep (cheap, some 10 us late), spin (on time, for few callers)")
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/pingpong-TIME")
@@ -97,6 +102,12 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		return c, err
 	}
 	if c.inFlight, err = parseNumbers("inflight", "calls", *inFlight, 0); err != nil {
+		return c, err
+	}
+	if c.handlerTimes, err = parseTimes("handler-time", *handlerTimes); err != nil {
+		return c, err
+	}
+	if c.concurrency, err = parseNumbers("concurrency", "handlers", *concurrency, 0); err != nil {
 		return c, err
 	}
 	if c.rates, err = parseRates(*rates); err != nil {
@@ -120,6 +131,19 @@ func parseNumbers(flag, what, text string, least int) ([]int, error) {
 		numbers = append(numbers, n)
 	}
 	return numbers, nil
+}
+
+// parseTimes reads a list of times; 0 needs no unit.
+func parseTimes(flag, text string) ([]time.Duration, error) {
+	var times []time.Duration
+	for _, part := range strings.Split(text, ",") {
+		d, err := time.ParseDuration(strings.TrimSpace(part))
+		if err != nil || d < 0 || d > exchange.HandlerMax {
+			return nil, fmt.Errorf("-%s %q: %q is no time from 0 to %v, such as 1us", flag, text, part, exchange.HandlerMax)
+		}
+		times = append(times, d)
+	}
+	return times, nil
 }
 
 // parseRates puts the closed loop before the open ones.
@@ -158,12 +182,16 @@ func parseWait(name string, overrides map[string]*string) (dx.Wait, error) {
 
 // cells is what one round measures.
 func (c config) cells() (cells []exchange.Config) {
-	for _, rate := range c.rates {
-		for _, inFlight := range c.inFlight {
-			for _, threads := range c.threads {
-				cell := c.Config
-				cell.Threads, cell.InFlight, cell.RatePerS, cell.Dir = threads, inFlight, rate, c.out
-				cells = append(cells, cell)
+	base := c.Config
+	base.Dir = c.out
+	for _, base.RatePerS = range c.rates {
+		for _, base.HandlerTime = range c.handlerTimes {
+			for _, base.Concurrency = range c.concurrency {
+				for _, base.InFlight = range c.inFlight {
+					for _, base.Threads = range c.threads {
+						cells = append(cells, base)
+					}
+				}
 			}
 		}
 	}

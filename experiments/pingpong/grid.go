@@ -42,6 +42,9 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 			if one.InFlight > 0 {
 				what += fmt.Sprintf(" with %d in flight", one.InFlight)
 			}
+			if one.HandlerTime > 0 || one.Concurrency > 1 {
+				what += fmt.Sprintf(", handlers of %v, %d at once", one.HandlerTime, max(one.Concurrency, 1))
+			}
 			if one.RatePerS > 0 {
 				what += " at " + result.FormatRate(one.RatePerS)
 			}

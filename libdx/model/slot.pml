@@ -37,6 +37,9 @@
 #ifndef SPINNING
 #define SPINNING 0 /* 1: callers look and never sleep; neither deadlines nor deaths of callers */
 #endif
+#ifndef LATER
+#define LATER 0 /* 1: any request may be answered later, by another thread of the server's process */
+#endif
 #ifndef GREETED
 #define GREETED 0 /* 1: begins where the server has greeted all callers */
 #endif
@@ -47,9 +50,10 @@
 #define EACH_SLOT /* s is 0 */
 #endif
 
-/* Threads: callers, by slot, and the server. */
+/* Threads: callers, by slot, the server, and who answers later. */
 #define SERVER SLOTS
-#define THREADS (SLOTS + 1)
+#define ANSWERER (SLOTS + 1)
+#define THREADS (SLOTS + 1 + LATER)
 
 /* Memory: what a slot has, and what the server has. */
 #define FIELD(s, field) ((s) * 10 + field)
@@ -86,6 +90,7 @@
 /* Words: 3 bits of epoch, 3 of state, 2 of sequence. */
 #define READY 2
 #define SENDING 3
+#define PROCESSING 3
 #define COMPLETED 4
 #define ABANDONED 5
 #define ACKNOWLEDGED 4
@@ -158,6 +163,9 @@ inline futex_wait(t, rings_at)
 }
 
 #include "caller.pml"
+#if LATER
+#include "later.pml"
+#endif
 #include "server.pml"
 
 init
@@ -184,6 +192,10 @@ init
             run caller(t)
         }
         t = 0;
+#if LATER
+        run drain(ANSWERER);
+        run answerer();
+#endif
         run drain(SERVER);
         run server()
     }

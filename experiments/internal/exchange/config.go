@@ -20,19 +20,23 @@ import (
 
 // Config is one configuration: one cell of a grid. Begin with Default.
 type Config struct {
-	Threads   int           // callers: goroutines, or threads of a host in C
-	InFlight  int           `json:",omitzero"` // calls of each caller at a time, by a queue; 0: each waits for its answer
-	Payload   int           // bytes of each request and each response
-	Duration  time.Duration // of the throughput part; the latency part takes half as long
-	Direction string        `json:",omitzero"` // who calls: host-guest, guest-host
-	Host      string        // language of the host: go, c
-	Guest     string        // language of the guest: go, c
-	Path      string        // how Go calls: native, cgo
-	Transport string        // memfd, shm, file, unix, ivshmem, ivshmem-doorbell
-	Wait      dx.Wait       // of both sides
-	Verify    bool          // check the content of every call
-	Pin       string        // auto gives each side its half of the CPUs, none does not
-	Procs     int           // GOMAXPROCS of a Go side; 0: the CPUs of its half
+	Threads  int // callers: goroutines, or threads of a host in C
+	InFlight int `json:",omitzero"` // calls of each caller at a time, by a queue; 0: each waits for its answer
+	// HandlerTime is what each handler of a guest in Go takes beside the copies, and Concurrency how many of
+	// them run at once; 0: on the serving goroutine.
+	HandlerTime time.Duration `json:",omitzero"`
+	Concurrency int           `json:",omitzero"`
+	Payload     int           // bytes of each request and each response
+	Duration    time.Duration // of the throughput part; the latency part takes half as long
+	Direction   string        `json:",omitzero"` // who calls: host-guest, guest-host
+	Host        string        // language of the host: go, c
+	Guest       string        // language of the guest: go, c
+	Path        string        // how Go calls: native, cgo
+	Transport   string        // memfd, shm, file, unix, ivshmem, ivshmem-doorbell
+	Wait        dx.Wait       // of both sides
+	Verify      bool          // check the content of every call
+	Pin         string        // auto gives each side its half of the CPUs, none does not
+	Procs       int           // GOMAXPROCS of a Go side; 0: the CPUs of its half
 	// LockOSThread ties each calling and serving goroutine to a thread of its own.
 	LockOSThread bool
 	RatePerS     float64 // of an open loop: calls of all callers; 0: a closed loop
@@ -49,6 +53,7 @@ type Config struct {
 const (
 	ThreadsMax  = 4096 // callers, and calls in flight
 	PayloadMax  = 1 << 20
+	HandlerMax  = time.Second
 	DurationMin = 10 * time.Millisecond
 	DurationMax = time.Hour
 	ProcsMax    = 1024
@@ -120,6 +125,12 @@ func (c Config) Check() error {
 		return wrong("inflight", "%d with %d callers: 1 to %d calls in flight of all callers", c.InFlight, c.Threads, ThreadsMax)
 	case c.InFlight > 0 && (c.Path == "cgo" || c.RatePerS > 0 || c.Direction == result.GuestToHost || isAlternative(c.Transport) || c.Transport == TransportBell):
 		return wrong("inflight", "%d: a queue is for a closed loop from the host, without cgo, on a transport of dx", c.InFlight)
+	case c.HandlerTime < 0 || c.HandlerTime > HandlerMax:
+		return wrong("handler_time", "%v: 0 to %v", c.HandlerTime, HandlerMax)
+	case c.Concurrency < 0 || c.Concurrency > ThreadsMax:
+		return wrong("concurrency", "%d: 0 (on the serving goroutine) to %d", c.Concurrency, ThreadsMax)
+	case (c.HandlerTime > 0 || c.Concurrency > 1) && (c.Guest != "go" || c.Path == "cgo" || c.Direction == result.GuestToHost || isAlternative(c.Transport)):
+		return wrong("handler_time", "%v, concurrency %d: they are of a guest in Go that serves, without cgo, on a transport of dx", c.HandlerTime, c.Concurrency)
 	case c.Payload < 0 || c.Payload > PayloadMax:
 		return wrong("payload", "%d: 0 to %d bytes", c.Payload, PayloadMax)
 	case c.Verify && c.Payload < 8:

@@ -96,7 +96,7 @@ func (l *farLoad) slice(of stretch) (slice, error) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 		}
-		served <- serveCalls(ctx, l.ch, l.c.Payload)
+		served <- handlers{}.serveCalls(ctx, l.ch, l.c.Payload)
 	}()
 	r, err := l.ask(farOrder{of.d, of.timed}, served)
 	cancel()

@@ -13,7 +13,6 @@ import (
 
 	"dx/experiments/internal/affinity"
 	"dx/experiments/internal/cload"
-	"dx/experiments/internal/content"
 	"dx/experiments/internal/peer"
 	"dx/go/dx"
 	"dx/libdx"
@@ -38,6 +37,7 @@ type guestConfig struct {
 	Lock    bool
 	Verify  bool // of an alternative's guest and of callers: else dx tells it with each call
 	Wait    dx.Wait
+	Handler handlers
 }
 
 // guestRole is the guest process: it says "ready" on standard output and serves until the host
@@ -102,23 +102,9 @@ func serveGo(g guestConfig) error {
 		runtime.LockOSThread()
 	}
 	fmt.Println("ready")
-	err = serveCalls(context.Background(), ch, g.Payload)
+	err = g.Handler.serveCalls(context.Background(), ch, g.Payload)
 	if errors.Is(err, dx.ErrPeerClosed) || errors.Is(err, syscall.EPIPE) {
 		return nil
 	}
 	return err
-}
-
-// serveCalls answers calls until ctx ends or the other side goes. It copies in and out, as the bare
-// loop does, so that the two can be compared.
-func serveCalls(ctx context.Context, ch *dx.Channel, payload int) error {
-	buffer := make([]byte, payload)
-	return ch.Serve(ctx, dx.HandlerFunc(
-		func(q *dx.Request, response []byte) (int, int32) {
-			n := copy(buffer, q.Data)
-			if q.Type == typeVerify {
-				content.Answer(buffer[:n])
-			}
-			return copy(response, buffer[:n]), 0
-		}))
 }

@@ -319,6 +319,7 @@ func counted(before, after dx.Stats) *result.WaitCounts {
 func (m *measurement) cell(waits result.Waits) result.Cell {
 	cell := result.Cell{
 		Time: m.began, Threads: m.c.Threads, InFlight: m.c.InFlight, PayloadBytes: m.c.Payload,
+		HandlerNs: int64(m.c.HandlerTime), Concurrency: m.c.Concurrency,
 		Direction: result.Direction(m.c.Direction), Host: m.c.Host, Guest: m.c.Guest, Path: m.c.Path, Transport: m.c.Transport,
 		ElapsedNs: int64(m.elapsed), FloorRTTNs: m.floorNs.value(), BareRTTNs: m.bareNs.value(),
 		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.Verify,

@@ -13,7 +13,8 @@ import (
 // startGuest starts the guest and waits until it says that it is ready.
 func startGuest(ctx context.Context, c Config, host load, cpus placement, vm *vmRun) (peer.Process, error) {
 	g := guestConfig{Lang: c.Guest, Path: c.Path, Payload: c.Payload, Wait: c.Wait,
-		Procs: procs(c, cpus.Guest), Lock: c.LockOSThread}
+		Procs: procs(c, cpus.Guest), Lock: c.LockOSThread,
+		Handler: handlers{Time: c.HandlerTime, Concurrency: c.Concurrency}}
 	g.Bell = c.Transport == TransportBell
 	if c.Direction == result.GuestToHost {
 		g.Threads, g.Verify = c.Threads, c.Verify

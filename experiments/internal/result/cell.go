@@ -18,10 +18,12 @@ import (
 // in the file, where a figure was not measured or may not be printed; 0 always means zero.
 type Cell struct {
 	Experiment   string    `json:"experiment"`
-	Time         time.Time `json:"time"`                // start of the run, UTC
-	Threads      int       `json:"threads"`             // callers
-	Run          int       `json:"run"`                 // 1, 2, ... of this number of callers
-	InFlight     int       `json:"in_flight,omitempty"` // calls of each caller at a time, by a queue
+	Time         time.Time `json:"time"`                  // start of the run, UTC
+	Threads      int       `json:"threads"`               // callers
+	Run          int       `json:"run"`                   // 1, 2, ... of this number of callers
+	InFlight     int       `json:"in_flight,omitempty"`   // calls of each caller at a time, by a queue
+	HandlerNs    int64     `json:"handler_ns,omitempty"`  // what each handler of the guest takes beside the copies
+	Concurrency  int       `json:"concurrency,omitempty"` // handlers that run at once; 0: on the serving goroutine
 	PayloadBytes int       `json:"payload_bytes"`
 	Direction    Direction `json:"direction,omitempty"` // who calls
 	Host         string    `json:"host"`                // the host's language

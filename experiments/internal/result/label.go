@@ -21,6 +21,7 @@ func Labels(summaries []Summary) []string {
 		func(k Key) string { return "transport " + k.Transport },
 		func(k Key) string { return FormatBytes(k.PayloadBytes) },
 		func(k Key) string { return fmt.Sprintf("%d in flight", k.InFlight) },
+		func(k Key) string { return k.Handlers },
 	} {
 		count := map[string]int{}
 		for _, s := range summaries {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"dx/experiments/internal/stat"
 )
@@ -25,6 +26,7 @@ type Key struct {
 	Variant      string  // of a sweep
 	RatePerS     float64 // of an open loop; 0 in a closed one
 	InFlight     int     // calls of each caller at a time, by a queue; 0: blocking calls
+	Handlers     string  // what they take, and how many run at once; "": at once, on the serving goroutine
 }
 
 // KeyOf returns what a cell has in common with its other runs.
@@ -36,7 +38,17 @@ func KeyOf(c Cell) Key {
 	if c.Direction == GuestToHost {
 		transport += ", the guest calls"
 	}
-	return Key{c.Experiment, transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate(), c.InFlight}
+	return Key{c.Experiment, transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate(), c.InFlight, handlersOf(c)}
+}
+
+func handlersOf(c Cell) string {
+	switch {
+	case c.HandlerNs == 0 && c.Concurrency <= 1:
+		return ""
+	case c.Concurrency <= 1:
+		return fmt.Sprintf("handlers of %v, one at a time", time.Duration(c.HandlerNs))
+	}
+	return fmt.Sprintf("handlers of %v, up to %d at once", time.Duration(c.HandlerNs), c.Concurrency)
 }
 
 // Title names everything but the number of callers, for people.
@@ -55,6 +67,9 @@ func (k Key) Title() string {
 	}
 	if k.InFlight > 0 {
 		parts = append(parts, fmt.Sprintf("%d in flight", k.InFlight))
+	}
+	if k.Handlers != "" {
+		parts = append(parts, k.Handlers)
 	}
 	return k.Experiment + ": " + strings.Join(parts, ", ")
 }
@@ -122,6 +137,7 @@ func compareKeys(a, b Key) int {
 		cmp.Compare(a.Variant, b.Variant),
 		cmp.Compare(a.RatePerS, b.RatePerS),
 		cmp.Compare(a.InFlight, b.InFlight),
+		cmp.Compare(a.Handlers, b.Handlers),
 		cmp.Compare(a.Threads, b.Threads),
 	)
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scene.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -154,6 +155,60 @@ static dx_status serve_by_pool(struct stage *s)
     return serve_by(s, 2, DX_SERVE_COPY);
 }
 
+/* Answers by another way, where the request is a copy that has to be kept. */
+static int32_t answer_later(void *user, const struct dx_request *request,
+                            struct dx_response *response)
+{
+    struct dx_token token;
+    int32_t status = peer_handler(user, request, response);
+    if (dx_answer_later(request, &token) == DX_OK)
+        (void)dx_answer(&token, response->bytes, status);
+    return status;
+}
+
+static dx_status serve_later(struct stage *s)
+{
+    const struct dx_serve_options options = {.flags = DX_SERVE_COPY, .stream = peer_stream_handler};
+    dx_status status = dx_serve(s->channels[0], answer_later, s->channels[0], &options);
+    return status == DX_ERR_STOPPED ? DX_OK : status;
+}
+
+/* In an event loop. */
+static dx_status serve_in_steps(struct stage *s)
+{
+    const struct dx_serve_options options = {.stream = peer_stream_handler};
+    struct dx_server *server;
+    dx_status status =
+        dx_server_open(s->channels[0], peer_handler, s->channels[0], &options, &server);
+    if (status != DX_OK)
+        return status;
+    int fd = dx_server_fd(server);
+    if (fd < 0)
+        status = DX_ERR_SYSTEM;
+    while (status == DX_OK || status == DX_ERR_TIMEOUT) {
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        (void)poll(&readable, 1, -1);
+        status = dx_server_poll(server, 0);
+    }
+    (void)dx_server_close(server);
+    return status == DX_ERR_STOPPED ? DX_OK : status;
+}
+
+static dx_status serve_a_set(struct stage *s)
+{
+    const struct dx_serve_options options = {.stream = peer_stream_handler};
+    struct dx_server *server;
+    uint32_t which;
+    dx_status status =
+        dx_server_open(s->channels[0], peer_handler, s->channels[0], &options, &server);
+    if (status != DX_OK)
+        return status;
+    while (status == DX_OK)
+        status = dx_servers_wait(&server, 1, DX_FOREVER, &which);
+    (void)dx_server_close(server);
+    return status == DX_ERR_STOPPED ? DX_OK : status;
+}
+
 static dx_status peer_was_served(struct stage *s)
 {
     dx_status status = DX_OK;
@@ -247,6 +302,12 @@ const struct scene scenes[] = {
     {"serve", SCENE_EVERYWHERE, false, DX_PARK_FUTEX, join_and_be_called, serve, peer_was_served,
      close_all},
     {"serve-pool", SCENE_EVERYWHERE, false, DX_PARK_SEM, join_and_be_called, serve_by_pool,
+     peer_was_served, close_all},
+    {"serve-later", SCENE_EVERYWHERE, false, DX_PARK_SEM, join_and_be_called, serve_later,
+     peer_was_served, close_all},
+    {"serve-steps", SCENE_EVERYWHERE, false, DX_PARK_SEM, join_and_be_called, serve_in_steps,
+     peer_was_served, close_all},
+    {"serve-set", SCENE_EVERYWHERE, false, DX_PARK_SEM, join_and_be_called, serve_a_set,
      peer_was_served, close_all},
     {"serve-doorbell", SCENE_AT_UNIX, false, DX_PARK_DOORBELL, join_and_be_called, serve,
      peer_was_served, close_all},
