@@ -100,7 +100,10 @@ dx_status dx_channel_start(struct dx_channel *c)
                        "futex",
                        c->region.url.path);
     dx_status status = dx_region_seal(&c->region);
-    dx_region_remember_name(&c->region);
+    /* A host has its name when that is published. Until then a dead host's socket may stand there.
+     */
+    if (c->side == DX_GUEST)
+        dx_region_remember_name(&c->region);
     if (status == DX_OK)
         status = dx_channel_watch(c);
     return status == DX_OK ? dx_channel_watch_link(c) : status;

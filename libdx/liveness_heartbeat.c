@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "liveness_heartbeat.h"
 
+#include <pthread.h>
 #include <time.h>
 
 #include "atomic.h"
 #include "clock.h"
 #include "error.h"
+#include "fork.h"
 #include "liveness_kernel.h"
 #include "thread.h"
 
@@ -115,70 +117,151 @@ bool dx_heartbeat_alive(const struct dx_heartbeat *p, const struct dx_peer_lines
            dx_load_relaxed(&peer->heartbeat) != dx_load_relaxed(&p->heard);
 }
 
-/* Until it is time for the next beat; true if the channel closes. */
-static bool sleep_on(struct dx_heartbeat *p, int64_t beat_ns)
+/*
+ * One thread beats for all channels of the process, so that a program with many of them does not
+ * wake for each. It lives while there is a channel.
+ */
+static pthread_mutex_t lives = PTHREAD_MUTEX_INITIALIZER; /* held by who begins or ends one */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* guards what follows */
+static pthread_cond_t changed;
+static struct dx_heartbeat *all;
+static pthread_t thread;
+static bool running;
+static bool watching; /* `changed` was made, and forks are watched */
+
+/* All beat at the same moments, multiples of their distance: a CPU that is idle wakes once for the
+ * whole machine. */
+static int64_t next_beat(int64_t now, int64_t beat_ns)
 {
-    struct timespec until = dx_clock_timespec(dx_clock_ns() + beat_ns);
-    (void)pthread_mutex_lock(&p->lock);
-    int ended = 0;
-    while (!p->closing && ended == 0)
-        ended = pthread_cond_timedwait(&p->wake, &p->lock, &until);
-    bool closing = p->closing;
-    (void)pthread_mutex_unlock(&p->lock);
-    return closing;
+    return (now / beat_ns + 1) * beat_ns;
+}
+
+/* The lock is held. */
+static void beat(struct dx_heartbeat *p)
+{
+    int64_t next_ns = p->look(p->user);
+    if (next_ns == 0) {
+        p->due_ns = INT64_MAX;
+        return;
+    }
+    dx_heartbeat_write(p->self);
+    /* Relaxed, all: our own, and input of which only that it changes counts. `heard` is stored
+     * last.
+     */
+    uint64_t now = dx_load_relaxed(&p->other->heartbeat);
+    int64_t silent_ns = dx_load_relaxed(&p->silent_ns);
+    int64_t passed_ns = awake_ns(&p->before_ns, p->beat_ns);
+    silent_ns = now != dx_load_relaxed(&p->heard) ? 0
+                : silent_ns < INT64_MAX / 2       ? silent_ns + passed_ns
+                                                  : silent_ns;
+    dx_store_relaxed(&p->silent_ns, silent_ns);
+    dx_store_relaxed(&p->heard, now);
+    p->beat_ns = next_ns;
+    p->due_ns = next_beat(p->before_ns, next_ns);
 }
 
 static void *run(void *user)
 {
-    struct dx_heartbeat *p = user;
-    /* Relaxed, here and below: our own, and input of which only that it changes counts. */
-    uint64_t heard = dx_load_relaxed(&p->heard);
-    int64_t before = dx_clock_ns();
-    int64_t silent_ns = 0;
-    int64_t beat_ns = DX_HEARTBEAT_NS;
-    while (!sleep_on(p, beat_ns)) {
-        int64_t next_ns = p->look(p->user);
-        if (next_ns == 0)
-            break;
-        dx_heartbeat_write(p->self);
-        uint64_t now = dx_load_relaxed(&p->other->heartbeat);
-        int64_t passed_ns = awake_ns(&before, beat_ns);
-        beat_ns = next_ns;
-        silent_ns = now != heard                ? 0
-                    : silent_ns < INT64_MAX / 2 ? silent_ns + passed_ns
-                                                : silent_ns;
-        heard = now;
-        /* Relaxed: a value that stands for itself. */
-        dx_store_relaxed(&p->silent_ns, silent_ns);
-        dx_store_relaxed(&p->heard, heard);
+    (void)user;
+    (void)pthread_mutex_lock(&lock);
+    while (all != NULL) {
+        int64_t now = dx_clock_ns();
+        int64_t due_ns = INT64_MAX;
+        for (struct dx_heartbeat *p = all; p != NULL; p = p->next) {
+            if (p->due_ns <= now)
+                beat(p);
+            due_ns = p->due_ns < due_ns ? p->due_ns : due_ns;
+        }
+        struct timespec until = dx_clock_timespec(due_ns);
+        (void)pthread_cond_timedwait(&changed, &lock, &until);
     }
+    (void)pthread_mutex_unlock(&lock);
     return NULL;
+}
+
+/* In the child of a fork there is no such thread, and the channels are inert. */
+static void forked(void *user)
+{
+    (void)user;
+    (void)pthread_mutex_init(&lives, NULL);
+    (void)pthread_mutex_init(&lock, NULL);
+    all = NULL;
+    running = watching = false;
+}
+
+static dx_status watch_forks(void)
+{
+    static struct dx_fork_watch forks = {.forked = forked};
+    if (watching)
+        return DX_OK;
+    dx_status status = dx_fork_watch(&forks);
+    if (status != DX_OK)
+        return status;
+    dx_thread_cond_init(&changed);
+    watching = true;
+    return DX_OK;
+}
+
+static void add(struct dx_heartbeat *p)
+{
+    (void)pthread_mutex_lock(&lock);
+    p->next = all;
+    all = p;
+    (void)pthread_cond_signal(&changed);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+static void take_out(struct dx_heartbeat *p)
+{
+    (void)pthread_mutex_lock(&lock);
+    struct dx_heartbeat **at = &all;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    (void)pthread_cond_signal(&changed);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+/* The first one starts the thread. */
+static dx_status start(struct dx_heartbeat *p)
+{
+    dx_status status = watch_forks();
+    if (status != DX_OK)
+        return status;
+    add(p);
+    int failed = running ? 0 : dx_thread_start(&thread, run, NULL);
+    if (failed != 0) {
+        take_out(p);
+        return dx_fail(DX_ERR_SYSTEM, "cannot start a thread for the heartbeat (error %d)", failed);
+    }
+    running = true;
+    return DX_OK;
 }
 
 dx_status dx_heartbeat_start(struct dx_heartbeat *p)
 {
-    (void)pthread_mutex_init(&p->lock, NULL);
-    dx_thread_cond_init(&p->wake);
-    p->closing = false;
-    /* Relaxed: as below. */
+    /* Relaxed: as above. */
     dx_store_relaxed(&p->heard, dx_load_relaxed(&p->other->heartbeat));
-    int failed = dx_thread_start(&p->thread, run, p);
-    p->started = failed == 0;
-    return failed == 0 ? DX_OK
-                       : dx_fail(DX_ERR_SYSTEM,
-                                 "cannot start a thread for the heartbeat (error %d)", failed);
+    p->before_ns = dx_clock_ns();
+    p->beat_ns = DX_HEARTBEAT_NS;
+    p->due_ns = next_beat(p->before_ns, p->beat_ns);
+    (void)pthread_mutex_lock(&lives);
+    dx_status status = start(p);
+    (void)pthread_mutex_unlock(&lives);
+    p->started = status == DX_OK;
+    return status;
 }
 
 void dx_heartbeat_end(struct dx_heartbeat *p)
 {
     if (!p->started)
         return;
-    (void)pthread_mutex_lock(&p->lock);
-    p->closing = true;
-    (void)pthread_cond_signal(&p->wake);
-    (void)pthread_mutex_unlock(&p->lock);
-    (void)pthread_join(p->thread, NULL);
-    (void)pthread_cond_destroy(&p->wake);
-    (void)pthread_mutex_destroy(&p->lock);
+    (void)pthread_mutex_lock(&lives);
+    take_out(p);
+    if (all == NULL) { /* and nobody begins one now */
+        (void)pthread_join(thread, NULL);
+        running = false;
+    }
+    (void)pthread_mutex_unlock(&lives);
     p->started = false;
 }

@@ -9,7 +9,6 @@
 #ifndef DX_LIVENESS_HEARTBEAT_H
 #define DX_LIVENESS_HEARTBEAT_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,11 +35,11 @@ struct dx_heartbeat {
     const struct dx_peer_lines *other;
     int64_t (*look)(void *user); /* before each beat: ns until the next one; 0: there is none */
     void *user;
-    pthread_t thread;
-    pthread_mutex_t lock; /* guards closing */
-    pthread_cond_t wake;
     bool started;
-    bool closing;
+    struct dx_heartbeat *next; /* of the process; this and what follows is the thread's */
+    int64_t due_ns;            /* when the next beat is due; INT64_MAX: there is none */
+    int64_t beat_ns;           /* since the one before */
+    int64_t before_ns;         /* when that was looked at */
     _Atomic uint64_t heard;    /* the other side's heartbeat of a while ago */
     _Atomic int64_t silent_ns; /* how long it had been standing still then */
 };
@@ -85,7 +84,8 @@ bool dx_heartbeat_vacant(const struct dx_peer_lines *peer);
 bool dx_heartbeat_alive(const struct dx_heartbeat *heartbeat, const struct dx_peer_lines *peer,
                         int64_t peer_timeout_ns);
 
-/* A thread that beats and listens: the first four fields are set before. */
+/* Begins to beat and to listen: the first four fields are set before. One thread does so for all
+ * channels of the process. */
 dx_status dx_heartbeat_start(struct dx_heartbeat *heartbeat);
 void dx_heartbeat_end(struct dx_heartbeat *heartbeat);
 

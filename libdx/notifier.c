@@ -61,11 +61,15 @@ static void sleep_for_owner(struct dx_notifier *n)
     bool due = false;
     while (!due) {
         uint32_t armed = n->armed;
-        int64_t left_ns = n->until_ns - dx_clock_ns();
+        int64_t now = dx_clock_ns();
+        int64_t left_ns = n->until_ns - now;
+        /* Up to a multiple of the limit, so that those of many channels look at the same moments.
+         */
+        int64_t slice_ns = limit_ns - now % limit_ns;
         (void)pthread_mutex_unlock(&n->lock);
         if (left_ns > 0)
             (void)dx_channel_sleep(n->channel, n->cell, armed, &n->channel->wait,
-                                   left_ns < limit_ns ? left_ns : limit_ns);
+                                   left_ns < slice_ns ? left_ns : slice_ns);
         (void)pthread_mutex_lock(&n->lock);
         due = is_due(n, armed);
         limit_ns = 2 * limit_ns < DX_IDLE_SLEEP_NS ? 2 * limit_ns : DX_IDLE_SLEEP_NS;

@@ -189,6 +189,27 @@ static void a_dead_hosts_guest_is_told_and_meets_the_next(void **state)
     }
 }
 
+/* The dead host's socket stood under the name when the next one began, and is not its own. */
+static void a_dead_hosts_name_is_not_taken_for_the_next_ones(void **state)
+{
+    struct scene *s = set_scene(state, "name");
+    const struct dx_config config = child_config();
+    start_child(s, 0, "host");
+    child_kill(&s->children[0]);
+    assert_status(dx_create(s->url, &config, &s->host), DX_OK);
+    const struct dx_peer_lines *self = &s->host->peers[DX_HOST];
+    uint64_t first = dx_load_relaxed(&self->heartbeat);
+    while (dx_load_relaxed(&self->heartbeat) < first + 2) /* before each it looks at its name */
+        (void)sched_yield();
+    watchdog_step();
+    assert_status(dx_wait_peer(s->host, 0), DX_ERR_NO_PEER);
+    assert_int_equal(unlink(s->path), 0);
+    dx_status status;
+    while ((status = dx_wait_peer(s->host, 0)) == DX_ERR_NO_PEER)
+        (void)sched_yield();
+    assert_status(status, DX_ERR_NAME_REMOVED);
+}
+
 static void a_host_that_closes_is_no_dead_one(void **state)
 {
     struct scene *s = set_scene(state, "closes");
@@ -343,6 +364,7 @@ int main(int argc, char **argv)
         scened(guests_may_come_and_die_any_number_of_times),
         scened(a_guest_that_waits_takes_over_from_a_dead_one),
         scened(a_dead_hosts_guest_is_told_and_meets_the_next),
+        scened(a_dead_hosts_name_is_not_taken_for_the_next_ones),
         scened(a_host_that_closes_is_no_dead_one),
         scened(a_guest_waits_for_a_host_that_is_stopped),
         scened(a_living_hosts_name_is_its_own),
