@@ -119,6 +119,11 @@ mutation() { # name text definition...
 echo 'The protocol as it is:'
 safe steady -DCALLS=3
 safe deadlines -DCALLS=2 -DDEADLINES=1
+safe later -DLATER=1 -DCALLS=2
+safe later-deadlines -DLATER=1 -DCALLS=2 -DDEADLINES=1 -DGREETED=1
+safe later-caller-dies -DLATER=1 -DCALLER_DEATHS=1
+safe later-server-dies -DLATER=1 -DCALLS=2 -DSERVER_DEATHS=1
+safe later-weak-stores -DLATER=1 -DWEAK=1 -DDEADLINES=1
 safe two-slots -DSLOTS=2 -DGREETED=1
 safe two-slots-server-dies -DSLOTS=2 -DGREETED=1 -DSPINNING=1 -DSERVER_DEATHS=1
 safe caller-dies -DCALLS=2 -DCALLER_DEATHS=1
@@ -129,6 +134,7 @@ safe weak-stores -DWEAK=1 -DCALLS=2 -DDEADLINES=1
 safe weak-stores-caller-dies -DWEAK=1 -DCALLER_DEATHS=1
 safe weak-stores-server-dies -DWEAK=1 -DSERVER_DEATHS=1
 acyclic progress -DCALLS=2 -DDEADLINES=1
+acyclic progress-later -DLATER=1 -DDEADLINES=1
 acyclic progress-caller-dies -DCALLER_DEATHS=1
 acyclic progress-server-dies -DSERVER_DEATHS=1
 
@@ -158,6 +164,10 @@ mutation REUSE_ABANDONED "$wrong_value" -DCALLS=2 -DDEADLINES=1 -DGREETED=1
 mutation IGNORE_JOURNAL "$wrong_value" -DSERVER_DEATHS=1
 mutation LATE_JOURNAL "$wrong_value" -DSERVER_DEATHS=1
 mutation JOURNAL_WITHOUT_EPOCH "$wrong_value" -DCALLER_DEATHS=1 -DSERVER_DEATHS=1
+mutation NO_TAKE_FENCE "$lost" -DLATER=1 -DGREETED=1
+mutation NO_LATER_FENCE "$lost" -DLATER=1 -DGREETED=1
+mutation NO_LATER_GREETING "$lost" -DLATER=1 -DCALLER_DEATHS=1
+mutation NO_LATER_NOTE "$lost" -DLATER=1 -DCALLER_DEATHS=1
 mutation FORGET_PENDING "$lost" -DSERVER_DEATHS=1
 
 [ $# = 0 ] || [ "$matched" = $# ] || fail "only $matched of these are known:$wanted"

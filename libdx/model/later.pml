@@ -6,15 +6,18 @@ byte kept[SLOTS]; /* the word of the request that is pending; 0: none */
 bool noted[SLOTS];
 bool locked;
 
-/* Of the process's death: its threads die one after the other, which is as good as together, since
- * who still runs is only faster. */
+/* The process dies: one thread after the other, which is as good as together, as the one that
+ * still runs could have been faster. It does not die within a ring. */
 bool dying;
-bool answering; /* the answerer is between two of its steps */
+bool answering; /* the answerer has the lock */
 
 /* take() */
 inline keep_request()
 {
     store(SERVER, SERVER_WORD(s), WORD(EPOCH_OF(word), PROCESSING, SEQUENCE_OF(word)));
+#ifndef MUTATE_NO_TAKE_FENCE
+    DRAINED(SERVER); /* else it could come after the answer of who gets the token */
+#endif
     kept[s] = word
 }
 
@@ -25,9 +28,9 @@ inline note_word()
     :: d_step {
            !locked ->
 #ifndef MUTATE_NO_LATER_NOTE
-           kept_here = kept[s] != 0;
+           is_kept = kept[s] != 0;
 #endif
-           noted[s] = noted[s] || kept[s] != 0
+           noted[s] = is_kept
        }
     OR_DIE(SERVER)
     fi
@@ -51,12 +54,11 @@ proctype answerer()
 end:
     do
     :: d_step {
-           !locked && !dying && (SLOTS == 1 || kept[0]) && kept[0] ->
+           !locked && !dying && kept[0] ->
            locked = true;
            answering = true;
            word = kept[0]
        }
-    progress_of_one:
        later_store(RESPONSE(s), ANSWER(OK, NAME_OF(word)));
        later_store(SERVER_WORD(s), WORD(EPOCH_OF(word), ACKNOWLEDGED, SEQUENCE_OF(word)));
        now = memory[CALLER_WORD(s)];
@@ -81,7 +83,7 @@ end:
        OR_KILLED
        fi;
        if
-       :: memory[PARKED(s)] -> later_ring()
+       :: memory[PARKED(s)] -> ring(ANSWERER, ARMED(s), RINGS(s), s)
        :: else
        fi;
        if
@@ -94,9 +96,11 @@ end:
        OR_KILLED
        fi
     od;
+dead: /* which ring() wants; it comes to its end there */
 killed:
+    now = 0;
     d_step {
-        locked = false; answering = false; word = 0; now = 0; seen = 0; won = false
+        locked = false; answering = false; word = 0; seen = 0; won = false
     }
     goto end
 }

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server: taking over, serving and how it waits. Part of slot.pml. */
 
+#if LATER
+#define NOT_KEPT !is_kept &&
+#else
+#define NOT_KEPT
+#endif
+
 /* publish() */
 inline answer_word(state)
 {
@@ -44,14 +50,25 @@ inline serve_request()
 #ifdef MUTATE_LATE_JOURNAL
     write_journal();
 #endif
-    answer_request(OK)
+    if
+    :: answer_request(OK)
+#if LATER
+    :: keep_request()
+#endif
+    fi
 }
 
 inline take_up()
 {
+#if LATER
+    note_word();
+#endif
     if
-    :: STATE_OF(word) == SENDING -> serve_request()
-    :: STATE_OF(word) == ABANDONED ->
+#if LATER
+    :: is_kept -> is_kept = false
+#endif
+    :: NOT_KEPT STATE_OF(word) == SENDING -> serve_request()
+    :: NOT_KEPT STATE_OF(word) == ABANDONED ->
        if
        :: before != WORD(EPOCH_OF(word), SENDING, SEQUENCE_OF(word)) ->
           d_step {
@@ -61,7 +78,7 @@ inline take_up()
           answer_request(CANCELLED)
        :: else
        fi
-    :: STATE_OF(word) == READY || STATE_OF(word) == COMPLETED ->
+    :: NOT_KEPT (STATE_OF(word) == READY || STATE_OF(word) == COMPLETED) ->
        if
        :: EPOCH_OF(before) != EPOCH_OF(word) -> answer_word(READY)
        :: else
@@ -86,6 +103,10 @@ inline take_over()
                 (READ(SERVER, JOURNAL) & 99) == (ENTRY(s, NAME_OF(word)) & 99);
 #else
         begun = known && pending && READ(SERVER, JOURNAL) == ENTRY(s, NAME_OF(word));
+#endif
+#if LATER
+        begun = begun || known && pending && STATE_OF(before) == PROCESSING &&
+                         SEQUENCE_OF(before) == SEQUENCE_OF(word);
 #endif
 #ifdef MUTATE_FORGET_PENDING
         pending = false;
@@ -198,6 +219,9 @@ proctype server()
     byte taken[SLOTS];
     byte s, word, before, rings, seen, answered;
     bool news, known, pending, begun, won;
+#if LATER
+    bool is_kept;
+#endif
 #if GREETED
     EACH_SLOT {
         taken[s] = WORD(1, READY, 0)
@@ -243,7 +267,24 @@ dead:
         }
         s = 0; word = 0; before = 0; rings = 0; seen = 0; answered = 0;
         news = false; known = false; pending = false; begun = false; won = false
+#if LATER
+        ;
+        is_kept = false;
+        dying = true
+#endif
     }
+#if LATER
+    d_step {
+        !answering ->
+        EACH_SLOT {
+            kept[s] = 0;
+            noted[s] = false
+        }
+        s = 0;
+        dying = false
+    }
+    DRAINED(ANSWERER);
+#endif
     DRAINED(SERVER);
     goto life
 }
