@@ -23,7 +23,7 @@ struct dx_later {
     uint64_t id;           /* by which tokens name it; never used again */
     uint32_t base;         /* first slot of the calling side */
     uint32_t count;        /* slots of the calling side */
-    bool used; /* there has been a token */
+    bool used;             /* there has been a token */
     _Atomic uint32_t pending;
     /* What was answered since the last dx_later_count. */
     _Atomic uint64_t calls;
