@@ -104,6 +104,11 @@ dx_status dx_queue_open(struct dx_channel *channel, uint32_t depth, struct dx_qu
                    &channel->counters[q->flights[0].slot]);
     q->waiter.liveness_ns = channel->liveness_ns;
     sort_in(q);
+    /* S1 <-> S2: the slots are in use now, and a server that sleeps has not greeted us there. */
+    for (uint32_t i = 0; i < q->depth; i++)
+        q->unflushed.at[i] = i;
+    q->unflushed.count = q->depth;
+    dx_queue_ring_servers(q);
     *out = q;
     return DX_OK;
 }

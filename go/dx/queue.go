@@ -120,6 +120,10 @@ func (ch *Channel) OpenQueue(depth int) (*Queue, error) {
 		q.held = append(q.held, &q.flights[i])
 	}
 	q.settle()
+	// S1 <-> S2: the slots are in use now, and a server that sleeps has not greeted us there.
+	for i := range q.flights {
+		q.flights[i].c.ringServer()
+	}
 	return q, nil
 }
 

@@ -326,3 +326,31 @@ func TestBadUseOfAQueueIsTold(t *testing.T) {
 	q.b.open()
 	q.expect(1, 3, nil)
 }
+
+// A server that sleeps is woken to greet, before anything can be sent to it.
+func TestAQueueWakesItsServerToGreet(t *testing.T) {
+	w := parkAtOnce(t)
+	w.ParkTimeoutNs = int64(time.Minute)
+	options := Options{Wait: &w, liveness: longSleep}
+	host := newHost(t, Config{Slots: 4, RequestBytes: 8, ResponseBytes: 8, Options: options})
+	guest := serve(t, host, echo, options, ServeOptions{})
+	waitFor(t, "a server that sleeps", func() bool {
+		stats, err := guest.Stats(GuestServers)
+		return err == nil && stats.Parks > 0
+	})
+	q, err := host.OpenQueue(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	if err := q.Submit(1, TypeUser, []byte("greet"), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	done := make([]Completion, 1)
+	if n, err := q.Wait(testContext(t), 1, done); n != 1 || err != nil || done[0].Err != nil {
+		t.Errorf("%d completions, %v, %v", n, err, done[0].Err)
+	}
+	if stats, err := guest.Stats(GuestServers); err != nil || stats.Rescued != 0 {
+		t.Errorf("%d sleeps were ended by their time, %v", stats.Rescued, err)
+	}
+}

@@ -207,6 +207,20 @@ static inline void *call_on(void *user)
     return NULL;
 }
 
+/* Answers by a token, which is as good. */
+static inline void answer_later(struct scene *s, const struct dx_request *request, size_t bytes,
+                                int32_t status)
+{
+    struct dx_token token;
+    if (dx_answer_later(request, &token) != DX_OK)
+        return;
+    (void)dx_token_check(&token);
+    dx_status answered = dx_answer(&token, bytes, status);
+    if (answered != DX_OK && answered != DX_ERR_CANCELLED && answered != DX_ERR_PEER_DEAD &&
+        answered != DX_ERR_RESPONSE_TOO_LARGE)
+        impossible(s, (int)answered);
+}
+
 /* Reads what it is told is the request and fills what it is told is its room. */
 static inline int32_t handle_anything(void *user, const struct dx_request *request,
                                       struct dx_response *response)
@@ -227,6 +241,8 @@ static inline int32_t handle_anything(void *user, const struct dx_request *reque
         response->bytes = request->type;
     memset((unsigned char *)response->data + request->bytes, 0,
            response->capacity - request->bytes);
+    if (atomic_load(&s->served) % 4 == 1)
+        answer_later(s, request, response->bytes, status);
     count(&s->served);
     progress(s);
     return status;

@@ -132,6 +132,27 @@ static void a_batch_costs_at_most_one_ring(void **state)
     queued_seen(p, &q);
 }
 
+/* Which it does before anything can be sent to it. */
+static void a_server_that_sleeps_is_woken_to_greet(void **state)
+{
+    struct queued q;
+    struct pair *p = queued_sleepers(state, config);
+    struct dx_stats stats = {.parks = 0};
+    pair_serve_one(p);
+    while (stats.parks == 0) { /* after that it looks at nothing before it is rung */
+        assert_int_equal(dx_stats_read(p->guest, DX_STATS_GUEST_SERVERS, &stats), DX_OK);
+        (void)sched_yield();
+    }
+    watchdog_step();
+    queued_open(p, 4);
+    assert_status(queued_submit(p, 1, TYPE_ECHO, PATIENCE), DX_OK);
+    queued_await(p, &q, 1);
+    queued_check_echo(&q, 1);
+    /* The end of a sleep's time is not what found it. */
+    assert_status(dx_stats_read(p->guest, DX_STATS_GUEST_SERVERS, &stats), DX_OK);
+    assert_int_equal(stats.rescued, 0);
+}
+
 static void one_who_sleeps_is_woken(void **state)
 {
     struct queued q;
@@ -283,6 +304,7 @@ int main(void)
         PAIR_TEST(a_response_stays_until_it_is_given_back),
         PAIR_TEST(any_tags_are_found),
         PAIR_TEST(a_batch_costs_at_most_one_ring),
+        PAIR_TEST(a_server_that_sleeps_is_woken_to_greet),
         PAIR_TEST(one_who_sleeps_is_woken),
         PAIR_TEST(polling_alone_brings_everything),
         PAIR_TEST(a_wait_is_for_no_more_than_is_in_flight),
