@@ -34,7 +34,7 @@
  *     doorbell), it becomes readable every poll_ns of the wait strategy.
  *
  * A thread of the library sleeps for each descriptor. A call that finds the program asleep takes
- * two wake-ups more than with dx_serve(), some 10 to 20 us.
+ * two wake-ups more than with dx_serve(): 27 us in place of 21 (docs/measurements/serving.md).
  *
  * One thread can serve many channels: by an event loop, or by dx_servers_wait(), which also spins.
  * A pool of threads does so with some of the servers each. A server is used by one thread at a
