@@ -144,6 +144,7 @@ DX_API dx_status dx_server_close(struct dx_server *server);
  * @retval DX_OK           something was new
  * @retval DX_ERR_TIMEOUT  nothing was new
  * @retval DX_ERR_INVALID  count is 0
+ * @retval DX_ERR_BUSY     a function of one of them runs, or one is there twice; *which is not set
  * @retval DX_ERR_SYSTEM   there is no memory, no descriptor or no thread to sleep
  *
  * @return Another error is of server *which, as dx_server_poll() says

@@ -134,11 +134,11 @@ static bool serve_all(struct dx_entries *e, uint32_t *which, dx_status *status)
         if (s->status == DX_OK) {
             e->in = s;
             *status = dx_server_step(s, 0);
-            e->in = NULL;
             if (looks && (*status == DX_OK || *status == DX_ERR_TIMEOUT))
                 *status = worse(*status, dx_server_check(s));
             if (*status != DX_OK && *status != DX_ERR_TIMEOUT)
-                (void)dx_server_over(s, *status);
+                (void)dx_server_over(s, *status); /* which enters handlers of streams */
+            e->in = NULL;
             any |= *status == DX_OK;
         }
         if (s->status != DX_OK) {
@@ -179,7 +179,10 @@ static dx_status wait_for_all(struct dx_entries *e, void *user)
         return status;
     if (status != DX_OK) {
         *w->which = set->ended;
-        return dx_server_over(e->servers[set->ended], status);
+        e->in = e->servers[set->ended];
+        (void)dx_server_over(e->in, status);
+        e->in = NULL;
+        return status;
     }
     (void)serve_all(e, w->which, &status);
     return status;

@@ -35,7 +35,7 @@ type concurrent struct {
 	claim
 	begun   bool
 	used    int
-	failure uint32 // a result, if it was not answered by its handler
+	failure uint32 // the result that the caller gets; ResultOK if its handler has answered it
 }
 
 // handled is a request in its handler.
@@ -152,8 +152,8 @@ func (x *concurrency) next() (r concurrent, ok bool) {
 	return r, true
 }
 
-// end returns when all handlers have; their contexts end. Who serves next takes up what was not begun. It is
-// called after the workers have ended; x may be nil.
+// end ends the contexts of all handlers, and returns when the handlers have. Who serves
+// next takes up what was not begun. It is called after the workers have ended; x may be nil.
 func (x *concurrency) end(why error) {
 	if x == nil {
 		return
@@ -228,14 +228,11 @@ func (s *server) publishProcessing(r concurrent) {
 
 // answerConcurrent is answer and ringAnswered, on the handler's goroutine.
 func (s *server) answerConcurrent(r *concurrent, status int32) {
-	line := s.serverField(r.slot, 0)
 	n := uint32(0)
 	if r.failure != libdx.ResultLost {
 		n = uint32(min(uint(r.used), math.MaxUint32))
 	}
-	*at[uint32](line, libdx.ServerBytes) = n
-	*at[int32](line, libdx.ServerStatus) = status
-	*at[uint32](line, libdx.ServerResult) = r.failure
+	s.describe(r.slot, r.failure, n, status)
 	// R3 -> A3: the response before its word.
 	spin.StoreRelease((*uint64)(s.serverField(r.slot, libdx.ServerWord)),
 		word(epochOf(r.word), libdx.ServerAcknowledged, uint32(r.word)))

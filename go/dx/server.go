@@ -348,11 +348,16 @@ func (s *server) lose() {
 }
 
 func (s *server) answer(slot uint32, w uint64, result, n uint32, status int32) {
+	s.describe(slot, result, n, status)
+	s.publish(slot, w, libdx.ServerAcknowledged)
+}
+
+// describe writes what the word of an answer publishes.
+func (s *server) describe(slot, result, n uint32, status int32) {
 	line := s.serverField(slot, 0)
 	*at[uint32](line, libdx.ServerBytes) = n
 	*at[int32](line, libdx.ServerStatus) = status
 	*at[uint32](line, libdx.ServerResult) = result
-	s.publish(slot, w, libdx.ServerAcknowledged)
 }
 
 func (s *server) publish(slot uint32, w uint64, state uint64) {

@@ -140,10 +140,8 @@ func (s *server) answerStream(st *Stream, status int32) {
 	}
 	result := streamResult(e)
 	st.failed = result != libdx.ResultOK
+	s.describe(st.slot, result, 0, status)
 	line := s.serverField(st.slot, 0)
-	*at[uint32](line, libdx.ServerBytes) = 0
-	*at[int32](line, libdx.ServerStatus) = status
-	*at[uint32](line, libdx.ServerResult) = result
 	atomic.StoreUint32(at[uint32](line, libdx.ServerCell), s.cell+1)
 	st.returned.Store(true)
 	// R3 -> A3: the answer before its word.
