@@ -116,14 +116,11 @@ func TestChangedCSourceReachesTheNextGoRunAndGoTest(t *testing.T) {
 		t.Fatalf("before: %q", out)
 	}
 	replace(t, dir+"/libdx/error.c", `"ok"`, `"changed source"`)
-	if out := run(t, dir, "run", "."); out != "dx: changed source 128 128\n" {
-		t.Errorf("after a change of a C source: %q", out)
+	replace(t, dir+"/libdx/dx_caller.h", "DX_TYPE_USER 128u", "DX_TYPE_USER 140u")
+	if out := run(t, dir, "run", "."); out != "dx: changed source 140 140\n" {
+		t.Errorf("after a change of a C source and of a header: %q", out)
 	}
 	if out := run(t, dir, "test", "-v", "."); !strings.Contains(out, "dx: changed source") {
 		t.Errorf("go test after a change of a C source: %q", out)
-	}
-	replace(t, dir+"/libdx/dx_caller.h", "DX_TYPE_USER 128u", "DX_TYPE_USER 140u")
-	if out := run(t, dir, "run", "."); out != "dx: changed source 140 140\n" {
-		t.Errorf("after a change of a header: %q", out)
 	}
 }

@@ -30,8 +30,22 @@ func boot(t *testing.T) *Machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = m.Close() })
+	t.Cleanup(func() { closeAndLook(t, m) })
 	return m
+}
+
+// closeAndLook closes a machine. It leaves neither its folder nor a process.
+func closeAndLook(t *testing.T, m *Machine) {
+	t.Helper()
+	folder, pid := m.folder, m.guest.PID()
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, path := range []string{folder, filepath.Join("/proc", strconv.Itoa(pid))} {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path, err)
+		}
+	}
 }
 
 func TestDeviceHoldsBothAreas(t *testing.T) {
@@ -60,19 +74,6 @@ func TestBareLoopCrossesTheBoundary(t *testing.T) {
 	m.Kill()
 	if _, err := m.Measure(0, false, time.Millisecond); !errors.Is(err, quick.ErrGone) {
 		t.Error(err)
-	}
-}
-
-func TestClosedMachineLeavesNothing(t *testing.T) {
-	m := boot(t)
-	folder, pid := m.folder, m.guest.PID()
-	if err := m.Close(); err != nil {
-		t.Error(err)
-	}
-	for _, path := range []string{folder, filepath.Join("/proc", strconv.Itoa(pid))} {
-		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s is still there", path)
-		}
 	}
 }
 
