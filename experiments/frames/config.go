@@ -74,6 +74,8 @@ Phases (the names of result.jsonl); total_ns and exchange_ns are by the host's c
   total_ns        host-guest: from the first byte written to the acknowledgement;
                   guest-host: from asking to the last byte copied or read
   acknowledge_ns  an exchange after all that, in which the guest repeats the number
+  taken_up_ns     host-guest: from asking for the verification until the host sees that the
+                  guest has taken it up, the first phase of an acknowledgement in two
   verify_ns       receiver: SHA-256 by OpenSSL
   memcpy_ns       sender: the same bytes by one memcpy, from where the frame was made;
                   in turn right before and right after the transfer

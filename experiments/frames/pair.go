@@ -247,17 +247,14 @@ func (p *pair) written(r *frames.Record) *frames.Ns {
 }
 
 func (p *pair) verify(r *frames.Record, inPlace bool) error {
-	phase := frame.VerifyCopy
-	if inPlace {
-		phase = frame.VerifyPlace
-	}
-	if err := p.host.Phase(phase, &p.report); err != nil {
+	takenUpNs, err := p.host.Verify(inPlace, &p.report)
+	if err != nil {
 		return err
 	}
 	if !p.report.Right {
 		return errWrong
 	}
-	r.VerifyNs = frames.Ns(p.report.Ns)
+	r.VerifyNs, r.TakenUpNs = frames.Ns(p.report.Ns), frames.Ns(takenUpNs)
 	return nil
 }
 

@@ -65,8 +65,6 @@ const (
 	StridedCold Phase = C.FRAME_STRIDED_COLD
 	CopyCold    Phase = C.FRAME_COPY_COLD
 	WriteCold   Phase = C.FRAME_WRITE_COLD
-	VerifyCopy  Phase = C.FRAME_VERIFY_COPY
-	VerifyPlace Phase = C.FRAME_VERIFY_PLACE
 	Memory      Phase = C.FRAME_MEMORY
 	count       Phase = C.FRAME_COUNT
 )
@@ -243,6 +241,19 @@ func (h *Host) Phase(p Phase, r *Report) error {
 	status := C.frame_host_phase(h.h, C.enum_frame_type(p), &h.report, &h.roundtrip)
 	r.take(&h.report, int64(h.roundtrip))
 	return failure(status)
+}
+
+// Verify has the receiver verify the frame: its copy, or where it lies. takenUpNs is the time until
+// this side saw that the guest had taken that up; -1 if it did not see that, or verifies itself.
+func (h *Host) Verify(inPlace bool, r *Report) (takenUpNs int64, err error) {
+	kind := C.enum_frame_type(C.FRAME_VERIFY_COPY)
+	if inPlace {
+		kind = C.FRAME_VERIFY_PLACE
+	}
+	h.report = C.struct_frame_report{}
+	status := C.frame_host_verify(h.h, kind, &h.report, &h.roundtrip)
+	r.take(&h.report, 0)
+	return int64(h.roundtrip), failure(status)
 }
 
 // Count counts events of both sides while the sender writes the frame once more and

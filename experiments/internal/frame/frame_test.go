@@ -3,6 +3,7 @@
 package frame
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -64,16 +65,21 @@ func pair(t *testing.T, d Direction, room int) *Host {
 // hand sends one frame and returns what verification says.
 func hand(t *testing.T, h *Host, sequence uint64, variant string, fault Fault) bool {
 	t.Helper()
+	right, _ := handAndTime(t, h, sequence, variant, fault)
+	return right
+}
+
+// handAndTime also says when the guest was seen to have taken the verification up.
+func handAndTime(t *testing.T, h *Host, sequence uint64, variant string, fault Fault) (right bool, takenUpNs int64) {
+	t.Helper()
 	var transfer Transfer
 	var r Report
 	if _, err := h.Make(sequence, variant == "place", fault); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	verify := VerifyCopy
 	switch variant {
 	case "place":
-		verify = VerifyPlace
 		err = h.Read(&transfer)
 	case "copy":
 		err = h.Copy(&transfer)
@@ -83,13 +89,13 @@ func hand(t *testing.T, h *Host, sequence uint64, variant string, fault Fault) b
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Phase(verify, &r); err != nil {
+	if takenUpNs, err = h.Verify(variant == "place", &r); err != nil {
 		t.Fatal(err)
 	}
 	if transfer.TotalNs < transfer.WriteNs || transfer.TotalNs < transfer.ExchangeNs || transfer.TotalNs <= 0 || r.Bytes != bytes {
 		t.Errorf("%s: %+v, %+v", variant, transfer, r)
 	}
-	return r.Right
+	return r.Right, takenUpNs
 }
 
 func rooms() map[string]int { return map[string]int{"copy": bytes, "place": bytes, "stream": ring} }
@@ -114,6 +120,33 @@ func TestSpoiltFramesAreFoundAndTheNextOneIsRight(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The frame is so large that the host gets the CPU before it is verified, also where the two have one
+// CPU. If it does not, it finds the answer, and no time: the next frame has another chance.
+func TestAGuestIsSeenToHaveTakenUpWhatItVerifies(t *testing.T) {
+	const large = 32 << 20
+	h := pair(t, ToGuest, large)
+	var transfer Transfer
+	var r Report
+	if err := h.Prepare(large, chunk, &r); err != nil {
+		t.Fatal(err)
+	}
+	for i, seen := uint64(1), false; !seen; i++ {
+		_, made := h.Make(i, false, FaultNone)
+		copied := h.Copy(&transfer)
+		ns, err := h.Verify(false, &r)
+		if err := errors.Join(made, copied, err); err != nil || !r.Right {
+			t.Fatalf("frame %d: %v, right %v", i, err, r.Right)
+		}
+		seen = ns >= 0
+	}
+}
+
+func TestAHostThatVerifiesTakesNothingUp(t *testing.T) {
+	if _, ns := handAndTime(t, pair(t, ToHost, bytes), 1, "copy", FaultNone); ns != -1 {
+		t.Errorf("%d ns", ns)
+	}
 }
 
 func TestReadsLoadEveryByteAndSayHowOften(t *testing.T) {

@@ -144,10 +144,16 @@ static int32_t answer(void *user, const struct dx_request *request, struct dx_re
         m.place = (unsigned char *)response->data + FRAME_RESPONSE_CONTENT;
     m.report.sequence = m.head.sequence;
     m.report.stream_ns = g->stream_ns;
+    struct dx_token token;
+    bool later = m.type == FRAME_VERIFY_COPY || m.type == FRAME_VERIFY_PLACE;
+    if (later && dx_answer_later(request, &token) != DX_OK)
+        return 1;
     bool good = act(g, &m);
     memcpy(response->data, &m.report, sizeof m.report);
     response->bytes =
         g->lies ? FRAME_RESPONSE_CONTENT + g->sender.bytes : sizeof m.report + m.report.text_bytes;
+    if (later)
+        (void)dx_answer(&token, response->bytes, good ? 0 : 1); /* the host may have given up */
     return good ? 0 : 1;
 }
 

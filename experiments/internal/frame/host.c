@@ -84,6 +84,8 @@ int frame_host_waits(const struct frame_host *h, struct frame_waits *out)
 
 unsigned char *host_place(struct frame_host *h)
 {
+    if (h->caller == NULL && dx_caller_open(h->channel, h->timeout_ns, &h->caller) != DX_OK)
+        return NULL;
     unsigned char *request = dx_caller_request(h->caller);
     /* A call that timed out may still hold the slot: a ping waits until it is over. */
     if (request == NULL &&
@@ -108,20 +110,23 @@ int host_call(struct frame_host *h, uint32_t type, size_t bytes, struct frame_re
     h->text_bytes = 0;
     dx_status status =
         dx_call_in_place(h->caller, type, sizeof h->head + bytes, &reply, h->timeout_ns);
-    if (status != DX_OK)
-        return status;
-    if (reply.status != 0)
+    return status != DX_OK ? status : host_answer(h, &reply, report);
+}
+
+int host_answer(struct frame_host *h, const struct dx_reply *reply, struct frame_report *report)
+{
+    if (reply->status != 0)
         return FRAME_REFUSED;
-    if (reply.bytes < sizeof *report)
+    if (reply->bytes < sizeof *report)
         return FRAME_STRANGE;
-    memcpy(report, reply.data, sizeof *report);
-    if (report->text_bytes > sizeof h->text || report->text_bytes > reply.bytes - sizeof *report ||
+    memcpy(report, reply->data, sizeof *report);
+    if (report->text_bytes > sizeof h->text || report->text_bytes > reply->bytes - sizeof *report ||
         report->sequence != h->head.sequence)
         return FRAME_STRANGE;
     h->text_bytes = report->text_bytes;
-    memcpy(h->text, (const unsigned char *)reply.data + sizeof *report, h->text_bytes);
-    if (h->back && reply.bytes == FRAME_RESPONSE_CONTENT + h->head.bytes)
-        h->arrived = (const unsigned char *)reply.data + FRAME_RESPONSE_CONTENT;
+    memcpy(h->text, (const unsigned char *)reply->data + sizeof *report, h->text_bytes);
+    if (h->back && reply->bytes == FRAME_RESPONSE_CONTENT + h->head.bytes)
+        h->arrived = (const unsigned char *)reply->data + FRAME_RESPONSE_CONTENT;
     return DX_OK;
 }
 

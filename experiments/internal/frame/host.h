@@ -66,6 +66,11 @@ int frame_host_stream(struct frame_host *h, size_t ring, size_t chunk, struct fr
 int frame_host_phase(struct frame_host *h, enum frame_type type, struct frame_report *report,
                      int64_t *roundtrip_ns);
 
+/* FRAME_VERIFY_COPY or FRAME_VERIFY_PLACE. *taken_up_ns is the host's time until it saw that the
+ * guest had taken the request up; -1 if the answer was there by then, or the host verifies. */
+int frame_host_verify(struct frame_host *h, enum frame_type type, struct frame_report *report,
+                      int64_t *taken_up_ns);
+
 /* What the guest counted in the latest phase COUNT; valid until the next call. */
 const char *frame_host_text(const struct frame_host *h, size_t *bytes);
 

@@ -12,7 +12,7 @@
 
 struct frame_host {
     struct dx_channel *channel;
-    struct dx_caller *caller;
+    struct dx_caller *caller; /* NULL if its slot could not be had again: see host_place() */
     struct digest *digest;
     int64_t timeout_ns;
     bool back;   /* frames go from guest to host */
@@ -28,7 +28,8 @@ struct frame_host {
 };
 
 /* Where the frame lies in the request, behind its head. The head is there in any case: messages
- * without a frame have one, too. NULL while the guest may still be reading an older one. */
+ * without a frame have one, too. NULL while the guest may still be reading an older one. Each frame
+ * begins with it. */
 unsigned char *host_place(struct frame_host *h);
 
 /* Copies the head to where it belongs; false as host_place. */
@@ -36,6 +37,9 @@ bool host_put_head(struct frame_host *h);
 
 /* One call about the frame, of which that many bytes go along; its head is in place. */
 int host_call(struct frame_host *h, uint32_t type, size_t bytes, struct frame_report *report);
+
+/* What a call was answered with. */
+int host_answer(struct frame_host *h, const struct dx_reply *reply, struct frame_report *report);
 
 /* The functions of host.h, for frames from guest to host. */
 int back_make(struct frame_host *h, uint64_t sequence, bool in_place, enum frame_fault fault,

@@ -47,6 +47,7 @@ type Phases struct {
 	ExchangeNs    Ns `json:"exchange_ns"`
 	TotalNs       Ns `json:"total_ns"`
 	AcknowledgeNs Ns `json:"acknowledge_ns"`
+	TakenUpNs     Ns `json:"taken_up_ns"`
 	VerifyNs      Ns `json:"verify_ns"`
 	MemcpyNs      Ns `json:"memcpy_ns"`
 	ReadHotNs     Ns `json:"read_hot_ns"`

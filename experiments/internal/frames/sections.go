@@ -45,6 +45,7 @@ func (b *builder) latency() report.Section {
 	for _, phase := range []struct{ key, caption string }{
 		{"total", "Total of a frame"}, {"notify", "Notify: an exchange that carries nothing, by itself, there and back"},
 		{"acknowledge", "Acknowledge: an exchange after all that, in which the guest repeats the number"},
+		{"taken_up", "Taken up: the first phase of an acknowledgement in two, seen before the guest answers"},
 	} {
 		t := report.Table{Caption: phase.caption, Head: []string{"frame", "frames", "shortest"}}
 		for _, q := range quantiles {
