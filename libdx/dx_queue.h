@@ -236,8 +236,8 @@ DX_API dx_status dx_queue_wait(struct dx_queue *queue, uint32_t least, int64_t t
  * @param queue       the queue
  * @param timeout_ns  0 or more, in ns, or DX_FOREVER
  *
- * @retval DX_ERR_NO_SLOT       all slots are in use by calls in flight, or by completions that were
- * not given back
+ * @retval DX_ERR_NO_SLOT       all slots are in use by calls in flight, or by completions that
+ *                              were not given back
  * @retval DX_ERR_TIMEOUT       the time passed before
  * @retval DX_ERR_NO_PEER       the time passed before, and there is no peer that could let go
  * @retval DX_ERR_PEER_CLOSED   the other side called dx_close(). It is told once

@@ -71,7 +71,7 @@ static inline void send_request(struct dx_queue *q, struct dx_flight *f)
     /* R2 -> A2 (slot.h): request bytes, type and payload before the word.
      * S1 <-> S2: the fence is that of dx_queue_ring_servers, one for many words. */
     dx_store_release(&f->line->word, dx_word(q->epoch, DX_CALLER_SENDING, f->sequence));
-    DX_FAULT(REQUEST_PUBLISHED);
+    DX_FAULT(QUEUE_PUBLISHED);
     q->unflushed.at[q->unflushed.count++] = (uint32_t)(f - q->flights);
 }
 
@@ -93,7 +93,7 @@ void dx_queue_ring_servers(struct dx_queue *q)
             dx_count(&q->waiter.counters->rings, 1u);
     }
     q->unflushed.count = 0;
-    DX_FAULT(SERVER_RUNG);
+    DX_FAULT(QUEUE_RUNG);
 }
 
 /* In a state in which the server may not have seen our latest word. */
@@ -102,7 +102,7 @@ void dx_flight_abandon(struct dx_queue *q, struct dx_flight *f)
     f->abandoned = true;
     dx_store_release(&f->line->word, /* R2 -> A2 (slot.h): nothing but the word itself */
                      dx_word(q->epoch, DX_CALLER_ABANDONED, f->sequence));
-    DX_FAULT(CALL_ABANDONED);
+    DX_FAULT(QUEUE_ABANDONED);
     /* A flight may be unflushed once. */
     for (uint32_t i = 0; i < q->unflushed.count; i++)
         if (q->unflushed.at[i] == f - q->flights)
@@ -174,7 +174,7 @@ static dx_status submit(struct dx_queue *q, uint64_t tag, uint32_t type, const v
     /* Relaxed, both: the word publishes them. */
     dx_store_relaxed(&f->line->request_bytes, (uint32_t)bytes);
     dx_store_relaxed(&f->line->type, type);
-    DX_FAULT(REQUEST_DESCRIBED);
+    DX_FAULT(QUEUE_DESCRIBED);
     f->tag = tag;
     f->timeout_ns = timeout_ns;
     f->deadline_ns = 0;
@@ -256,7 +256,7 @@ dx_status dx_queue_flush(struct dx_queue *q)
 /* The answer, each field of it read once: the server is not trusted. */
 static void take_answer(struct dx_queue *q, const struct dx_flight *f, struct dx_completion *done)
 {
-    DX_FAULT(ANSWER_SEEN);
+    DX_FAULT(QUEUE_ANSWER_SEEN);
     struct dx_counters *counters = &q->channel->counters[f->slot];
     /* Relaxed: the acquire of the server's word ordered them. */
     size_t bytes = dx_load_relaxed(&f->server->response_bytes);

@@ -119,11 +119,11 @@ static void return_slot(struct dx_queue *q, const struct dx_flight *f)
     struct dx_channel *channel = q->channel;
     if (!f->abandoned)
         dx_caller_publish(f->line, dx_word(q->epoch, DX_CALLER_COMPLETED, f->sequence));
-    DX_FAULT(SLOT_COMPLETED);
+    DX_FAULT(QUEUE_COMPLETED);
     const struct dx_slot_book book = {
         .abandoned = f->abandoned, .begun = f->begun, .sequence = f->sequence};
     dx_slot_give_back(channel, f->slot - dx_first_slot(&channel->geometry, channel->side), &book);
-    DX_FAULT(SLOT_GIVEN_BACK);
+    DX_FAULT(QUEUE_GIVEN_BACK);
 }
 
 void dx_queue_close(struct dx_queue *q)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A whole peer for crash tests: a process that serves, and that calls on all its slots at once. It
- * judges each call itself: how it ended, how late, whose answer came; and each request that it
- * serves: whether it is whole, and whether it ran before. What is wrong it prints, and counts on
- * the stage, memory that all processes of a test share.
+ * A whole peer for crash tests: a process that serves, and that calls on all its slots at once, by
+ * callers and by a queue. It judges each call itself: how it ended, how late, whose answer came;
+ * and each request that it serves: whether it is whole, and whether it ran before. What is wrong it
+ * prints, and counts on the stage, memory that all processes of a test share.
  *
  * Commands: 'l' load: call on and on; 'p' pause: end the load ('p'); 'v' verify: call on all slots,
  * and every call must be answered ('v'); 't' and 'T': every call must time out, or may also notice
@@ -14,6 +14,7 @@
 
 #include <poll.h>
 
+#include "crash_queue.h"
 #include "crash_stream.h"
 #include "fault.h"
 
@@ -131,13 +132,6 @@ static inline dx_status peer_call(struct stage *stage, struct dx_caller *caller,
     return status;
 }
 
-/* Waits for the next peer, or for the end of the load. */
-static inline void peer_await_next(struct peer *p)
-{
-    while (!atomic_load(&p->enough) && dx_wait_peer(p->channel, MS) == DX_ERR_NO_PEER)
-        continue;
-}
-
 static inline void *peer_load(void *user)
 {
     struct peer *p = user;
@@ -169,17 +163,21 @@ static inline void *peer_load(void *user)
 static inline void peer_start_load(struct peer *p)
 {
     atomic_store(&p->enough, false);
-    for (unsigned i = 0; i < PEER_SLOTS; i++)
+    for (unsigned i = 0; i < PEER_CALLERS; i++)
         if (pthread_create(&p->callers[i], NULL, peer_load, p) != 0)
             _exit(5);
+    if (pthread_create(&p->queue, NULL, peer_queue_load, p) != 0)
+        _exit(5);
     p->calling = true;
 }
 
 static inline void peer_end_load(struct peer *p)
 {
     atomic_store(&p->enough, true);
-    for (unsigned i = 0; p->calling && i < PEER_SLOTS; i++)
+    for (unsigned i = 0; p->calling && i < PEER_CALLERS; i++)
         (void)pthread_join(p->callers[i], NULL);
+    if (p->calling)
+        (void)pthread_join(p->queue, NULL);
     p->calling = false;
 }
 
@@ -266,7 +264,8 @@ static inline char peer_obey(struct peer *p, char command)
         peer_end_load(p);
         return 'p';
     case 'v':
-        return peer_use_all(p, PEER_VERIFIED, PATIENCE, DX_OK, false) ? 'v' : 'f';
+        return peer_use_all(p, PEER_VERIFIED, PATIENCE, DX_OK, false) && peer_use_queue(p) ? 'v'
+                                                                                           : 'f';
     default:
         return peer_use_all(p, 1, PEER_SHORT, DX_ERR_TIMEOUT, command == 'T') ? 't' : 'f';
     }

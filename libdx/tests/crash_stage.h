@@ -7,7 +7,9 @@
 #include "child.h"
 #include "fault_plan.h"
 
-#define PEER_SLOTS 3u      /* of each side */
+#define PEER_SLOTS 4u      /* of each side */
+#define PEER_CALLERS 2u    /* under load, a thread each; beside them there is a queue */
+#define PEER_DEPTH 2u      /* of the queue under load */
 #define PEER_ROUND 8u      /* calls of a caller under load, until it gives its slot back */
 #define PEER_VERIFIED 8u   /* calls a slot of one 'v' */
 #define PEER_HASTE 30000   /* a deadline that is often missed */
@@ -61,7 +63,8 @@ struct peer {
     pthread_t answerer;
     sem_t kept;
     struct peer_later later[2 * PEER_SLOTS]; /* by slot */
-    pthread_t callers[PEER_SLOTS];
+    pthread_t callers[PEER_CALLERS];
+    pthread_t queue;
     struct peer_progress streams[2 * PEER_SLOTS]; /* by slot */
     bool calling;
     _Atomic bool enough;
@@ -99,6 +102,13 @@ static inline bool peer_is(const uint64_t *words, uint64_t key)
     uint64_t expected[PEER_WORDS];
     peer_fill(expected, key);
     return memcmp(words, expected, sizeof expected) == 0;
+}
+
+/* Waits for the next peer, or for the end of the load. */
+static inline void peer_await_next(struct peer *p)
+{
+    while (!atomic_load(&p->enough) && dx_wait_peer(p->channel, MS) == DX_ERR_NO_PEER)
+        continue;
 }
 
 /* Is the end of a call one that a peer's death or haste explains? */

@@ -2,9 +2,9 @@
 /*
  * Every fault point: X(name, when a process comes by, which later visit is tried beside the first).
  * A later visit of 1 says that a life comes by only once. process_fault.c tries them all on each
- * side and fails if one is not reached. In the order of caller.c, caller_slots.c, wait.c,
- * wait_cell.c, serve.c, stream.c with stream_caller.c and stream_serve.c, session.c with layout.c,
- * channel.c with region.c, attach.c.
+ * side and fails if one is not reached. In the order of caller.c, caller_slots.c, queue.c
+ * with queue_open.c, wait.c, wait_cell.c, serve.c, stream.c with stream_caller.c and
+ * stream_serve.c, session.c with layout.c, channel.c with region.c, attach.c.
  */
 #ifndef DX_FAULT_POINTS_H
 #define DX_FAULT_POINTS_H
@@ -38,6 +38,13 @@ enum dx_fault_when {
     X(SLOT_TAKEN, DX_FAULT_CALLS, 10)                                                              \
     X(SLOT_COMPLETED, DX_FAULT_CALLS, 10)                                                          \
     X(SLOT_GIVEN_BACK, DX_FAULT_CALLS, 10)                                                         \
+    X(QUEUE_DESCRIBED, DX_FAULT_CALLS, 25)                                                         \
+    X(QUEUE_PUBLISHED, DX_FAULT_CALLS, 25)                                                         \
+    X(QUEUE_RUNG, DX_FAULT_CALLS, 25)                                                              \
+    X(QUEUE_ABANDONED, DX_FAULT_CALLS, 5)                                                          \
+    X(QUEUE_ANSWER_SEEN, DX_FAULT_CALLS, 25)                                                       \
+    X(QUEUE_COMPLETED, DX_FAULT_CALLS, 10)                                                         \
+    X(QUEUE_GIVEN_BACK, DX_FAULT_CALLS, 10)                                                        \
     X(PARK_ANNOUNCED, DX_FAULT_CALLS, 25)                                                          \
     X(PARK_DECIDED, DX_FAULT_CALLS, 25)                                                            \
     X(PARK_WOKEN, DX_FAULT_CALLS, 25)                                                              \
