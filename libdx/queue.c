@@ -221,10 +221,12 @@ void *dx_queue_request(struct dx_queue *q)
     return at;
 }
 
-/* A slot of which the server has seen the greeting's word: its request goes out. */
+/* A slot of which the server has seen the greeting's word: its request goes out. It may go to one
+ * that has ended since then, of which this call was not told. */
 static void greeted(struct dx_queue *q, struct dx_flight *f)
 {
     q->waiting--;
+    q->mourned = 0;
     f->begun = true;
     send_request(q, f);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How calls of a queue end without an answer: deadlines, cancels, peers that go, stop and close. */
 #include "queued.h"
+#include "slot.h"
 
 static const struct dx_config config = {
     .slots = 4, .guest_slots = 1, .request_capacity = 64, .response_capacity = 64};
@@ -13,11 +14,9 @@ static void a_deadline_ends_its_own_call(void **state)
     queued_open(p, 2);
     assert_status(queued_submit(p, 1, TYPE_BLOCK, 20 * MS), DX_OK);
     assert_status(queued_submit(p, 2, TYPE_ECHO, PATIENCE), DX_OK);
-    queued_await(p, &q, 1);
-    queued_check_echo(&q, 2);
-    queued_seen(p, &q);
     int64_t start = dx_clock_ns();
-    queued_await(p, &q, 1);
+    queued_await(p, &q, 2);
+    queued_check_echo(&q, 2);
     queued_check_failure(&q, 1, DX_ERR_TIMEOUT);
     assert_elapsed(start, 0, SLACK);
     queued_seen(p, &q);
@@ -188,6 +187,22 @@ static void the_end_of_a_peer_ends_what_was_sent(void **state)
         queued_check_echo(&q, tag);
 }
 
+/* It was not sent when the end was noticed, and goes out to nobody. */
+static void a_call_is_greeted_by_a_server_that_has_ended(void **state)
+{
+    struct pair *p = pair_new(state, &config);
+    struct queued q;
+    queued_open(p, 1);
+    assert_status(queued_submit(p, 1, TYPE_ECHO, PATIENCE), DX_OK);
+    assert_status(pair_close_guest(p), DX_OK);
+    assert_status(dx_queue_poll(p->queue, q.done, 1, &q.count), DX_OK);
+    assert_int_equal(q.count, 0);
+    struct dx_server_line *line = p->queue->flights[0].server;
+    dx_server_publish(line, dx_word(p->queue->epoch, DX_SERVER_READY, 0));
+    queued_await(p, &q, 1);
+    queued_check_failure(&q, 1, DX_ERR_PEER_CLOSED);
+}
+
 static void stop_ends_all_at_once(void **state)
 {
     struct pair *p = pair_new(state, &config);
@@ -296,6 +311,7 @@ int main(void)
         PAIR_TEST(what_is_answered_is_not_cancelled),
         PAIR_TEST(without_a_peer_a_call_waits_for_one),
         PAIR_TEST(the_end_of_a_peer_ends_what_was_sent),
+        PAIR_TEST(a_call_is_greeted_by_a_server_that_has_ended),
         PAIR_TEST(stop_ends_all_at_once),
         PAIR_TEST(close_gives_up_what_is_in_flight),
         PAIR_TEST(the_child_of_a_fork_can_only_close_its_copy),
