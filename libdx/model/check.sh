@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Checks the model of the slot protocol (slot.pml) with spin. The protocol as it is must pass in
+# Checks the models of the slot protocol (slot.pml) and of its streams (stream.pml) with spin. The protocol as it is must pass in
 # every configuration, searched to the end, and each mutation must be found. A line for each says
 # its name, the verdict, states and seconds. Exit code 0 if all of it holds. CC names the compiler,
 # gcc if unset. check.sh NAME... runs only these.
@@ -12,6 +12,7 @@ cc=${CC:-gcc}
 search_limit_s=300
 not_to_the_end='^error|not completed|too small|out of memory|MEMLIM|pan:1:|Hash-Compact|Bit ?state'
 wanted=" $* "
+model=slot.pml
 matched=0
 wrong=0
 temp=
@@ -41,7 +42,7 @@ search() { # "option of the compiler..." "option of the search..." definition...
     cd "$temp/build"
     # shellcheck disable=SC2086 # words on purpose
     {
-        spin -P"$cc -E -x c" "$@" -a slot.pml &&
+        spin -P"$cc -E -x c" "$@" -a "$model" &&
             "$cc" $options -DMEMLIM=3900 -w -o pan pan.c &&
             timeout "$search_limit_s" ./pan -m5000 $flags
     } >"$temp/log" 2>&1 || true
@@ -76,9 +77,9 @@ report() { # name verdict start
 explain() {
     wrong=$((wrong + 1))
     tail -n 40 "$temp/log" | cut -c 1-200
-    if [ -f "$temp/build/slot.pml.trail" ]; then
+    if [ -f "$temp/build/$model.trail" ]; then
         echo 'the last steps of the run that spin found:'
-        (cd "$temp/build" && spin -P"$cc -E -x c" "$@" -t -p slot.pml) |
+        (cd "$temp/build" && spin -P"$cc -E -x c" "$@" -t -p "$model") |
             grep -E 'proc +[0-9]+ \((caller|server)' | tail -n 60 | cut -c 1-110
     fi
 }
@@ -173,6 +174,29 @@ mutation NO_LATER_FENCE "$lost" -DLATER=1 -DGREETED=1
 mutation NO_LATER_GREETING "$lost" -DLATER=1 -DCALLER_DEATHS=1
 mutation NO_LATER_NOTE "$lost" -DLATER=1 -DCALLER_DEATHS=1
 mutation FORGET_PENDING "$lost" -DSERVER_DEATHS=1
+
+model=stream.pml
+echo 'Streams as they are:'
+safe streams -DWEAK=1
+safe streams-two -DWEAK=1 -DSTREAMS=2 -DITEMS=1
+safe streams-end-early -DWEAK=1 -DITEMS=1 -DEARLY=1 -DCANCELS=1
+safe streams-cancelled -DSTREAMS=2 -DITEMS=0 -DCANCELS=1
+safe streams-server-dies -DITEMS=1 -DSERVER_DEATHS=1
+large streams-caller-dies -DITEMS=1 -DCALLER_DEATHS=1
+
+echo 'Mutations of streams:'
+mutation STREAM_NO_CALLER_ARM_FENCE "$lost"
+mutation STREAM_NO_CALLER_RECHECK "$lost"
+mutation STREAM_NO_SERVER_ARM_FENCE "$lost"
+mutation STREAM_NO_SENT_FENCE "$lost"
+mutation STREAM_NO_TAKEN_FENCE "$lost" -DITEMS=3
+mutation STREAM_NO_ACCEPTANCE "$wrong_value" -DSTREAMS=2 -DITEMS=1
+mutation STREAM_PROCESSING_TOO_EARLY "$wrong_value" -DSTREAMS=2 -DITEMS=1
+mutation STREAM_NO_RESET "$wrong_value" -DSTREAMS=2 -DITEMS=1
+mutation STREAM_TAKEN_TOO_EARLY "$wrong_value"
+mutation STREAM_RELAXED_SENT "$wrong_value" -DWEAK=1
+mutation STREAM_REUSE_CANCELLED "$wrong_value" -DSTREAMS=2 -DITEMS=1 -DCANCELS=1
+mutation STREAM_RUN_AGAIN "$wrong_value" -DITEMS=1 -DSERVER_DEATHS=1
 
 [ $# = 0 ] || [ "$matched" = $# ] || fail "only $matched of these are known:$wanted"
 [ "$wrong" = 0 ] || fail "$wrong of $matched are wrong"

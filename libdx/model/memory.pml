@@ -16,7 +16,7 @@
 #define UP_TO_5(t, a)                                                                              \
     IN_ORDER(t, 5, a, IN_ORDER(t, 4, a, IN_ORDER(t, 3, a, IN_ORDER(t, 2, a, IN_ORDER(t, 1, a,      \
     IN_ORDER(t, 0, a, memory[a]))))))
-#if SLOTS == 1
+#if SLOTS == 1 && !defined LONG_BUFFER
 #define BUFFER 6
 #define READ(t, a) UP_TO_5(t, a)
 #else

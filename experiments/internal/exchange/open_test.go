@@ -123,10 +123,12 @@ func TestStallOfTheGuestIsSeenInEveryCallThatItDelays(t *testing.T) {
 				t.Fatal(err)
 			}
 			slow := func(l *stat.Latency) uint64 { return l.CountAbove(int64(stall / 2)) }
-			// A busy machine leaves some of the 100 calls out, and is slow by itself now and then.
-			if s.calls[0]+s.missed != 100 || slow(s.intended) < 10 || slow(s.latency) >= slow(s.intended) {
-				t.Errorf("%d calls; over half of the stall: %d from the intended start, %d from the real one",
-					s.calls[0], slow(s.intended), slow(s.latency))
+			// A busy machine leaves some of the 100 calls out, which those are that would have been delayed,
+			// and is slow by itself now and then.
+			intended, real := slow(s.intended), slow(s.latency)
+			if s.calls[0]+s.missed != 100 || intended+s.missed < 10 || real >= intended+s.missed {
+				t.Errorf("%d calls, %d missed; over half of the stall: %d from the intended start, %d from the real one",
+					s.calls[0], s.missed, intended, real)
 			}
 			if err := host.close(); err != nil {
 				t.Error(err)
