@@ -21,7 +21,7 @@ const (
 	hostileCapacity = 301                   // not a multiple of a line
 	hostileTimeout  = 10 * time.Millisecond // of a call that is attacked
 	hostileMargin   = 10 * time.Minute      // how late a loaded machine may notice it
-	hostileSlots    = 3                     // of each side
+	hostileSlots    = 4                     // of each side
 	hostileGrowth   = 16 << 20              // bytes; what the runtime keeps comes and goes
 )
 

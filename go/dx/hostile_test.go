@@ -7,7 +7,6 @@ package dx
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -22,10 +21,12 @@ import (
 // hostileTally is what those attacked have seen.
 type hostileTally struct {
 	right, wrong, failed, served, late atomic.Uint64
-	streamed                           atomic.Uint64 // streams that were right
+	streamed, queued                   atomic.Uint64 // streams that were right, and calls of queues
 	impossible                         atomic.Pointer[string]
 	timeout                            time.Duration // of a call
 }
+
+func (y *hostileTally) attacked() bool { return y.timeout == hostileTimeout }
 
 func (y *hostileTally) cannotBe(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
@@ -51,8 +52,7 @@ func hostileAnswer(request, answer []byte) int32 {
 
 // call makes one call, in place or not, and judges what comes back.
 func (y *hostileTally) call(c *Caller, p *hostilePeer, number uint64, room []byte) {
-	request := make([]byte, 8+number*31%(hostileCapacity-8))
-	binary.LittleEndian.PutUint64(request, number)
+	request := hostileRequest(number)
 	ctx, cancel := context.WithTimeout(context.Background(), y.timeout)
 	defer cancel()
 	began := time.Now()
@@ -175,6 +175,9 @@ func hostileTraffic(t *testing.T, host, guest *Channel, p *hostilePeer, attack b
 	for i, ch := range []*Channel{host, host, guest} {
 		calls.Go(func() { y.callOn(ch, p, uint64(i)<<32, over) })
 	}
+	for i, ch := range []*Channel{host, guest} {
+		calls.Go(func() { y.queueOn(ch, p, uint64(8+i)<<32, over) })
+	}
 	if attack {
 		attacking.Go(func() { p.run(attackOver) })
 	}
@@ -247,16 +250,16 @@ func TestHostilePeer(t *testing.T) {
 			var since time.Time
 			y := hostileTraffic(t, host, guest, p, true, func(y *hostileTally) bool {
 				now := time.Now()
-				some := y.right.Load() > 0 && y.served.Load() > 0 && y.streamed.Load() > 0 && p.writes.Load() >= 100
+				some := y.right.Load() > 0 && y.served.Load() > 0 && y.streamed.Load() > 0 && y.queued.Load() > 0 && p.writes.Load() >= 100
 				// On a busy machine each of them may be a while in coming.
-				if sum := uint64(y.right.Load() + y.served.Load() + y.streamed.Load() + y.wrong.Load() + y.failed.Load()); sum != moved || since.IsZero() {
+				if sum := uint64(y.right.Load() + y.served.Load() + y.streamed.Load() + y.queued.Load() + y.wrong.Load() + y.failed.Load()); sum != moved || since.IsZero() {
 					moved, since = sum, now
 				}
 				return now.After(until) && (some || now.After(since.Add(time.Minute)))
 			})
-			t.Logf("streams right %d; right %d, wrong %d, failed %d, served %d, writes %d", y.streamed.Load(), y.right.Load(),
-				y.wrong.Load(), y.failed.Load(), y.served.Load(), p.writes.Load())
-			if y.right.Load() == 0 || y.served.Load() == 0 || y.streamed.Load() == 0 || p.writes.Load() < 100 {
+			t.Logf("streams right %d; right %d, of queues %d, wrong %d, failed %d, served %d, writes %d", y.streamed.Load(), y.right.Load(),
+				y.queued.Load(), y.wrong.Load(), y.failed.Load(), y.served.Load(), p.writes.Load())
+			if y.right.Load() == 0 || y.served.Load() == 0 || y.streamed.Load() == 0 || y.queued.Load() == 0 || p.writes.Load() < 100 {
 				t.Error("this was no test: no traffic, or no attack")
 			}
 			if now := heapBytes(); now > heap+hostileGrowth {
@@ -269,7 +272,9 @@ func TestHostilePeer(t *testing.T) {
 			}
 			host, guest = hostilePair(t, &w)
 			y = hostileTraffic(t, host, guest, newHostilePeer(t, host, false, 0), false,
-				func(y *hostileTally) bool { return y.right.Load()+y.wrong.Load()+y.failed.Load() >= 300 })
+				func(y *hostileTally) bool {
+					return y.right.Load()+y.wrong.Load()+y.failed.Load() >= 300 && y.queued.Load() > 0
+				})
 			if y.wrong.Load() != 0 || y.failed.Load() != 0 {
 				t.Errorf("with new peers %d answers were wrong and %d calls failed", y.wrong.Load(),
 					y.failed.Load())

@@ -4,6 +4,8 @@
 #ifndef DX_TEST_CRASH_QUEUE_H
 #define DX_TEST_CRASH_QUEUE_H
 
+#include <poll.h>
+
 #include "crash_stage.h"
 #include "queue.h"
 
@@ -90,6 +92,21 @@ static inline bool peer_has_gone(dx_status status)
     return status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED;
 }
 
+/* As dx_queue_wait for one completion, in an event loop. */
+static inline dx_status peer_poll_queue(struct peer_flights *all, int64_t timeout_ns,
+                                        struct dx_completion *done, uint32_t *count)
+{
+    struct pollfd news = {.fd = dx_queue_fd(all->queue), .events = POLLIN};
+    for (;;) {
+        dx_status status = dx_queue_poll(all->queue, done, PEER_SLOTS, count);
+        if (status != DX_OK || *count != 0 || dx_queue_in_flight(all->queue) == 0)
+            return status;
+        (void)dx_queue_flush(all->queue);
+        if (poll(&news, 1, timeout_ns == DX_FOREVER ? -1 : (int)(timeout_ns / MS)) == 0)
+            return DX_ERR_TIMEOUT;
+    }
+}
+
 /* Waits for a completion, and judges those that are there; whether one of them tells that the peer
  * has gone. */
 static inline bool peer_collect(struct peer_flights *all)
@@ -101,7 +118,9 @@ static inline bool peer_collect(struct peer_flights *all)
     do {
         /* What was not sent waits for a peer, and the load may end before one comes. */
         int64_t timeout_ns = all->queue->waiting != 0 ? MS : DX_FOREVER;
-        status = dx_queue_wait(all->queue, 1, timeout_ns, done, PEER_SLOTS, &count);
+        status = peer_loops(all->p->stage)
+                     ? peer_poll_queue(all, timeout_ns, done, &count)
+                     : dx_queue_wait(all->queue, 1, timeout_ns, done, PEER_SLOTS, &count);
     } while (status == DX_ERR_TIMEOUT && count == 0 && !atomic_load(&all->p->enough));
     if (status != DX_OK && status != DX_ERR_TIMEOUT)
         peer_complain(all->p->stage, dx_last_error(), 0, (int)status);

@@ -17,7 +17,8 @@
 #define PEER_LONG 200000   /* what a long handler takes */
 #define PEER_SHORT 8000000 /* the deadline of 't' */
 #define PEER_WORDS 8u
-#define PEER_MESSAGES 3u /* of a stream */
+#define PEER_LOOPS (1u << 31) /* servers and queues wait for descriptors, as event loops do */
+#define PEER_MESSAGES 3u      /* of a stream */
 #define STAGE_CALLS (1u << 23)
 #define STAGE_LABEL 96
 
@@ -27,9 +28,10 @@ struct stage {
     _Atomic int64_t timeout_ns; /* of calls under load */
     _Atomic uint32_t park[2];   /* of each side's next process */
     _Atomic uint32_t threads;
-    _Atomic uint32_t flags;
-    _Atomic int32_t region;               /* the host's descriptor */
-    _Atomic uint32_t closes;              /* the faulty one closes instead of calling */
+    _Atomic uint32_t flags;  /* of dx_serve, and PEER_LOOPS */
+    _Atomic uint32_t loops;  /* servers and queues wait for descriptors, as event loops do */
+    _Atomic int32_t region;  /* the host's descriptor */
+    _Atomic uint32_t closes; /* the faulty one closes instead of calling */
     _Atomic uint32_t due[2 * PEER_SLOTS]; /* answers after which 'm' is reported, by slot */
     _Atomic uint32_t ended[32];           /* calls, by -status */
     _Atomic uint32_t streamed[32];        /* streams, likewise */
@@ -109,6 +111,11 @@ static inline void peer_await_next(struct peer *p)
 {
     while (!atomic_load(&p->enough) && dx_wait_peer(p->channel, MS) == DX_ERR_NO_PEER)
         continue;
+}
+
+static inline bool peer_loops(const struct stage *stage)
+{
+    return (atomic_load(&stage->flags) & PEER_LOOPS) != 0;
 }
 
 /* Is the end of a call one that a peer's death or haste explains? */

@@ -215,6 +215,9 @@ static struct group groups[] = {
      SCHEME_UNIX},
     {DX_GUEST, DX_PARK_DOORBELL, DX_PARK_DOORBELL, 1, 0, KILL_LATER | STOP_GO_ON, EVERY_TIME,
      SCHEME_UNIX},
+    {DX_HOST, DX_PARK_FUTEX, DX_PARK_FUTEX, 1, PEER_LOOPS, KILL_LATER, DX_FAULT_CALLS, SCHEME_SHM},
+    {DX_GUEST, DX_PARK_DOORBELL, DX_PARK_DOORBELL, 1, PEER_LOOPS, KILL_LATER, DX_FAULT_CALLS,
+     SCHEME_UNIX},
 };
 
 #define GROUP(name, i)                                                                             \
@@ -233,6 +236,8 @@ int main(int argc, char **argv)
         GROUP("a_guest_that_polls_may_die_at_every_point", 5),
         GROUP("a_host_at_a_rendezvous_may_die_at_every_point", 6),
         GROUP("a_guest_at_a_rendezvous_may_die_or_stop_at_every_point", 7),
+        GROUP("a_host_of_event_loops_may_die_at_every_point", 8),
+        GROUP("a_guest_of_event_loops_may_die_at_every_point", 9),
     };
     scene_main(argc, argv);
     test_begin();

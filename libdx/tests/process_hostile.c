@@ -81,7 +81,7 @@ static void enter(struct scene *s)
 
 static bool had_all_traffic(const struct scene *s)
 {
-    return s->right > 0 && s->served > 0 && s->streamed > 0 && s->echoed > 0;
+    return s->right > 0 && s->served > 0 && s->streamed > 0 && s->echoed > 0 && s->queued > 0;
 }
 
 static void check_scene(const struct scene *s)
@@ -200,12 +200,13 @@ static void suffer(void **state, enum dx_side side, size_t kind, bool everything
     assert_int_equal(s->late, 0);
     check_growth();
     child_kill(&s->peer);
-    print_message("%s, %s: streams right %llu, sent back %llu; right %llu, wrong %llu, failed "
-                  "%llu, served %llu, scribbles %llu\n",
+    print_message("%s, %s: streams right %llu, sent back %llu; right %llu and of a queue %llu, "
+                  "wrong %llu, failed %llu, served %llu, scribbles %llu\n",
                   side == DX_HOST ? "host" : "guest", kinds[kind], (unsigned long long)s->streamed,
                   (unsigned long long)s->echoed, (unsigned long long)s->right,
-                  (unsigned long long)s->wrong, (unsigned long long)s->failed,
-                  (unsigned long long)s->served, (unsigned long long)s->page->writes);
+                  (unsigned long long)s->queued, (unsigned long long)s->wrong,
+                  (unsigned long long)s->failed, (unsigned long long)s->served,
+                  (unsigned long long)s->page->writes);
     all_is_right_with_new_peers(s->url, everything || side == DX_GUEST);
     (void)clear_scene(state);
 }
@@ -304,7 +305,7 @@ static void damage(const char *path, uint64_t seed, bool magic)
     struct scribbler_page page = {.everything = 1};
     int fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);
-    assert_status(dx_geometry_make(3, 3, TRAFFIC_CAPACITY, TRAFFIC_CAPACITY, &g), DX_OK);
+    assert_status(dx_geometry_make(4, 4, TRAFFIC_CAPACITY, TRAFFIC_CAPACITY, &g), DX_OK);
     void *base = mmap(NULL, g.region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     assert_true(base != MAP_FAILED);
     struct scribbler s = {.base = base, .g = &g, .page = &page, .dice = {seed}};
