@@ -128,6 +128,7 @@ safe later -DLATER=1 -DCALLS=2
 large later-deadlines -DLATER=1 -DCALLS=2 -DDEADLINES=1 -DGREETED=1
 large later-caller-dies -DLATER=1 -DCALLER_DEATHS=1
 large later-server-dies -DLATER=1 -DCALLS=2 -DSERVER_DEATHS=1
+large later-two-slots -DLATER=1 -DSLOTS=2 -DGREETED=1 -DSPINNING=1 -DSERVER_DEATHS=1
 safe later-weak-stores -DLATER=1 -DWEAK=1 -DDEADLINES=1
 large two-slots -DSLOTS=2 -DGREETED=1
 safe two-slots-server-dies -DSLOTS=2 -DGREETED=1 -DSPINNING=1 -DSERVER_DEATHS=1
@@ -173,6 +174,7 @@ mutation NO_TAKE_FENCE "$lost" -DLATER=1 -DGREETED=1
 mutation NO_LATER_FENCE "$lost" -DLATER=1 -DGREETED=1
 mutation NO_LATER_GREETING "$lost" -DLATER=1 -DCALLER_DEATHS=1
 mutation NO_LATER_NOTE "$lost" -DLATER=1 -DCALLER_DEATHS=1
+mutation ASK_THE_JOURNAL_ALONE "$wrong_value" -DLATER=1 -DSLOTS=2 -DGREETED=1 -DSPINNING=1 -DSERVER_DEATHS=1
 mutation FORGET_PENDING "$lost" -DSERVER_DEATHS=1
 
 model=stream.pml

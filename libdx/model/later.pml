@@ -46,6 +46,16 @@ inline later_store(a, v)
     fi
 }
 
+/* Takes the lock for the request that is pending on slot n. */
+#define OF_SLOT(n)                                                                                 \
+    d_step {                                                                                       \
+        !locked && !dying && kept[n] ->                                                            \
+        locked = true;                                                                             \
+        answering = true;                                                                          \
+        s = n;                                                                                     \
+        word = kept[n]                                                                             \
+    }
+
 /* answer() */
 proctype answerer()
 {
@@ -53,12 +63,12 @@ proctype answerer()
     bool won;
 end:
     do
-    :: d_step {
-           !locked && !dying && kept[0] ->
-           locked = true;
-           answering = true;
-           word = kept[0]
-       }
+    :: if
+       :: OF_SLOT(0)
+#if SLOTS > 1
+       :: OF_SLOT(1)
+#endif
+       fi;
        later_store(RESPONSE(s), ANSWER(OK, NAME_OF(word)));
        later_store(SERVER_WORD(s), WORD(EPOCH_OF(word), ACKNOWLEDGED, SEQUENCE_OF(word)));
        now = memory[CALLER_WORD(s)];
@@ -91,7 +101,8 @@ end:
               DRAINED(ANSWERER) ->
               locked = false;
               answering = false;
-              word = 0
+              word = 0;
+              s = 0
           }
        OR_KILLED
        fi
@@ -100,7 +111,7 @@ dead: /* which ring() wants; it comes to its end there */
 killed:
     now = 0;
     d_step {
-        locked = false; answering = false; word = 0; seen = 0; won = false
+        locked = false; answering = false; word = 0; s = 0; seen = 0; won = false
     }
     goto end
 }

@@ -104,7 +104,7 @@ inline take_over()
 #else
         begun = known && pending && READ(SERVER, JOURNAL) == ENTRY(s, NAME_OF(word));
 #endif
-#if LATER
+#if LATER && !defined MUTATE_ASK_THE_JOURNAL_ALONE
         begun = begun || known && pending && STATE_OF(before) == PROCESSING &&
                          SEQUENCE_OF(before) == SEQUENCE_OF(word);
 #endif
