@@ -48,8 +48,7 @@ struct dx_flights {
 struct dx_queue {
     struct dx_channel *channel;
     uint32_t depth;
-    uint32_t cursor;             /* where the next look at `in_flight` begins */
-    struct dx_flights in_flight; /* WAITING, SENT, FAILED */
+    struct dx_flights in_flight; /* WAITING, SENT, FAILED, in the order of their submission */
     struct dx_flights idle;      /* FREE, the next one last */
     struct dx_flights held;      /* HELD */
     struct dx_flights unflushed; /* SENT since the last flush */

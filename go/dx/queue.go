@@ -24,12 +24,11 @@ import (
 type Queue struct {
 	ch        *Channel
 	flights   []flight
-	inFlight  []*flight // waiting, sent or failed
+	inFlight  []*flight // waiting, sent or failed, in the order of their submission
 	idle      []*flight // free, the next one last
 	held      []*flight // that the server has not let go of
 	unflushed []*flight // sent since the last flush
 	tags      tagTable
-	cursor    int      // where the next look at inFlight begins
 	build     *flight  // whose memory the program has; nil: none
 	wanted    int      // completions, by the present wait
 	watched   *flight  // whose progress is waited for; nil: none

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"dx/go/internal/spin"
 )
@@ -78,28 +79,27 @@ func (q *Queue) late(f *flight) error {
 	return ErrTimeout
 }
 
-// collect moves what has ended out of inFlight.
+// collect moves what has ended out of inFlight. It keeps the order: what follows in memory is then sent,
+// and served, one after the other.
 func (q *Queue) collect(done []Completion) (n int) {
-	for left := len(q.inFlight); left > 0 && n < len(done); left-- {
-		if q.cursor >= len(q.inFlight) {
-			q.cursor = 0
-		}
-		f := q.inFlight[q.cursor]
-		if !f.ended() {
-			q.cursor++
-			continue
-		}
-		if f.state == flightWaiting {
+	kept, at := 0, 0
+	for ; at < len(q.inFlight) && n < len(done); at++ {
+		f := q.inFlight[at]
+		if f.ended() {
+			if f.state != flightWaiting {
+				q.complete(f, &done[n])
+				n++
+				continue
+			}
 			q.greeted(f)
-			q.cursor++
-			continue
 		}
-		// The last one comes to this place, and is looked at next.
-		last := len(q.inFlight) - 1
-		q.inFlight[q.cursor], q.inFlight[last] = q.inFlight[last], nil
-		q.inFlight = q.inFlight[:last]
-		q.complete(f, &done[n])
-		n++
+		if kept != at {
+			q.inFlight[kept] = f
+		}
+		kept++
+	}
+	if n != 0 {
+		q.inFlight = slices.Delete(q.inFlight, kept, at)
 	}
 	return n
 }
@@ -110,6 +110,8 @@ func (q *Queue) complete(f *flight, done *Completion) {
 	if f.state == flightSent {
 		// A3 <- R3: the response is there when the word is.
 		done.Reply, done.Err = f.c.takeAnswer(f.bytes)
+		// The lines of many responses come at the same time.
+		spin.Prefetch(unsafe.Pointer(unsafe.SliceData(f.c.response)))
 	} else {
 		_ = f.c.failed(f.err)
 	}

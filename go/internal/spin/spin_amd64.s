@@ -62,6 +62,12 @@ TEXT ·Fence(SB), NOSPLIT, $8-0
 	ORQ $0, (SP)
 	RET
 
+// func Prefetch(p unsafe.Pointer)
+TEXT ·Prefetch(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	PREFETCHT0 (AX)
+	RET
+
 // func Pause()
 TEXT ·Pause(SB), NOSPLIT, $0-0
 	PAUSE

@@ -60,6 +60,12 @@ TEXT ·Fence(SB), NOSPLIT, $0-0
 	DMB $0xb
 	RET
 
+// func Prefetch(p unsafe.Pointer)
+TEXT ·Prefetch(SB), NOSPLIT, $0-8
+	MOVD p+0(FP), R0
+	PRFM (R0), PLDL1KEEP
+	RET
+
 // func Pause()
 TEXT ·Pause(SB), NOSPLIT, $0-0
 	YIELD

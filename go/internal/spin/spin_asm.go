@@ -4,6 +4,8 @@
 
 package spin
 
+import "unsafe"
+
 // Until looks at *word up to looks times, with a CPU relax instruction between
 // looks, and returns the number of the look that saw want, or 0. The load that
 // saw it has acquire semantics.
@@ -27,6 +29,11 @@ func Fence()
 
 // Pause is one CPU relax instruction.
 func Pause()
+
+// Prefetch has the line at p come into this CPU's caches. It waits for nothing.
+//
+//go:noescape
+func Prefetch(p unsafe.Pointer)
 
 // Scan looks once at count words, the first at word and each stride bytes
 // after the one before, and returns the index of the first that differs from

@@ -35,6 +35,9 @@ func Fence() {
 // Pause does nothing here.
 func Pause() {}
 
+// Prefetch does nothing here.
+func Prefetch(unsafe.Pointer) {}
+
 // Scan looks once at count words, the first at word and each stride bytes
 // after the one before, and returns the index of the first that differs from
 // its element of seen (seenStride bytes apart), or count.
