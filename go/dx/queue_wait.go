@@ -93,9 +93,7 @@ func (q *Queue) collect(done []Completion) (n int) {
 			}
 			q.greeted(f)
 		}
-		if kept != at {
-			q.inFlight[kept] = f
-		}
+		q.inFlight[kept] = f
 		kept++
 	}
 	if n != 0 {
