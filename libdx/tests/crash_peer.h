@@ -204,17 +204,23 @@ static inline bool peer_use_all(const struct peer *p, unsigned calls, int64_t ti
     return good;
 }
 
-/* As dx_serve, in an event loop. */
+/* As dx_serve, in an event loop, or by dx_servers_wait. */
 static inline dx_status peer_serve_steps(struct peer *p, const struct dx_serve_options *options)
 {
     struct dx_server *server;
     dx_status status = dx_server_open(p->channel, peer_handler, p, options, &server);
     if (status != DX_OK)
         return status;
-    struct pollfd news = {.fd = dx_server_fd(server), .events = POLLIN};
+    bool set = peer_does(p->stage, PEER_SETS);
+    struct pollfd news = {.fd = set ? -1 : dx_server_fd(server), .events = POLLIN};
     while (status == DX_OK || status == DX_ERR_TIMEOUT) {
-        (void)poll(&news, 1, -1);
-        status = dx_server_poll(server, 0);
+        uint32_t which;
+        if (set) {
+            status = dx_servers_wait(&server, 1, DX_FOREVER, &which);
+        } else {
+            (void)poll(&news, 1, -1);
+            status = dx_server_poll(server, 0);
+        }
     }
     if (dx_server_close(server) != DX_OK)
         peer_complain(p->stage, dx_last_error(), 0, 0);
@@ -226,10 +232,11 @@ static inline void *peer_serve(void *user)
 {
     struct peer *p = user;
     const struct dx_serve_options options = {.threads = atomic_load(&p->stage->threads),
-                                             .flags = atomic_load(&p->stage->flags) & ~PEER_LOOPS,
+                                             .flags = atomic_load(&p->stage->flags) &
+                                                      ~(PEER_LOOPS | PEER_SETS),
                                              .stream = peer_stream_handler};
-    bool loops = peer_loops(p->stage);
-    while ((loops ? peer_serve_steps(p, &options)
+    bool steps = peer_does(p->stage, PEER_LOOPS | PEER_SETS);
+    while ((steps ? peer_serve_steps(p, &options)
                   : dx_serve(p->channel, peer_handler, p, &options)) != DX_ERR_STOPPED)
         peer_linger(PEER_PAUSE);
     return NULL;

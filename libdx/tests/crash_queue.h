@@ -118,7 +118,7 @@ static inline bool peer_collect(struct peer_flights *all)
     do {
         /* What was not sent waits for a peer, and the load may end before one comes. */
         int64_t timeout_ns = all->queue->waiting != 0 ? MS : DX_FOREVER;
-        status = peer_loops(all->p->stage)
+        status = peer_does(all->p->stage, PEER_LOOPS)
                      ? peer_poll_queue(all, timeout_ns, done, &count)
                      : dx_queue_wait(all->queue, 1, timeout_ns, done, PEER_SLOTS, &count);
     } while (status == DX_ERR_TIMEOUT && count == 0 && !atomic_load(&all->p->enough));

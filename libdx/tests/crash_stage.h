@@ -18,6 +18,7 @@
 #define PEER_SHORT 8000000 /* the deadline of 't' */
 #define PEER_WORDS 8u
 #define PEER_LOOPS (1u << 31) /* servers and queues wait for descriptors, as event loops do */
+#define PEER_SETS (1u << 30)  /* servers are waited for as a set */
 #define PEER_MESSAGES 3u      /* of a stream */
 #define STAGE_CALLS (1u << 23)
 #define STAGE_LABEL 96
@@ -28,7 +29,7 @@ struct stage {
     _Atomic int64_t timeout_ns; /* of calls under load */
     _Atomic uint32_t park[2];   /* of each side's next process */
     _Atomic uint32_t threads;
-    _Atomic uint32_t flags;  /* of dx_serve, and PEER_LOOPS */
+    _Atomic uint32_t flags;  /* of dx_serve, and PEER_... */
     _Atomic uint32_t loops;  /* servers and queues wait for descriptors, as event loops do */
     _Atomic int32_t region;  /* the host's descriptor */
     _Atomic uint32_t closes; /* the faulty one closes instead of calling */
@@ -113,9 +114,9 @@ static inline void peer_await_next(struct peer *p)
         continue;
 }
 
-static inline bool peer_loops(const struct stage *stage)
+static inline bool peer_does(const struct stage *stage, uint32_t what)
 {
-    return (atomic_load(&stage->flags) & PEER_LOOPS) != 0;
+    return (atomic_load(&stage->flags) & what) != 0;
 }
 
 /* Is the end of a call one that a peer's death or haste explains? */

@@ -218,6 +218,7 @@ static struct group groups[] = {
     {DX_HOST, DX_PARK_FUTEX, DX_PARK_FUTEX, 1, PEER_LOOPS, KILL_LATER, DX_FAULT_CALLS, SCHEME_SHM},
     {DX_GUEST, DX_PARK_DOORBELL, DX_PARK_DOORBELL, 1, PEER_LOOPS, KILL_LATER, DX_FAULT_CALLS,
      SCHEME_UNIX},
+    {DX_HOST, DX_PARK_FUTEX, DX_PARK_FUTEX, 1, PEER_SETS, KILL_LATER, DX_FAULT_CALLS, SCHEME_SHM},
 };
 
 #define GROUP(name, i)                                                                             \
@@ -238,6 +239,7 @@ int main(int argc, char **argv)
         GROUP("a_guest_at_a_rendezvous_may_die_or_stop_at_every_point", 7),
         GROUP("a_host_of_event_loops_may_die_at_every_point", 8),
         GROUP("a_guest_of_event_loops_may_die_at_every_point", 9),
+        GROUP("a_host_of_server_sets_may_die_at_every_point", 10),
     };
     scene_main(argc, argv);
     test_begin();
