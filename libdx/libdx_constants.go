@@ -150,3 +150,19 @@ const (
 	ServeCopy           = C.DX_SERVE_COPY
 	ServeThroughRestart = C.DX_SERVE_THROUGH_RESTART
 )
+
+// States of the other side, as in dx_peer.h.
+const (
+	PeerNone   = C.DX_PEER_NONE
+	PeerAlive  = C.DX_PEER_ALIVE
+	PeerClosed = C.DX_PEER_CLOSED
+	PeerDead   = C.DX_PEER_DEAD
+)
+
+// Whose counters, as in dx_stats.h.
+const (
+	StatsHostCallers  = C.DX_STATS_HOST_CALLERS
+	StatsGuestServers = C.DX_STATS_GUEST_SERVERS
+	StatsGuestCallers = C.DX_STATS_GUEST_CALLERS
+	StatsHostServers  = C.DX_STATS_HOST_SERVERS
+)

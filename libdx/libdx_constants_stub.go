@@ -149,3 +149,19 @@ const (
 	ServeCopy
 	ServeThroughRestart
 )
+
+// States of the other side.
+const (
+	PeerNone = iota
+	PeerAlive
+	PeerClosed
+	PeerDead
+)
+
+// Whose counters.
+const (
+	StatsHostCallers = iota
+	StatsGuestServers
+	StatsGuestCallers
+	StatsHostServers
+)

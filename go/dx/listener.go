@@ -18,12 +18,12 @@ const acceptLook = 5 * time.Millisecond
 // PeerState says what the other side of a channel is doing.
 type PeerState uint32
 
-// The values, as in dx_channel.h.
+// The values.
 const (
-	PeerNone   PeerState = iota // nobody has been there
-	PeerAlive                   // it lives
-	PeerClosed                  // it ended in good order
-	PeerDead                    // it ended otherwise
+	PeerNone   PeerState = libdx.PeerNone   // nobody has been there
+	PeerAlive  PeerState = libdx.PeerAlive  // it lives
+	PeerClosed PeerState = libdx.PeerClosed // it ended in good order
+	PeerDead   PeerState = libdx.PeerDead   // it ended otherwise
 )
 
 // Peer says who the other side is. All but State, Place and Remote is what it says of itself.

@@ -27,12 +27,12 @@ type Stats struct {
 // StatsOf says whose counters: all callers or all serving threads of one side.
 type StatsOf int
 
-// The values, as in dx_stats.h.
+// The values.
 const (
-	HostCallers StatsOf = iota
-	GuestServers
-	GuestCallers
-	HostServers
+	HostCallers  StatsOf = libdx.StatsHostCallers
+	GuestServers StatsOf = libdx.StatsGuestServers
+	GuestCallers StatsOf = libdx.StatsGuestCallers
+	HostServers  StatsOf = libdx.StatsHostServers
 )
 
 // Stats sums the counters of a kind. They lie in the region, so that both sides
