@@ -85,7 +85,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.IntVar(&c.Procs, "procs", 0, "GOMAXPROCS of a Go side; 0: the CPUs of its half")
 	fs.BoolVar(&c.LockOSThread, "lock-os-thread", false, "tie each calling and serving goroutine to a thread of its own")
 	inFlight := fs.String("inflight", "0", "calls of each caller at a time, by a queue: a number or a list; 0: blocking calls")
-	handlerTimes := fs.String("handler-time", "0", "what each handler of a guest in Go takes: a time or a list; from 100us on it sleeps, else it computes")
+	handlerTimes := fs.String("handler-time", "0", "what each handler of a guest takes: a time or a list; from 100us on it sleeps, else it computes")
 	concurrency := fs.String("concurrency", "0", "handlers of a guest in Go at once, each on a goroutine of its own: a number or a list; 0: on the serving goroutine")
 	rates := fs.String("rate", "", "also open loops of so many calls a second of all callers: a number or a list")
 	fs.StringVar(&c.Pace, "pace", exchange.PaceSleep, "an open loop waits for a start by: sleep (cheap, some 10 us late), spin (on time, for few callers)")

@@ -207,14 +207,18 @@ func (h *Host) Close() error {
 	return nil
 }
 
+// Sleeps is the shortest time for which a handler sleeps, in Go as in C: a shorter one looks at the
+// clock until it is over.
+const Sleeps = C.LOAD_SLEEPS_NS * time.Nanosecond
+
 // Serve attaches as the guest, writes a line to readyFD and serves until the
-// host is gone.
-func Serve(url string, w *libdx.Wait, readyFD int) error {
+// host is gone. Each handler takes so much time beside its copies.
+func Serve(url string, w *libdx.Wait, readyFD int, handler time.Duration) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	text := C.CString(url)
 	defer C.free(unsafe.Pointer(text))
-	status := C.load_serve(text, waitPointer(w), C.int(readyFD))
+	status := C.load_serve(text, waitPointer(w), C.int(readyFD), C.int64_t(handler))
 	if status == C.DX_ERR_PEER_CLOSED {
 		return nil
 	}

@@ -244,19 +244,38 @@ void load_close(struct load *load)
     free(load);
 }
 
+struct handler {
+    unsigned char *buffer;
+    int64_t time_ns; /* beside the copies */
+};
+
+static void take_time(int64_t ns)
+{
+    if (ns >= LOAD_SLEEPS_NS) {
+        const struct timespec time = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+    } else if (ns > 0) {
+        int64_t end = load_now_ns() + ns;
+        while (load_now_ns() < end)
+            continue;
+    }
+}
+
 /* Copies in and out, as the bare loop does, so that the two can be compared. */
 static int32_t answer(void *user, const struct dx_request *request, struct dx_response *response)
 {
-    unsigned char *buffer = user;
+    const struct handler *handler = user;
+    unsigned char *buffer = handler->buffer;
     memcpy(buffer, request->data, request->bytes);
     if (request->type == LOAD_TYPE_VERIFY)
         content_answer(buffer, request->bytes);
+    take_time(handler->time_ns);
     memcpy(response->data, buffer, request->bytes);
     response->bytes = request->bytes;
     return 0;
 }
 
-int load_serve(const char *url, const struct dx_wait *wait, int ready_fd)
+int load_serve(const char *url, const struct dx_wait *wait, int ready_fd, int64_t handler_ns)
 {
     struct dx_channel *channel;
     dx_status status = dx_attach(url, wait, 10000000000ll, &channel);
@@ -264,13 +283,14 @@ int load_serve(const char *url, const struct dx_wait *wait, int ready_fd)
         return status;
     const char *notice = dx_channel_notice(channel);
     (void)fputs(notice, stderr);
-    void *buffer = malloc(dx_channel_request_capacity(channel) + 1);
+    struct handler handler = {.buffer = malloc(dx_channel_request_capacity(channel) + 1),
+                              .time_ns = handler_ns};
     /* What is measured is what was asked for, or nothing. */
-    if (*notice == '\0' && buffer != NULL && write(ready_fd, "ready\n", 6) == 6)
-        status = dx_serve(channel, answer, buffer, NULL);
+    if (*notice == '\0' && handler.buffer != NULL && write(ready_fd, "ready\n", 6) == 6)
+        status = dx_serve(channel, answer, &handler, NULL);
     else
         status = DX_ERR_SYSTEM;
-    free(buffer);
+    free(handler.buffer);
     (void)dx_close(channel);
     return status;
 }

@@ -13,6 +13,9 @@ struct dx_wait;
 #define LOAD_TYPE_ECHO 128u
 #define LOAD_TYPE_VERIFY 129u
 
+/* A sleep takes some 60 us more than it was asked for. */
+#define LOAD_SLEEPS_NS 100000
+
 struct load;
 
 /* What one caller did in one slice. */
@@ -64,7 +67,9 @@ void load_interrupt(struct load *load);
 
 void load_close(struct load *load);
 
-/* Attaches, writes one line to ready_fd, serves until the host is gone. A dx_status. */
-int load_serve(const char *url, const struct dx_wait *wait, int ready_fd);
+/* Attaches, writes one line to ready_fd, serves until the host is gone. Beside its copies each
+ * handler takes handler_ns: from LOAD_SLEEPS_NS on it sleeps, else it looks at the clock. A
+ * dx_status. */
+int load_serve(const char *url, const struct dx_wait *wait, int ready_fd, int64_t handler_ns);
 
 #endif

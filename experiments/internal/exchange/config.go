@@ -22,7 +22,7 @@ import (
 type Config struct {
 	Threads  int // callers: goroutines, or threads of a host in C
 	InFlight int `json:",omitzero"` // calls of each caller at a time, by a queue; 0: each waits for its answer
-	// HandlerTime is what each handler of a guest in Go takes beside the copies, and Concurrency how many of
+	// HandlerTime is what each handler of a guest takes beside the copies, and Concurrency, in Go, how many of
 	// them run at once; 0: on the serving goroutine.
 	HandlerTime time.Duration `json:",omitzero"`
 	Concurrency int           `json:",omitzero"`
@@ -129,8 +129,10 @@ func (c Config) Check() error {
 		return wrong("handler_time", "%v: 0 to %v", c.HandlerTime, HandlerMax)
 	case c.Concurrency < 0 || c.Concurrency > ThreadsMax:
 		return wrong("concurrency", "%d: 0 (on the serving goroutine) to %d", c.Concurrency, ThreadsMax)
-	case (c.HandlerTime > 0 || c.Concurrency > 1) && (c.Guest != "go" || c.Path == "cgo" || c.Direction == result.GuestToHost || isAlternative(c.Transport)):
-		return wrong("handler_time", "%v, concurrency %d: they are of a guest in Go that serves, without cgo, on a transport of dx", c.HandlerTime, c.Concurrency)
+	case (c.HandlerTime > 0 || c.Concurrency > 1) && (c.Path == "cgo" || c.Direction == result.GuestToHost || isAlternative(c.Transport) || c.Transport == TransportBell):
+		return wrong("handler_time", "%v, concurrency %d: they are of a guest that serves, without cgo, on a transport of dx", c.HandlerTime, c.Concurrency)
+	case c.Concurrency > 1 && c.Guest != "go":
+		return wrong("concurrency", "%d: handlers at once are of a guest in Go", c.Concurrency)
 	case c.Payload < 0 || c.Payload > PayloadMax:
 		return wrong("payload", "%d: 0 to %d bytes", c.Payload, PayloadMax)
 	case c.Verify && c.Payload < 8:

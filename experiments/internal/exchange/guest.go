@@ -62,7 +62,7 @@ func guestRun(g guestConfig) error {
 			return err
 		}
 		wait := libdx.WaitOf(g.Wait)
-		return cload.Serve(g.URL, &wait, 1)
+		return cload.Serve(g.URL, &wait, 1, g.Handler.Time)
 	}
 	runtime.GOMAXPROCS(g.Procs)
 	if strings.HasPrefix(g.URL, alternativeTCP) || g.URL == alternativeSerial {

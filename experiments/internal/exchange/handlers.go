@@ -7,25 +7,22 @@ import (
 	"sync"
 	"time"
 
+	"dx/experiments/internal/cload"
 	"dx/experiments/internal/content"
 	"dx/go/dx"
 )
 
-// handlers is how a guest in Go answers.
+// handlers is how a guest answers.
 type handlers struct {
 	Time        time.Duration // of each, beside the copies
-	Concurrency int           // 0: on the serving goroutine
+	Concurrency int           // in Go; 0: on the serving goroutine
 }
-
-// handlerSleeps is the shortest time for which a handler sleeps: a shorter one looks at the clock
-// until it is over, since a sleep takes some 60 us more than it was asked for.
-const handlerSleeps = 100 * time.Microsecond
 
 // take takes the handler's time.
 func (h handlers) take() {
 	switch {
 	case h.Time == 0:
-	case h.Time >= handlerSleeps:
+	case h.Time >= cload.Sleeps:
 		<-time.After(h.Time)
 	default:
 		for began := time.Now(); time.Since(began) < h.Time; {
