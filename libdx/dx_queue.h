@@ -99,7 +99,8 @@ DX_API void dx_queue_close(struct dx_queue *queue);
  * Submits a call, with a copy of the request.
  *
  * A call that is submitted while there is no peer waits for one until its deadline. Its result is
- * then DX_ERR_NO_PEER.
+ * then DX_ERR_NO_PEER. A call whose peer ends before it has looked at the slot waits for the next
+ * peer, too.
  *
  * @param queue       the queue
  * @param tag         any number that no other call in flight has

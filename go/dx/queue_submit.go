@@ -67,7 +67,8 @@ func (q *Queue) next() error {
 // Submit submits a call with a copy of the request. No other call in flight may have the tag. timeout
 // is more than 0, or negative for ever; it is counted from the next Poll that finds nothing, or from
 // the end of the first spin of the next Wait. If all slots are in use, the error is ErrNoSlot and says
-// by what. A call that is submitted while there is no peer waits for one; its error is then ErrNoPeer.
+// by what. A call that is submitted while there is no peer waits for one, as does one whose peer ends
+// before it has looked at the slot; if none comes in time, the error is ErrNoPeer.
 func (q *Queue) Submit(tag uint64, kind uint32, request []byte, timeout time.Duration) error {
 	if err := q.begin(); err != nil {
 		return err
