@@ -255,9 +255,9 @@ static void take_time(int64_t ns)
         const struct timespec time = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
     } else if (ns > 0) {
-        int64_t end = load_now_ns() + ns;
-        while (load_now_ns() < end)
-            continue;
+        int64_t now = load_now_ns();
+        for (int64_t end = now + ns; now < end;)
+            now = load_now_ns();
     }
 }
 
