@@ -270,7 +270,7 @@ static void take_answer(struct dx_queue *q, const struct dx_flight *f, struct dx
         return;
     }
     done->data = dx_response_at(q->channel, f->slot);
-    /* The lines of many responses come at the same time. */
+    /* So that the lines of many responses are under way at once. */
     __builtin_prefetch(done->data);
     done->bytes = bytes;
     done->status = status;
@@ -304,7 +304,7 @@ static inline void complete(struct dx_queue *q, uint32_t index, struct dx_comple
     dx_tag_remove(q, f->tag);
 }
 
-/* Keeps the order: what follows in memory is then sent, and served, one after the other. */
+/* It keeps the order of submission, so that both sides go through the slots one after the other. */
 uint32_t dx_queue_collect(struct dx_queue *q, struct dx_completion *done, uint32_t room)
 {
     struct dx_flights *all = &q->in_flight;

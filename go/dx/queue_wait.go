@@ -79,8 +79,8 @@ func (q *Queue) late(f *flight) error {
 	return ErrTimeout
 }
 
-// collect moves what has ended out of inFlight. It keeps the order: what follows in memory is then sent,
-// and served, one after the other.
+// collect moves what has ended out of inFlight. It keeps the order of submission, so that both sides go
+// through the slots one after the other.
 func (q *Queue) collect(done []Completion) (n int) {
 	kept, at := 0, 0
 	for ; at < len(q.inFlight) && n < len(done); at++ {
@@ -108,7 +108,7 @@ func (q *Queue) complete(f *flight, done *Completion) {
 	if f.state == flightSent {
 		// A3 <- R3: the response is there when the word is.
 		done.Reply, done.Err = f.c.takeAnswer(f.bytes)
-		// The lines of many responses come at the same time.
+		// So that the lines of many responses are under way at once.
 		spin.Prefetch(unsafe.Pointer(unsafe.SliceData(f.c.response)))
 	} else {
 		_ = f.c.failed(f.err)

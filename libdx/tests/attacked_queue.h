@@ -102,7 +102,8 @@ static inline void queue_round(struct attacked_flights *all)
         dx_status status = dx_queue_wait_slot(all->queue, CALL_NS);
         if (!may_end_with(status) && status != DX_ERR_NO_SLOT)
             impossible(all->s, (int)status);
-        /* Held by a server that was overwritten: as of callers, in whose place we speak. */
+        /* The attacker may have written over the word that lets go of a slot. It mends what it is
+         * told here. */
         for (uint32_t i = 0; i < all->queue->held.count; i++) {
             const struct dx_flight *f = &all->queue->flights[all->queue->held.at[i]];
             uint64_t let_go = f->abandoned

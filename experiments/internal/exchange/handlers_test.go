@@ -4,6 +4,7 @@ package exchange
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 )
@@ -35,7 +36,7 @@ func TestHandlersTakeTheirTime(t *testing.T) {
 
 func TestOnlyGoHasHandlersAtOnce(t *testing.T) {
 	c := testConfig(t, func(c *Config) { c.Guest, c.Concurrency = "c", 4 })
-	if _, err := Measure(context.Background(), c); err == nil {
-		t.Error("no error")
+	if _, err := Measure(context.Background(), c); err == nil || !strings.Contains(err.Error(), "concurrency") {
+		t.Error(err)
 	}
 }

@@ -57,7 +57,7 @@ enum frame_type {
     FRAME_STRIDED_COLD, /* one load of 8 bytes a line in place, flushed before */
     FRAME_COPY_COLD,    /* as COPY, source and destination flushed before */
     FRAME_WRITE_COLD,   /* stores to the guest's memory and no loads, flushed before */
-    FRAME_VERIFY_COPY,  /* SHA-256 of the receiver's memory; a guest takes it up, then answers */
+    FRAME_VERIFY_COPY,  /* SHA-256 of the receiver's memory; a guest says that it begins */
     FRAME_VERIFY_PLACE, /* SHA-256 of the region, likewise */
     FRAME_MEMORY,       /* what the guest occupies */
     FRAME_STREAM,       /* a stream of head.bytes of PREPARE, copied to the guest's memory */
