@@ -111,7 +111,7 @@ func (q *hostileQueue) judge(done *Completion) {
 	expected := make([]byte, len(request))
 	switch status := hostileAnswer(request, expected); {
 	case done.Err != nil:
-		q.y.failed.Add(1)
+		q.y.fail("a call of a queue", done.Err, began)
 	case len(done.Reply.Data) > hostileCapacity:
 		q.y.cannotBe("an answer of %d bytes", len(done.Reply.Data))
 	case bytes.Equal(bytes.Clone(done.Reply.Data), expected) && done.Reply.Status == status:

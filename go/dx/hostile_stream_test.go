@@ -47,10 +47,20 @@ func isInvalid(err error) bool {
 	return errors.As(err, &e) && e.Status == libdx.ErrInvalid
 }
 
+// streamTimeout grows as streams fail one after the other: where processors are few, the many turns of
+// a stream take longer than a call's deadline.
+func (y *hostileTally) streamTimeout() time.Duration {
+	if !y.attacked() {
+		return y.timeout
+	}
+	return y.timeout << min(y.streamsFailed.Load()/8, 8)
+}
+
 // stream makes one stream, of which one goroutine writes while this one reads, and
 // judges what comes back.
 func (y *hostileTally) stream(c *Caller, p *hostilePeer, number uint64) {
-	ctx, cancel := context.WithTimeout(context.Background(), y.timeout)
+	timeout := y.streamTimeout()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	began := time.Now()
 	status, n, err := int32(0), int64(0), error(nil)
@@ -77,7 +87,7 @@ func (y *hostileTally) stream(c *Caller, p *hostilePeer, number uint64) {
 			status, err = s.End()
 		}
 	}
-	if time.Since(began) > y.timeout+hostileMargin {
+	if time.Since(began) > timeout+hostileMargin {
 		y.late.Add(1)
 	}
 	if !hostileStreamMayEndWith(err) {
@@ -85,9 +95,11 @@ func (y *hostileTally) stream(c *Caller, p *hostilePeer, number uint64) {
 	}
 	switch {
 	case err != nil:
-		y.failed.Add(1)
+		y.fail("a stream", err, began)
+		y.streamsFailed.Add(1)
 	case n == hostileStreamBytes && status == hostileStreamBytes:
 		y.streamed.Add(1)
+		y.streamsFailed.Store(0)
 	default:
 		y.wrong.Add(1)
 	}

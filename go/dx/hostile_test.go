@@ -22,6 +22,7 @@ import (
 type hostileTally struct {
 	right, wrong, failed, served, late atomic.Uint64
 	streamed, queued                   atomic.Uint64 // streams that were right, and calls of queues
+	streamsFailed                      atomic.Uint64 // since the last that was right
 	impossible                         atomic.Pointer[string]
 	timeout                            time.Duration // of a call
 }
@@ -31,6 +32,14 @@ func (y *hostileTally) attacked() bool { return y.timeout == hostileTimeout }
 func (y *hostileTally) cannotBe(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	y.impossible.Store(&text)
+}
+
+// fail counts what ended with an error, which none may that is not attacked.
+func (y *hostileTally) fail(what string, err error, began time.Time) {
+	y.failed.Add(1)
+	if !y.attacked() {
+		y.cannotBe("%s ended with %v after %v", what, err, time.Since(began))
+	}
 }
 
 func hostileMayEndWith(err error) bool {
@@ -72,7 +81,7 @@ func (y *hostileTally) call(c *Caller, p *hostilePeer, number uint64, room []byt
 	expected := make([]byte, len(request))
 	switch status := hostileAnswer(request, expected); {
 	case err != nil:
-		y.failed.Add(1)
+		y.fail("a call", err, began)
 	case len(reply.Data) > hostileCapacity:
 		y.cannotBe("an answer of %d bytes", len(reply.Data))
 	case bytes.Equal(bytes.Clone(reply.Data), expected) && reply.Status == status:
@@ -161,7 +170,7 @@ func hostilePair(t *testing.T, w *Wait) (host, guest *Channel) {
 func hostileTraffic(t *testing.T, host, guest *Channel, p *hostilePeer, attack bool,
 	enough func(*hostileTally) bool) *hostileTally {
 	t.Helper()
-	y := &hostileTally{timeout: 10 * time.Second}
+	y := &hostileTally{timeout: hostileMargin}
 	if attack {
 		y.timeout = hostileTimeout
 	}
@@ -175,9 +184,7 @@ func hostileTraffic(t *testing.T, host, guest *Channel, p *hostilePeer, attack b
 	for i, ch := range []*Channel{host, host, guest} {
 		calls.Go(func() { y.callOn(ch, p, uint64(i)<<32, over) })
 	}
-	for i, ch := range []*Channel{host, guest} {
-		calls.Go(func() { y.queueOn(ch, p, uint64(8+i)<<32, over) })
-	}
+	calls.Go(func() { y.queueOn(host, p, 8<<32, over) })
 	if attack {
 		attacking.Go(func() { p.run(attackOver) })
 	}
