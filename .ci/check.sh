@@ -55,7 +55,17 @@ stop_steps() { # pid exit-code
     echo 'run: stopping' >&2
     kill -TERM "$1" 2>/dev/null || true
     wait "$1" || true
+    remove_left
     exit "$2"
+}
+
+# What a check that was stopped could not remove any more. A name that a process uses is left.
+remove_left() {
+    local name
+    while read -r name; do
+        [[ $name == dx-* ]] || continue
+        grep -qsE "^[^/]*/dev/shm/$name(/.*)?\$" /proc/[0-9]*/maps || rm -rf "/dev/shm/$name"
+    done < <(shared_memory | comm -13 "$check_temp/shared-memory" -)
 }
 
 # One check, for make: its output goes to a file, which is printed if it fails. timeout makes it a

@@ -27,7 +27,7 @@ declare -A step_text=(
     [abi]='the binary interface is that of the last release, by libabigail'
     [install]='install, then build and run programs outside the tree against it'
     [builds]='libdx, the tool and the Go package with each compiler, without a warning; headers as C++; what other systems are told'
-    [tidy]='the rules of libdx/tests/tidy: sizes, memory-order labels, banned words, licences'
+    [tidy]='the rules of .ci/tidy: sizes, memory-order labels, banned words, licences'
     [shellcheck]='shellcheck on every script'
     [gofmt]='gofmt on every Go file'
     [clang-format]='clang-format on every C file'
@@ -167,16 +167,15 @@ step_tsan() {
 
 # Its own limit of time is off: .ci/watch.sh ends what hangs, by a signal that makes each program say
 # where its goroutines are. A program under the race detector would rest for a second at its end.
-# tidy and govet are checks by themselves. What others wrote to draw runs in one goroutine of ours, and
-# took most of the time of the tests that draw: the race detector does not look at it.
+# govet is a check by itself. What others wrote to draw runs in one goroutine of ours, and took most of
+# the time of the tests that draw: the race detector does not look at it.
 step_gotest() {
-    local packages drawing=() package
-    mapfile -t packages < <(go list ./... | grep -v /libdx/tests/tidy)
+    local drawing=() package
     for package in gonum.org/v1 codeberg.org git.sr.ht github.com/golang/freetype golang.org/x/image image compress; do
         drawing+=("-gcflags=$package/...=-race=false")
     done
     GORACE=atexit_sleep_ms=0 CGO_CFLAGS='-O1 -g' go test -race "${drawing[@]}" -vet=off -ldflags='-s -w' \
-        -count=1 -timeout 0 "${packages[@]}"
+        -count=1 -timeout 0 ./...
 }
 
 step_goasan() { CGO_CFLAGS='-O1 -g' go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx; }
@@ -255,7 +254,7 @@ refuses() { # words option
     [[ $said == *"$1"* ]] || { printf '%s: %s\n' "$2" "$said"; return 1; }
 }
 
-step_tidy() { go test -count=1 ./libdx/tests/tidy; }
+step_tidy() { go test -count=1 ./.ci/tidy; }
 
 step_shellcheck() {
     local files
@@ -298,7 +297,7 @@ cppcheck_with() { # severities file...
         --quiet "${@:2}"
 }
 
-step_govet() { go vet ./...; }
+step_govet() { go vet ./... ./.ci/tidy; }
 
 step_model() { libdx/model/check.sh; }
 

@@ -8,8 +8,8 @@
 #include "atomic.h"
 #include "clock.h"
 #include "error.h"
-#include "link.h"
 #include "liveness_kernel.h"
+#include "rendezvous_link.h"
 #include "serving.h"
 #include "wait_cpus.h"
 

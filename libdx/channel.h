@@ -205,8 +205,8 @@ dx_status dx_channel_watch_link(struct dx_channel *channel);
 /* channel_ring.c: our eventfd was rung: wakes those of our sleepers whose cells were. */
 void dx_channel_dispatch(struct dx_channel *channel);
 
-/* session.c: begins this side's life in the region, and ends it. A guest has had the number of its
- * life since it took its place. */
+/* channel_session.c: begins this side's life in the region, and ends it. A guest has had the number
+ * of its life since it took its place. */
 dx_status dx_session_begin_host(struct dx_channel *channel, bool rebuild);
 void dx_session_begin_guest(struct dx_channel *channel);
 void dx_session_end(struct dx_channel *channel);
@@ -224,8 +224,8 @@ dx_status dx_channel_make_books(struct dx_channel *channel);
  * some with DX_ADAPT_COST and _LOAD. */
 dx_status dx_channel_measure(struct dx_channel *channel);
 
-/* attach.c: one attempt to find the region, as guest to take a place in it. What was opened is
- * closed again if it fails, unless the next attempt goes on with it. Can waiting change what an
+/* channel_attach.c: one attempt to find the region, as guest to take a place in it. What was opened
+ * is closed again if it fails, unless the next attempt goes on with it. Can waiting change what an
  * attempt said? */
 dx_status dx_attach_try(struct dx_channel *channel, const struct dx_url *url, uint32_t place);
 bool dx_attach_may_change(dx_status status);

@@ -11,7 +11,7 @@
 #include "atomic.h"
 #include "caller.h"
 #include "channel.h"
-#include "link.h"
+#include "rendezvous_link.h"
 
 /* Since Linux 4.17; older kernels take it for a hint. */
 #ifndef MAP_FIXED_NOREPLACE

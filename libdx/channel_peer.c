@@ -3,8 +3,8 @@
 #include "atomic.h"
 #include "channel.h"
 #include "error.h"
-#include "link.h"
 #include "liveness_kernel.h"
+#include "rendezvous_link.h"
 
 static bool sees_lock(const struct dx_channel *c)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which way a ring takes: through the memory (futex, semaphore), or by the doorbell of the peer. */
 #include "channel.h"
-#include "link.h"
+#include "rendezvous_link.h"
 
 /* Rings the doorbell of a sleeper that asked for it. */
 static void ring_doorbell(struct dx_channel *c, uint32_t cell, uint32_t armed)

@@ -15,7 +15,7 @@
 #include "clock.h"
 #include "fault.h"
 #include "fd_wait.h"
-#include "link.h"
+#include "rendezvous_link.h"
 
 /* True if the time ran out. */
 static bool sleep_privately(_Atomic uint32_t *sleeper, uint32_t before, int64_t timeout_ns)

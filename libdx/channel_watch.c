@@ -5,7 +5,7 @@
  */
 #include "atomic.h"
 #include "channel.h"
-#include "link.h"
+#include "rendezvous_link.h"
 
 /* Does our place still carry our session? A guest that was paused for too long may find a new one
  * there. A host's place is kept by its lock, and nobody can take it. */

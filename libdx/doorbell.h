@@ -20,7 +20,7 @@ bool dx_doorbell_is_unblocked(int fd);
 void dx_doorbell_unblock(int fd);
 
 /* Rings. It waits while the eventfd is full and blocking: Linux has no write to an eventfd that is
- * told not to wait. doorbells.h says which thread frees a thread that waits there. */
+ * told not to wait. doorbell_set.h says which thread frees a thread that waits there. */
 void dx_doorbell_write(int fd);
 
 /* Is there no room for another ring? That takes 2^64 - 2 rings: somebody has filled it. */

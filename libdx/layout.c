@@ -121,7 +121,8 @@ dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct
     if (bytes < DX_HEADER_BYTES)
         return dx_fail(DX_ERR_SHORT, "%llu bytes, a dx region has at least %u",
                        (unsigned long long)bytes, DX_HEADER_BYTES);
-    /* A1 <- R1 (session.c): every other byte of a new region was written before its magic. */
+    /* A1 <- R1 (channel_session.c): every other byte of a new region was written before its magic.
+     */
     uint64_t magic = dx_load_acquire(&header->magic);
     struct dx_header copy;
     memcpy((void *)&copy, (const void *)header, sizeof copy);

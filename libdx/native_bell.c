@@ -14,7 +14,7 @@
 #include "dx_native.h"
 #include "error.h"
 #include "fd.h"
-#include "link.h"
+#include "rendezvous_link.h"
 #include "thread.h"
 #include "wait_cell.h"
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "link.h"
+#include "rendezvous_link.h"
 #include "transport.h"
 
 /* False also if that cannot be told. */

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "link.h"
 #include "region.h"
+#include "rendezvous_link.h"
 
 uint64_t dx_region_file_bytes(const struct dx_region *region)
 {

@@ -123,7 +123,7 @@ static void leave_scope(struct dx_entries **guard)
     leave(*guard);
 }
 
-/* As run_guarded of pool.c, for the same ways out. */
+/* As run_guarded of serve_pool.c, for the same ways out. */
 static void work_guarded(struct dx_entries *e, dx_status (*work)(struct dx_entries *, void *),
                          void *user, dx_status *status)
 {

@@ -33,15 +33,15 @@ struct dx_serving {
     struct dx_entry entry;
 };
 
-/* pool.c: makes a run and reserves the channel for it; dx_serving_end must follow. */
+/* serve_pool.c: makes a run and reserves the channel for it; dx_serving_end must follow. */
 dx_status dx_serving_begin(struct dx_channel *channel, dx_handler handler, void *user,
                            const struct dx_serve_options *options, struct dx_serving **out);
 
-/* pool.c: takes over the slots from whoever served them before. */
+/* serve_pool.c: takes over the slots from whoever served them before. */
 void dx_serving_take_over(struct dx_serving *serving);
 
-/* pool.c: ends a run however it came to that: answers what a handler has left, joins the threads,
- * frees all. The channel can be served again. */
+/* serve_pool.c: ends a run however it came to that: answers what a handler has left, joins the
+ * threads, frees all. The channel can be served again. */
 void dx_serving_end(struct dx_serving *serving);
 
 /* serving.c: writes a seal of DX_SEAL_WORDS words, and says where the calling thread has it; the
@@ -56,7 +56,7 @@ void dx_serving_unmark(void);
 /* A run of dx_serve that a handler has left by longjmp, or NULL; nobody else gets it. */
 struct dx_serving *dx_serving_take_left(struct dx_channel *channel);
 
-/* pool.c: ends such a run; true if there was one. */
+/* serve_pool.c: ends such a run; true if there was one. */
 bool dx_serving_mend(struct dx_channel *channel);
 
 #endif

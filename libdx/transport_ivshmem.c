@@ -21,7 +21,7 @@
 #include "fd.h"
 #include "ivshmem_device.h"
 #include "ivshmem_vfio.h"
-#include "link.h"
+#include "rendezvous_link.h"
 #include "transport.h"
 
 #define ADDRESS "?addr="

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "link.h"
+#include "rendezvous_link.h"
 #include "transport.h"
 
 /* Joins, and opens the memory anew, so that its locks are ours alone. */

@@ -37,6 +37,7 @@ const usage = `vm brings a Debian 12 guest with an ivshmem device up, and progra
   vm run [-name N] PROGRAM [ARG...]  copy a program of this machine into it, run it there
   vm status [-name N] [-json]      whether it is up, and what it is
   vm down [-name N]                take it down; nothing of it is left, what it wrote is gone
+  vm accel                         what runs a guest's code here, kvm, hvf or tcg, by booting one
 
 "vm VERB -h" explains the flags of each. A first session:
 
@@ -69,10 +70,10 @@ func main() {
 		os.Exit(exitOK)
 	}
 	verbs := map[string]func(context.Context, []string) error{
-		"up": up, "down": down, "ssh": ssh, "run": run, "status": status}
+		"up": up, "down": down, "ssh": ssh, "run": run, "status": status, "accel": accel}
 	do := verbs[verb]
 	if do == nil {
-		fmt.Fprintf(os.Stderr, "vm: no verb %q: up, ssh, run, status or down; vm -h explains\n", verb)
+		fmt.Fprintf(os.Stderr, "vm: no verb %q: up, ssh, run, status, down or accel; vm -h explains\n", verb)
 		os.Exit(exitUsage)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -116,8 +117,14 @@ func explain(verb string, err error) int {
 	return exitFailed
 }
 
-// flags returns the flags of a verb with the one that all have.
+// flags returns the flags of a verb about one guest, with the one that all those have.
 func flags(verb, explanation string) (*flag.FlagSet, *string) {
+	fs := newFlags(verb, explanation)
+	name := fs.String("name", "dx", "which `guest`, if you have several; its host name, too")
+	return fs, name
+}
+
+func newFlags(verb, explanation string) *flag.FlagSet {
 	fs := flag.NewFlagSet("vm "+verb, flag.ContinueOnError)
 	fs.SetOutput(os.Stderr)
 	fs.Usage = func() {
@@ -126,8 +133,7 @@ func flags(verb, explanation string) (*flag.FlagSet, *string) {
 		fs.PrintDefaults()
 		fmt.Print("\nEach flag can be given by the environment, too: -region as DX_VM_REGION; -mode also as IVSHMEM_MODE.\n")
 	}
-	name := fs.String("name", "dx", "which `guest`, if you have several; its host name, too")
-	return fs, name
+	return fs
 }
 
 // parse reads flags from the environment and then from the arguments, which win.

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +85,36 @@ func TestExitCodes(t *testing.T) {
 	if code := explain("run", errors.New("x")); code != exitNotRun {
 		t.Error(code)
 	}
+}
+
+func TestAccelTakesNoArguments(t *testing.T) {
+	var wrong usageError
+	if err := accel(t.Context(), []string{"kvm"}); !errors.As(err, &wrong) {
+		t.Error(err)
+	}
+}
+
+func Example_accel() {
+	folder, err := os.MkdirTemp("", "dx-vm-")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	for name, value := range map[string]string{"DX_VM_CACHE": folder, "DX_VM_ACCEL": "tcg"} {
+		before, was := os.LookupEnv(name)
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+		defer func() {
+			if _ = os.Unsetenv(name); was {
+				_ = os.Setenv(name, before)
+			}
+		}()
+	}
+	if err := accel(context.Background(), nil); err != nil {
+		fmt.Println(err)
+	}
+	// Output: tcg: as DX_VM_ACCEL says
 }
 
 func TestProgressTellsTheTimeLeft(t *testing.T) {

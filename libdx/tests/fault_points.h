@@ -4,7 +4,7 @@
  * A later visit of 1 says that a life comes by only once. process_fault.c tries them all on each
  * side and fails if one is not reached. In the order of caller.c, caller_slots.c, queue.c
  * with queue_open.c, wait.c, wait_cell.c, serve.c, stream.c with stream_caller.c and
- * stream_serve.c, session.c with layout.c, channel.c with region.c, attach.c.
+ * stream_serve.c, channel_session.c with layout.c, channel.c with region.c, channel_attach.c.
  */
 #ifndef DX_FAULT_POINTS_H
 #define DX_FAULT_POINTS_H

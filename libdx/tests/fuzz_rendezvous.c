@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "link_private.h"
 #include "rendezvous.h"
+#include "rendezvous_link_private.h"
 
 #define OWN_ID 5
 #define PEERS 8u

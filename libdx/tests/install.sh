@@ -48,7 +48,7 @@ exported() { # library
 check_library() { # prefix
     local library=$1/lib/libdx.so name
     name=$(readelf -d "$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]$/\1/p')
-    [ "$name" = libdx.so.0 ] || fail "soname is '$name', not libdx.so.0"
+    [ "$name" = libdx.so.0.2 ] || fail "soname is '$name', not libdx.so.0.2"
     declared >"$temp/declared"
     exported "$library" >"$temp/exported"
     [ -s "$temp/declared" ] || fail 'no DX_API declaration found'
@@ -184,7 +184,7 @@ use_cmake() { # prefix folder
     cmake -S "$temp/outside" -B "$2" -DCMAKE_PREFIX_PATH="$1" -DCMAKE_C_COMPILER="${CC:-cc}"
     cmake --build "$2"
     # Read whole: a reader that stops early would fail the pipe.
-    [[ $(ldd "$2/host") == *"$1/lib/libdx.so.0"* ]] || fail 'host is not linked to libdx.so.0'
+    [[ $(ldd "$2/host") == *"$1/lib/libdx.so.0.2"* ]] || fail 'host is not linked to libdx.so.0.2'
     [[ $(ldd "$2/host_static") != *libdx* ]] || fail 'host_static needs libdx.so'
     exchange_all "$2" '' guest
     exchange_all "$2" _static host

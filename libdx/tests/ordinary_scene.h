@@ -5,10 +5,10 @@
 
 #include "channel.h"
 #include "child.h"
-#include "link_private.h"
 #include "news.h"
 #include "ordinary.h"
 #include "peers.h"
+#include "rendezvous_link_private.h"
 
 #define DESCRIPTORS 1024
 

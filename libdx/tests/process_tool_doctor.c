@@ -2,8 +2,6 @@
 /* dx doctor on this machine, whatever it is. */
 #include "tool_run.h"
 
-#include "../tools/kvm_trial.h"
-
 /* Levels as the exit code says them. */
 static void check_code(const struct result *r)
 {
@@ -77,27 +75,6 @@ static void it_needs_no_rights(void **state)
     check_code(&r);
 }
 
-/* What opens and is no KVM is found out, and nothing is left of the trial. */
-static void a_trial_of_kvm_ends_and_leaves_nothing(void **state)
-{
-    (void)state;
-    struct kvm_trial trial;
-    int descriptors = count_entries("/proc/self/fd");
-    kvm_trial_run("/nonexistent", &trial);
-    assert_int_equal(trial.step, KVM_STEP_OPEN);
-    assert_int_equal(trial.error, ENOENT);
-    kvm_trial_run("/dev/null", &trial);
-    assert_int_equal(trial.step, KVM_STEP_VERSION);
-    assert_int_equal(trial.error, ENOTTY);
-    int64_t start_ns = dx_clock_ns();
-    kvm_trial_run("/dev/kvm", &trial);
-    assert_elapsed(start_ns, 0, KVM_TRIAL_NS + SLACK);
-    assert_true(trial.step <= KVM_STEP_UNTRIED);
-    assert_int_equal(count_entries("/proc/self/fd"), descriptors);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-    assert_int_equal(errno, ECHILD);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,7 +82,6 @@ int main(void)
         cmocka_unit_test(the_text_says_the_same),
         cmocka_unit_test(usage_is_taught_and_misuse_is_refused),
         cmocka_unit_test(it_needs_no_rights),
-        cmocka_unit_test(a_trial_of_kvm_ends_and_leaves_nothing),
     };
     test_begin();
     return cmocka_run_group_tests(tests, NULL, NULL);

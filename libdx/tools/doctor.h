@@ -3,7 +3,7 @@
  * dx doctor: what this machine, host or guest, offers and denies to dx.
  *
  * Each check reads facts and adds a finding. Facts come from two places, both of which a test can
- * make up: files below `root`, and `probes`, which do something (start a virtual CPU, time a
+ * make up: files below `root`, and `probes`, which do something (ask KVM, time a
  * mapping, ask a file system for its space). No check changes anything.
  */
 #ifndef DX_TOOL_DOCTOR_H
@@ -15,7 +15,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "kvm_trial.h"
 #include "mapping/kind.h"
 
 #define DOCTOR_FINDINGS 32
@@ -39,7 +38,8 @@ struct doctor_probes {
     bool (*affinity)(cpu_set_t *set);
     /* The 12 letters by which a hypervisor names itself; false: there is none, or none speaks. */
     bool (*hypervisor)(char signature[13]);
-    void (*kvm)(const char *path, struct kvm_trial *trial);
+    /* Opens a device of KVM and asks for the version of its interface; else an errno. */
+    int (*kvm)(const char *path, int *version);
     /* Bytes of a file system, and those that are free; false: there is none at that path. */
     bool (*space)(const char *path, uint64_t *total_bytes, uint64_t *free_bytes);
     /* Whether a file can be used with these bits of access(2); else an errno. */

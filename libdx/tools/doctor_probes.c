@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <linux/perf_event.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -98,6 +100,16 @@ static int time_mapping(const char *path, size_t bytes, struct mapping_times *ti
     return 0;
 }
 
+static int kvm_version(const char *path, int *version)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return errno;
+    *version = ioctl(fd, KVM_GET_API_VERSION, 0);
+    (void)close(fd);
+    return 0;
+}
+
 static int count_cycles(void)
 {
     struct perf_event_attr attribute = {.type = PERF_TYPE_HARDWARE,
@@ -116,7 +128,7 @@ struct doctor_probes doctor_probes(void)
 {
     return (struct doctor_probes){.affinity = affinity,
                                   .hypervisor = hypervisor,
-                                  .kvm = kvm_trial_run,
+                                  .kvm = kvm_version,
                                   .space = space,
                                   .access = access_error,
                                   .sleep = sleep_a_little,

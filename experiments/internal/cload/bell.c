@@ -7,7 +7,7 @@
 #include "../../../libdx/channel.h"
 #include "../../../libdx/clock.h"
 #include "../../../libdx/dx.h"
-#include "../../../libdx/link.h"
+#include "../../../libdx/rendezvous_link.h"
 
 #define ATTACH_NS 10000000000ll
 #define SILENT_NS 1000000000ll

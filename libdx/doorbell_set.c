@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "doorbells.h"
+#include "doorbell_set.h"
 
 #include <stdlib.h>
 #include <string.h>

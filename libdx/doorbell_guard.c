@@ -4,11 +4,11 @@
  * filled it fills it again at once; but it has to be there first each time, and the one who rings
  * only once.
  */
-#include "doorbells_guard.h"
+#include "doorbell_guard.h"
 
 #include "clock.h"
 #include "doorbell.h"
-#include "doorbells.h"
+#include "doorbell_set.h"
 #include "error.h"
 #include "thread.h"
 

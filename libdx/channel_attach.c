@@ -6,10 +6,10 @@
 #include "channel.h"
 #include "error.h"
 #include "fault.h"
-#include "link.h"
 #include "liveness_heartbeat.h"
 #include "liveness_kernel.h"
 #include "random.h"
+#include "rendezvous_link.h"
 
 static dx_status see_lock(const struct dx_channel *c, enum dx_lock lock, bool *held)
 {
@@ -124,7 +124,7 @@ static dx_status take_place(struct dx_channel *c, const struct dx_heartbeat_samp
         (silent == NULL || dx_heartbeat_changed(silent, self)))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: a guest under another kernel is attached", path);
     c->session = dx_random64();
-    /* S5 <-> S6 (create.c): our place, then the look at the host. */
+    /* S5 <-> S6 (channel_create.c): our place, then the look at the host. */
     c->former_session = before;
     if (!dx_cas_seqcst(&self->session, &before, c->session))
         return dx_fail(DX_ERR_GUEST_EXISTS, "%s: another guest took the place just now", path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "link_users.h"
+#include "rendezvous_link_users.h"
 
 #include "atomic.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who shares a link: one channel, or a host's one for each of its places. */
-#ifndef DX_LINK_USERS_H
-#define DX_LINK_USERS_H
+#ifndef DX_RENDEZVOUS_LINK_USERS_H
+#define DX_RENDEZVOUS_LINK_USERS_H
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "dx_channel.h"
-#include "link.h"
+#include "rendezvous_link.h"
 
 /* Any thread. */
 struct dx_link_users {

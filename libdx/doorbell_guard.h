@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that frees whoever rings an eventfd that was filled and made blocking. */
-#ifndef DX_DOORBELLS_GUARD_H
-#define DX_DOORBELLS_GUARD_H
+#ifndef DX_DOORBELL_GUARD_H
+#define DX_DOORBELL_GUARD_H
 
 struct dx_doorbells;
 

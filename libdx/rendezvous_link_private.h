@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A link, for the files that make and run it. */
-#ifndef DX_LINK_PRIVATE_H
-#define DX_LINK_PRIVATE_H
+#ifndef DX_RENDEZVOUS_LINK_PRIVATE_H
+#define DX_RENDEZVOUS_LINK_PRIVATE_H
 
-#include "doorbells.h"
+#include "doorbell_set.h"
 #include "ivshmem_vfio.h"
-#include "link.h"
-#include "link_users.h"
+#include "rendezvous_link.h"
+#include "rendezvous_link_users.h"
 #include "rendezvous_wire.h"
 
 struct dx_link {

@@ -4,8 +4,8 @@
  * thread of the link hears who came and who left, and passes doorbells on to this process's
  * sleepers.
  */
-#ifndef DX_LINK_H
-#define DX_LINK_H
+#ifndef DX_RENDEZVOUS_LINK_H
+#define DX_RENDEZVOUS_LINK_H
 
 #include <stdbool.h>
 #include <stdint.h>

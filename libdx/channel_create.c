@@ -10,13 +10,13 @@
 #include "channel.h"
 #include "error.h"
 #include "fault.h"
-#include "link.h"
+#include "rendezvous_link.h"
 
 /* Begins to listen for a guest from another kernel in a place of a dead host, if one may be there.
  */
 static void note_guest(struct dx_peer_lines *peers, struct dx_heartbeat_sample *sample)
 {
-    /* S6 <-> S5 (attach.c): our state before the look for guests under other kernels. */
+    /* S6 <-> S5 (channel_attach.c): our state before the look for guests under other kernels. */
     dx_store_seqcst(&peers[DX_HOST].state, (uint32_t)DX_PEER_STATE_INITIALIZING);
     dx_fence_store_load();
     if (!dx_heartbeat_vacant(&peers[DX_GUEST]))

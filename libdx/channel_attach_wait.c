@@ -14,7 +14,7 @@
 #include "dx_native.h"
 #include "error.h"
 #include "fault.h"
-#include "link.h"
+#include "rendezvous_link.h"
 
 #define PAUSE_MIN_NS 1000000ll
 #define PAUSE_MAX_NS 95000000ll /* dx_channel.h names it */

@@ -10,9 +10,9 @@
 #include "atomic.h"
 #include "channel.h"
 #include "fault.h"
-#include "link.h"
 #include "liveness_kernel.h"
 #include "random.h"
+#include "rendezvous_link.h"
 #include "slot.h"
 #include "wait_cell.h"
 

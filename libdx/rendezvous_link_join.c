@@ -8,7 +8,7 @@
 #include "doorbell.h"
 #include "error.h"
 #include "fd_wait.h"
-#include "link_private.h"
+#include "rendezvous_link_private.h"
 #include "rendezvous_name.h"
 
 /* A server that says nothing for so long is given up. */

@@ -5,8 +5,8 @@
 #include "atomic.h"
 #include "doorbell.h"
 #include "files.h"
-#include "link_private.h"
 #include "peers.h"
+#include "rendezvous_link_private.h"
 
 #define LINES 8
 
@@ -250,7 +250,7 @@ static void await_messages(const struct dx_link *link, uint64_t count)
     watchdog_step();
 }
 
-/* 4,096 are heard at once, the others at 5,000 a second, in turns of 64: link_run.c. */
+/* 4,096 are heard at once, the others at 5,000 a second, in turns of 64: rendezvous_link_run.c. */
 #define FLOOD_MESSAGES 5600
 
 /* What costs CPU time is bounded by the rate. */

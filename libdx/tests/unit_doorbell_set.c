@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "doorbell.h"
-#include "doorbells.h"
-#include "doorbells_guard.h"
+#include "doorbell_guard.h"
+#include "doorbell_set.h"
 #include "files.h"
 #include "peers.h"
 

@@ -11,8 +11,8 @@
 #include "doorbell.h"
 #include "fd.h"
 #include "fd_wait.h"
-#include "link_private.h"
 #include "rendezvous.h"
+#include "rendezvous_link_private.h"
 #include "wait_brake.h"
 
 /* Messages that are heard before the thread looks again whether the link closes. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The peers at a rendezvous: by which eventfd each is rung, and which have left. */
-#ifndef DX_DOORBELLS_H
-#define DX_DOORBELLS_H
+#ifndef DX_DOORBELL_SET_H
+#define DX_DOORBELL_SET_H
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -5,12 +5,12 @@
 
 #include "atomic.h"
 #include "doorbell.h"
-#include "doorbells_guard.h"
+#include "doorbell_guard.h"
 #include "error.h"
 #include "fd.h"
 #include "fd_wait.h"
-#include "link_private.h"
 #include "rendezvous.h"
+#include "rendezvous_link_private.h"
 #include "thread.h"
 
 struct dx_link *dx_link_new(void)
