@@ -363,14 +363,22 @@ step_frames() {
     [ "$code" = 1 ] && grep -q '"ok":false' "$out-spoilt/result.jsonl"
 }
 
+# Of both numbers of callers there are results, and all of these are right.
+calls_are_right() { # direction
+    local right
+    right=$(tee "$TMPDIR/calls.jsonl" | grep "\"direction\":\"$1\"" |
+        grep '"accelerator":"[a-z]*".*"errors":0,.*"verified":true,"verify_failures":0')
+    diff <(printf '%s\n' "$right") "$TMPDIR/calls.jsonl"
+    [ "$(grep -o '"threads":[0-9]*' <<<"$right" | sort -u | wc -l)" = 2 ]
+}
+
 step_vm() {
     local calls=$TMPDIR/calls frames=$TMPDIR/frames direction transport
     # A machine that gets no CPU for a while is not dead.
     for direction in host-guest guest-host; do
         go run ./experiments/pingpong -transport ivshmem -direction "$direction" \
             -threads 1,4 -runs 1 -duration 300ms -peer-timeout 1000s -verify -out "$calls-$direction"
-        [ "$(grep "\"direction\":\"$direction\"" "$calls-$direction/result.jsonl" | grep -c \
-            '"accelerator":"[a-z]*".*"errors":0,.*"verified":true,"verify_failures":0')" = 2 ]
+        calls_are_right "$direction" <"$calls-$direction/result.jsonl"
     done
     printf '%s\n' 'preset = "latency"' 'park = "never"' 'peer_timeout_ns = 1_000_000_000_000' >"$TMPDIR/wait.toml"
     for transport in ivshmem ivshmem-doorbell; do

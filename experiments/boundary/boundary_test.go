@@ -13,6 +13,7 @@ import (
 
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/peer"
+	"dx/experiments/internal/proctest"
 	"dx/experiments/internal/result"
 )
 
@@ -22,17 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func testConfig(t *testing.T, args ...string) config {
-	t.Helper()
-	c, err := parse(append([]string{"-out", t.TempDir()}, args...), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func TestEveryWayIsMeasuredInOneMachine(t *testing.T) {
-	c := testConfig(t, strings.Fields("-runs 1 -samples 1 -longest 100ms -scheduled 100ms -rate 100 -idle 0")...)
+	c := proctest.Config(t, parse, strings.Fields("-runs 1 -samples 1 -longest 100ms -scheduled 100ms -rate 100 -idle 0")...)
 	c.peerTimeout = 1000 * time.Second // a machine that gets no CPU for a while is not dead
 	if code := measureAll(context.Background(), c); code != command.OK {
 		t.Fatalf("code %d", code)
@@ -65,7 +57,7 @@ func TestEveryWayIsMeasuredInOneMachine(t *testing.T) {
 }
 
 func TestEachRunHasEveryWayOnce(t *testing.T) {
-	c := testConfig(t)
+	c := proctest.Config(t, parse)
 	names := func(ways []way) (all []string) {
 		for _, w := range ways {
 			all = append(all, w.name)
@@ -88,7 +80,7 @@ func TestEachRunHasEveryWayOnce(t *testing.T) {
 }
 
 func TestOnlyWhatIsComparedIsVisitedInFull(t *testing.T) {
-	c := testConfig(t, "-idle-runs", "1")
+	c := proctest.Config(t, parse, "-idle-runs", "1")
 	for _, w := range c.ways() {
 		first, second := c.visit(w, 1), c.visit(w, 2)
 		if full := first.Scheduled > 0 && first.Idle > 0; full == (w.again || w.bare) {

@@ -10,6 +10,7 @@ import (
 
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/exchange"
+	"dx/experiments/internal/proctest"
 	"dx/experiments/internal/result"
 )
 
@@ -105,7 +106,7 @@ func TestParkedSidesAreJudgedBesideTheMachineOfTheSameRun(t *testing.T) {
 }
 
 func TestTheReportHoldsEveryWay(t *testing.T) {
-	c := testConfig(t)
+	c := proctest.Config(t, parse)
 	var l log
 	for i, w := range c.ways() {
 		l.madeUp(w.name, int64(1000*(i+1)), int64(1100*(i+1)))

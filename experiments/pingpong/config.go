@@ -24,6 +24,7 @@ type config struct {
 	concurrency     []int     // 0: handlers run on the serving goroutine
 	rates           []float64 // 0: a closed loop
 	runs            int
+	extend          int // runs more, at most, where a distance is rare
 	waitName        string
 	out             string
 }
@@ -32,10 +33,14 @@ const usage = `pingpong measures how many calls a second two processes exchange 
 
 It starts the guest process itself, warms up, measures, and between slices of
 the measurement measures the bare cache line and a bare loop that moves the same
-bytes between the same two CPUs, because machines change under a program's feet.
+bytes between the same two CPUs, because machines change under a program's feet. A
+hypervisor moves CPUs closer and apart: each slice of 100 ms counts for the distance (siblings
+of a core, near, far) that the bare line had before and after it, and has a table and a line
+in the chart for that distance. Where they moved meanwhile it is shown and not counted.
 
   go run ./experiments/pingpong -threads 8
   go run ./experiments/pingpong -threads 1,2,4,8 -payload 0 -runs 5 -duration 2s
+  go run ./experiments/pingpong -threads 1 -host c -guest c -extend 20
   go run ./experiments/pingpong -host c -guest go -wait latency -yield-every 8
   go run ./experiments/pingpong -threads 1,8,64 -verify -transport shm -out out/mine
   go run ./experiments/pingpong -threads 1,8 -rate 1000,100000 -wait low-power
@@ -73,6 +78,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.IntVar(&c.Payload, "payload", 64, "bytes of each request and each response")
 	fs.DurationVar(&c.Duration, "duration", time.Second, "of the throughput part of one run; the latency part takes half as long")
 	fs.IntVar(&c.runs, "runs", 5, "runs of each number of callers")
+	fs.IntVar(&c.extend, "extend", 0, fmt.Sprintf("runs more, at most, while a distance that was met has fewer than %d slices", result.SlicesWanted))
 	fs.StringVar(&c.Direction, "direction", result.HostToGuest, "who calls: host-guest, guest-host (closed loops, host in Go)")
 	fs.StringVar(&c.Host, "host", "go", "language of the host: go, c")
 	fs.StringVar(&c.Guest, "guest", "go", "language of the guest: go, c")
@@ -200,6 +206,9 @@ func (c config) cells() (cells []exchange.Config) {
 
 func (c config) check() error {
 	if err := command.Within("runs", c.runs, 1, 10000); err != nil {
+		return err
+	}
+	if err := command.Within("extend", c.extend, 0, 10000); err != nil {
 		return err
 	}
 	for _, cell := range c.cells() {

@@ -36,38 +36,51 @@ func runGrid(ctx context.Context, c config, e env.Environment) (cells []result.C
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, machines.Close()) }()
-	for run := 1; run <= c.runs; run++ {
+	for run := 1; run <= c.runs+c.extend; run++ {
+		if run > c.runs {
+			rare := result.Rare(cells)
+			if rare == "" {
+				break
+			}
+			bar.Note(fmt.Sprintf("one more run, of at most %d: %s", c.extend, rare))
+			bar.Grow(len(c.cells()))
+		}
 		for _, one := range c.cells() {
-			what := result.Callers(one.Threads)
-			if one.InFlight > 0 {
-				what += fmt.Sprintf(" with %d in flight", one.InFlight)
-			}
-			if one.HandlerTime > 0 || one.Concurrency > 1 {
-				what += fmt.Sprintf(", handlers of %v, %d at once", one.HandlerTime, max(one.Concurrency, 1))
-			}
-			if one.RatePerS > 0 {
-				what += " at " + result.FormatRate(one.RatePerS)
-			}
-			bar.Describe(fmt.Sprintf("run %d of %d, %s", run, c.runs, what))
 			one.Machines = machines
-			cell, err := exchange.Measure(ctx, one)
+			bar.Describe(fmt.Sprintf("run %d of %d, %s", run, max(c.runs, run), describe(one)))
+			distances, err := exchange.MeasureByDistance(ctx, one)
 			if err != nil {
 				if ctx.Err() != nil {
 					return cells, nil
 				}
-				return cells, fmt.Errorf("%s, run %d: %w", what, run, err)
+				return cells, fmt.Errorf("%s, run %d: %w", describe(one), run, err)
 			}
-			cell.Experiment = "pingpong"
-			cell.Run = run
-			cell.EnvCommit = e.Commit()
-			if err := w.Write(cell); err != nil {
-				return cells, err
+			for _, cell := range distances {
+				cell.Experiment, cell.Run, cell.EnvCommit = "pingpong", run, e.Commit()
+				if err := w.Write(cell); err != nil {
+					return cells, err
+				}
+				cells = append(cells, cell)
 			}
-			cells = append(cells, cell)
 			bar.Add(1)
 		}
 	}
 	return cells, nil
+}
+
+// describe names what a run measures.
+func describe(c exchange.Config) string {
+	what := result.Callers(c.Threads)
+	if c.InFlight > 0 {
+		what += fmt.Sprintf(" with %d in flight", c.InFlight)
+	}
+	if c.HandlerTime > 0 || c.Concurrency > 1 {
+		what += fmt.Sprintf(", handlers of %v, %d at once", c.HandlerTime, max(c.Concurrency, 1))
+	}
+	if c.RatePerS > 0 {
+		what += " at " + result.FormatRate(c.RatePerS)
+	}
+	return what
 }
 
 // machinePool is for one virtual machine with room for the largest cell. It is booted when the first

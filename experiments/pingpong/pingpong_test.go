@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"dx/experiments/internal/peer"
+	"dx/experiments/internal/proctest"
 	"dx/go/dx"
 )
 
@@ -19,12 +20,7 @@ func TestMain(m *testing.M) {
 }
 
 func testConfig(t *testing.T, args ...string) config {
-	t.Helper()
-	c, err := parse(append([]string{"-duration", "20ms", "-runs", "1", "-out", t.TempDir()}, args...), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return proctest.Config(t, parse, append([]string{"-duration", "20ms", "-runs", "1"}, args...)...)
 }
 
 func TestWrongFlagsAreNamed(t *testing.T) {
@@ -37,6 +33,7 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		{"-verify -payload 4", "at least 8 bytes"},
 		{"-duration 1ns", "-duration 1ns"},
 		{"-runs 0", "-runs 0"},
+		{"-extend -1", "-extend -1"},
 		{"-host rust", `-host "rust" is none of: go, c`},
 		{"-guest rust", `-guest "rust"`},
 		{"-path fast", `-path "fast"`},

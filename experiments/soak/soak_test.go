@@ -17,6 +17,7 @@ import (
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/ledger"
 	"dx/experiments/internal/peer"
+	"dx/experiments/internal/proctest"
 	"dx/go/dx"
 	"dx/libdx"
 )
@@ -25,15 +26,6 @@ import (
 func TestMain(m *testing.M) {
 	peer.Become()
 	os.Exit(m.Run())
-}
-
-func testConfig(t *testing.T, args ...string) config {
-	t.Helper()
-	c, err := parse(append([]string{"-out", t.TempDir()}, args...), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 // soakOnce runs a soak and returns its exit code and what it wrote.
@@ -84,7 +76,7 @@ func TestShortSoakSurvivesEveryKindOfFault(t *testing.T) {
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			// The seed has every kind of fault in it, and a process that lives through enough.
-			c := testConfig(t, append(args, "-kills", "16", "-faults", "50", "-era", "9",
+			c := proctest.Config(t, parse, append(args, "-kills", "16", "-faults", "50", "-era", "9",
 				"-scribble", "-seed", "1", "-hang", "2m")...)
 			code, r := soakOnce(t, c)
 			if code != 0 || r.Verdict != "all right" || len(r.Failures) != 0 {
@@ -116,7 +108,7 @@ func TestShortSoakSurvivesEveryKindOfFault(t *testing.T) {
 func TestNothingIsLeftBehind(t *testing.T) {
 	before := leftovers(t)
 	for _, transport := range []string{"shm", "unix", "file"} {
-		c := testConfig(t, "-transport", transport, "-kills", "3", "-faults", "50", "-hang", "2m")
+		c := proctest.Config(t, parse, "-transport", transport, "-kills", "3", "-faults", "50", "-hang", "2m")
 		if code, r := soakOnce(t, c); code != 0 {
 			t.Errorf("%s: exit code %d: %q", transport, code, r.Failures)
 		}
@@ -143,7 +135,7 @@ func leftovers(t *testing.T) (names []string) {
 }
 
 func TestWrongAnswerIsFound(t *testing.T) {
-	c := testConfig(t, "-faults", "0", "-calls", "100000000000", "-hang", "2m")
+	c := proctest.Config(t, parse, "-faults", "0", "-calls", "100000000000", "-hang", "2m")
 	c.wrongAt = 1000
 	code, r := soakOnce(t, c)
 	if code != command.Failed || r.Calls.Wrong != 1 || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "wrong answer") {
@@ -152,7 +144,7 @@ func TestWrongAnswerIsFound(t *testing.T) {
 }
 
 func TestHangIsFound(t *testing.T) {
-	c := testConfig(t, "-faults", "0", "-calls", "100000000000", "-hang", "2m", "-standby=false")
+	c := proctest.Config(t, parse, "-faults", "0", "-calls", "100000000000", "-hang", "2m", "-standby=false")
 	c.hangWhen, c.hangLast = settled, time.Second
 	code, r := soakOnce(t, c)
 	if code != command.Failed || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "hang: caller ") {
@@ -162,7 +154,7 @@ func TestHangIsFound(t *testing.T) {
 
 // A hang that comes with a fault is a recovery that does not.
 func TestMissingRecoveryIsFound(t *testing.T) {
-	c := testConfig(t, "-faults", "50", "-kinds", "stop", "-calls", "100000000000", "-hang", "2m", "-standby=false")
+	c := proctest.Config(t, parse, "-faults", "50", "-kinds", "stop", "-calls", "100000000000", "-hang", "2m", "-standby=false")
 	c.hangWhen, c.hangLast = stopped, time.Second
 	code, r := soakOnce(t, c)
 	if code != command.Failed || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "not within 1s") {
@@ -171,7 +163,7 @@ func TestMissingRecoveryIsFound(t *testing.T) {
 }
 
 func TestGoalThatIsNotReachedIsSaid(t *testing.T) {
-	c := testConfig(t, "-faults", "1", "-kills", "100000", "-duration", "200ms")
+	c := proctest.Config(t, parse, "-faults", "1", "-kills", "100000", "-duration", "200ms")
 	if code, r := soakOnce(t, c); code != command.Failed || len(r.Failures) != 1 ||
 		!strings.Contains(r.Failures[0], "goal not reached") {
 		t.Errorf("exit code %d: %q", code, r.Failures)
@@ -181,7 +173,7 @@ func TestGoalThatIsNotReachedIsSaid(t *testing.T) {
 // watched is a soak without processes, for what it looks at.
 func watched(t *testing.T) *soak {
 	t.Helper()
-	s, err := newSoak(testConfig(t))
+	s, err := newSoak(proctest.Config(t, parse))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +257,7 @@ func TestMissingSlotIsFound(t *testing.T) {
 // pair makes a host in this process, and a guest that ends with it.
 func pair(t *testing.T, lang string, slots int, book *ledger.Ledger) (host hostSide, ended <-chan error) {
 	t.Helper()
-	c := testConfig(t)
+	c := proctest.Config(t, parse)
 	url := "file:" + filepath.Join(t.TempDir(), "region")
 	var err error
 	if lang == "c" {

@@ -13,6 +13,7 @@ import (
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/exchange"
 	"dx/experiments/internal/peer"
+	"dx/experiments/internal/proctest"
 	"dx/experiments/internal/result"
 )
 
@@ -22,17 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func testConfig(t *testing.T, args ...string) config {
-	t.Helper()
-	c, err := parse(append([]string{"-out", t.TempDir()}, args...), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func TestEveryWaitOfEveryKindSleeps(t *testing.T) {
-	c := testConfig(t, "-runs", "1", "-samples", "200", "-longest", "300ms", "-idle", "0")
+	c := proctest.Config(t, parse, "-runs", "1", "-samples", "200", "-longest", "300ms", "-idle", "0")
 	if code := measureAll(context.Background(), c); code != command.OK {
 		t.Fatalf("code %d", code)
 	}
@@ -64,7 +56,7 @@ func TestEveryWaitOfEveryKindSleeps(t *testing.T) {
 // A second a sleep is 2 or 3 in two seconds. A loaded machine makes fewer; what is
 // looked for is a server that wakes 50 times a second, or a thousand.
 func TestAnIdleServerHardlyWakes(t *testing.T) {
-	c := testConfig(t, "-runs", "0", "-idle", "2s", "-idle-runs", "1", "-polls", "50ms")
+	c := proctest.Config(t, parse, "-runs", "0", "-idle", "2s", "-idle-runs", "1", "-polls", "50ms")
 	if code := measureAll(context.Background(), c); code != command.OK {
 		t.Fatalf("code %d", code)
 	}

@@ -4,7 +4,8 @@ package dx
 
 import "dx/libdx"
 
-// Stats are the counters of dx_stats.h. A wait is counted by the phase that ended it.
+// Stats are the counters of dx_stats.h. A wait is counted by the phase that ended it; the waits of a
+// [Stream] are added when it ends.
 type Stats struct {
 	Calls         uint64 // answered calls, of servers calls served
 	RequestBytes  uint64 // payload only

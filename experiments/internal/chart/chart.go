@@ -77,7 +77,7 @@ func opsVs(series []Series, title, axis, footer string, pngPath, svgPath string)
 		panel.Lines = append(panel.Lines, line)
 	}
 	return Sheet{Panels: []Panel{panel}, Footer: footer,
-		Note: "Points are medians; " + reach + " reach from the slowest to the fastest run."}.Save(pngPath, svgPath)
+		Note: "Points are medians; " + reach + " reach from the slowest to the fastest run or slice."}.Save(pngPath, svgPath)
 }
 
 // bandsMax is how many bands can lie over each other and be told apart.

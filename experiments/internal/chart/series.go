@@ -3,6 +3,7 @@
 package chart
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -12,8 +13,8 @@ import (
 
 // SeriesOf turns summaries into lines for OpsVsThreads: one for each combination of everything but
 // the number of callers, then the bare cache line and, for each payload, the bare loop, where the
-// runs measured them. Summaries without a rate, with one that was asked for, or with content that was
-// wrong are left out.
+// runs measured them, at each distance of the CPUs. Summaries without a rate, with one that was asked
+// for, with content that was wrong, or of CPUs that moved meanwhile are left out.
 func SeriesOf(summaries []result.Summary) []Series {
 	var names []string
 	for _, s := range summaries {
@@ -42,10 +43,9 @@ func SeriesByDepth(summaries []result.Summary) []Series {
 func SeriesNamed(summaries []result.Summary, names []string) []Series {
 	var series []Series
 	place := map[string]int{}
-	var floor rates
-	bare := map[int]rates{}
+	floor, bare := map[bareOf]rates{}, map[bareOf]rates{}
 	for i, s := range summaries {
-		if !s.OpsPerS.Known || s.RatePerS > 0 || s.VerifyFailures > 0 {
+		if !s.OpsPerS.Known || s.RatePerS > 0 || s.VerifyFailures > 0 || s.Distance == result.Moved {
 			continue
 		}
 		name := names[i]
@@ -55,16 +55,40 @@ func SeriesNamed(summaries []result.Summary, names []string) []Series {
 		}
 		line := &series[place[name]]
 		line.Points = append(line.Points, Point{s.Threads, s.OpsPerS.Median, s.OpsPerS.Min, s.OpsPerS.Max})
-		floor = floor.add(s.Threads, s.FloorRTTNs)
+		of := bareOf{distance: s.Distance}
+		floor[of] = floor[of].add(s.Threads, s.FloorRTTNs)
 		if s.InFlight <= 1 { // else it is of as many lines under way
-			bare[s.PayloadBytes] = bare[s.PayloadBytes].add(s.Threads, s.BareRTTNs)
+			of.payload = s.PayloadBytes
+			bare[of] = bare[of].add(s.Threads, s.BareRTTNs)
 		}
 	}
-	series = append(series, floor.reference("bare cache line (floor)")...)
-	for _, payload := range slices.Sorted(maps.Keys(bare)) {
-		series = append(series, bare[payload].reference("bare loop, "+result.FormatBytes(payload))...)
+	for _, of := range references(floor) {
+		series = append(series, floor[of].reference("bare cache line (floor)"+of.where())...)
+	}
+	for _, of := range references(bare) {
+		series = append(series, bare[of].reference("bare loop, "+result.FormatBytes(of.payload)+of.where())...)
 	}
 	return series
+}
+
+// bareOf is what bare loops are told apart by.
+type bareOf struct {
+	payload  int
+	distance result.Distance
+}
+
+func references(all map[bareOf]rates) []bareOf {
+	return slices.SortedFunc(maps.Keys(all), func(a, b bareOf) int {
+		return cmp.Or(cmp.Compare(a.payload, b.payload),
+			cmp.Compare(slices.Index(result.Distances, a.distance), slices.Index(result.Distances, b.distance)))
+	})
+}
+
+func (r bareOf) where() string {
+	if r.distance == "" {
+		return ""
+	}
+	return ", " + r.distance.Title()
 }
 
 // rates are what one reference measured at each number of callers, round trips a second.

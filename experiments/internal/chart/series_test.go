@@ -39,3 +39,20 @@ func TestSummariesBecomeLinesAndReferences(t *testing.T) {
 		t.Errorf("%+v of nothing", got)
 	}
 }
+
+func TestEachDistanceHasItsLineAndItsReferences(t *testing.T) {
+	at := func(d result.Distance, rate, floorNs float64) result.Summary {
+		figure := func(x float64) result.Range { return result.Range{Median: x, Min: x, Max: x, Known: true} }
+		return result.Summary{Key: result.Key{Experiment: "pingpong", Host: "c", Guest: "c", PayloadBytes: 64, Threads: 1, Distance: d},
+			OpsPerS: figure(rate), FloorRTTNs: figure(floorNs), BareRTTNs: figure(floorNs)}
+	}
+	var names []string
+	for _, line := range SeriesOf([]result.Summary{at(result.Far, 2e6, 400), at(result.Near, 6e6, 100), at(result.Moved, 4e6, 200)}) {
+		names = append(names, line.Name)
+	}
+	want := []string{"pingpong: host c, guest c, 64 B, far CPUs", "pingpong: host c, guest c, 64 B, near CPUs",
+		"bare cache line (floor), near CPUs", "bare cache line (floor), far CPUs", "bare loop, 64 B, near CPUs", "bare loop, 64 B, far CPUs"}
+	if !reflect.DeepEqual(names, want) {
+		t.Errorf("got\n%q, want\n%q", names, want)
+	}
+}

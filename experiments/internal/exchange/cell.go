@@ -14,7 +14,13 @@ import (
 // and the commit. One goroutine at a time may call it, since it moves the whole
 // process to the host's CPUs and back.
 func Measure(ctx context.Context, c Config) (result.Cell, error) {
-	return withPeers(ctx, c, (*measurement).run)
+	return withPeers(ctx, c, (*measurement).whole)
+}
+
+// MeasureByDistance is Measure with a cell for each distance that the two CPUs had meanwhile, in the
+// order of result.Distances.
+func MeasureByDistance(ctx context.Context, c Config) ([]result.Cell, error) {
+	return withPeers(ctx, c, (*measurement).byDistance)
 }
 
 // inPlace moves this process to the host's CPUs, has the virtual machine there that c leads into, if it

@@ -84,6 +84,32 @@ func TestGuestsOfBothLanguagesCallTheirHost(t *testing.T) {
 	}
 }
 
+func TestEachSliceCountsForTheDistanceBetweenItsFloors(t *testing.T) {
+	cells, err := MeasureByDistance(t.Context(), testConfig(t, func(c *Config) {
+		c.Host, c.Guest, c.Threads, c.Duration = "c", "c", 2, 3*sliceTime
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices := 0
+	for _, cell := range cells {
+		ops := uint64(0)
+		for _, s := range cell.Slices {
+			slices++
+			ops += s.Ops
+			if d := result.DistanceOf(s.FloorBeforeNs, s.FloorAfterNs); d != cell.Distance || s.ElapsedNs <= 0 || s.BareAfterNs <= 0 {
+				t.Errorf("%+v, %s, is among those of %s", s, d, cell.Distance)
+			}
+		}
+		if ops != cell.Ops || cell.VerifyFailures+cell.Errors != 0 || !cell.Verified {
+			t.Errorf("%+v", cell)
+		}
+	}
+	if slices != 3 {
+		t.Errorf("%d slices of 3: %+v", slices, cells)
+	}
+}
+
 // Its callers may be far away, but what they find is known here.
 func TestWrongAnswersToAGuestAreFound(t *testing.T) {
 	r := report(&wrongLoad{}, farOrder{Duration: time.Millisecond, Timed: true})

@@ -4,7 +4,6 @@ package exchange
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"dx/experiments/internal/floor"
 	"dx/experiments/internal/peer"
 	"dx/experiments/internal/result"
-	"dx/experiments/internal/stat"
 	"dx/go/dx"
 )
 
@@ -36,51 +34,20 @@ type measurement struct {
 	vm    *vmRun // nil: host and guest are processes of one kernel
 	warm  bool   // calls were made before, of another kind
 
-	began          time.Time     // of the run
-	begun          time.Duration // of the schedule of an open loop
-	paced          time.Duration // the same, of its slices without calls
-	calls          []uint64
-	elapsed        time.Duration
-	cpu            time.Duration
-	paceCPU        time.Duration // of the host, for so many starts without a call
-	paceStarts     uint64
-	errors         uint64
-	timeouts       uint64
-	verifyFailures uint64
-	dropped        uint64
-	missed         uint64
-	latency        *stat.Latency
-	intended, late *stat.Latency // of an open loop
-	floorNs        meanRTT
-	bareNs         meanRTT
-}
-
-// meanRTT adds up floors, each weighing its time.
-type meanRTT struct {
-	elapsed time.Duration
-	loops   uint64
-}
-
-func (m *meanRTT) add(r floor.Result) {
-	m.elapsed += r.Elapsed
-	m.loops += r.Loops
-}
-
-func (m *meanRTT) value() *float64 {
-	if m.loops == 0 {
-		return nil
-	}
-	return new(float64(m.elapsed) / float64(m.loops))
+	began time.Time     // of the run
+	begun time.Duration // of the schedule of an open loop
+	paced time.Duration // the same, of its slices without calls
+	// What was measured, by the distance of the two CPUs meanwhile.
+	tallies map[result.Distance]*tally
 }
 
 // run warms up, measures throughput without a clock in the loop, then the
 // latency of every call; or, in an open loop, all of it at once.
-func (m *measurement) run(ctx context.Context) (result.Cell, error) {
+func (m *measurement) run(ctx context.Context) error {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs(m.c, m.cpus.Host)))
 	if err := m.begin(); err != nil {
-		return result.Cell{}, err
+		return err
 	}
-	before := m.waits()
 	var err error
 	if m.open() {
 		err = m.part(ctx, m.c.Duration, openSliceTime, m.scheduled)
@@ -88,26 +55,56 @@ func (m *measurement) run(ctx context.Context) (result.Cell, error) {
 		err = m.part(ctx, m.c.Duration, sliceTime, m.throughput)
 	}
 	if err != nil {
+		return err
+	}
+	// A short part may pass without a call, where others have the CPUs.
+	for again := !m.open(); again; {
+		if err := m.part(ctx, m.c.Duration/2, sliceTime, m.latencies); err != nil {
+			return err
+		}
+		all := m.all()
+		again = all.timed() == 0 && all.errors == 0
+	}
+	return m.all().complete()
+}
+
+// whole is a run in one cell, wherever the CPUs were.
+func (m *measurement) whole(ctx context.Context) (result.Cell, error) {
+	if err := m.run(ctx); err != nil {
 		return result.Cell{}, err
 	}
-	waits := m.waits().since(before)
-	// A short part may pass without a call, where others have the CPUs.
-	for again := !m.open(); again; again = m.latency.Count() == 0 && m.errors == 0 {
-		if err := m.part(ctx, m.c.Duration/2, sliceTime, m.latencies); err != nil {
-			return result.Cell{}, err
+	return m.cell(m.all()), nil
+}
+
+// byDistance is a run in a cell for each distance of the two CPUs that it met.
+func (m *measurement) byDistance(ctx context.Context) (cells []result.Cell, err error) {
+	if err := m.run(ctx); err != nil {
+		return nil, err
+	}
+	for _, d := range result.Distances {
+		if t := m.tallies[d]; t != nil {
+			cell := m.cell(t)
+			cell.Distance, cell.Slices = d, t.slices
+			cell.Derive()
+			cells = append(cells, cell)
 		}
 	}
-	if m.dropped > 0 {
-		return result.Cell{}, fmt.Errorf("%d round trips could not be kept: take a shorter -duration", m.dropped)
+	return cells, nil
+}
+
+// all is what was measured at any distance.
+func (m *measurement) all() *tally {
+	sum := newTally(m.c.Threads)
+	for _, t := range m.tallies {
+		sum.merge(t)
 	}
-	return m.cell(waits), nil
+	return sum
 }
 
 // begin warms up.
 func (m *measurement) begin() error {
 	m.began = time.Now().UTC()
-	m.calls = make([]uint64, m.c.Threads)
-	m.latency, m.intended, m.late = stat.NewLatency(), stat.NewLatency(), stat.NewLatency()
+	m.tallies = map[result.Distance]*tally{}
 	_, err := m.host.slice(m.warmup())
 	return err
 }
@@ -132,42 +129,57 @@ func (m *measurement) warmup() stretch {
 
 // part runs measure in slices of `each` that add up to d, between floors.
 func (m *measurement) part(ctx context.Context, d, each time.Duration,
-	measure func(time.Duration) error) error {
-	if err := m.floors(); err != nil {
+	measure func(time.Duration) (*tally, error)) error {
+	before, err := m.floors()
+	if err != nil {
 		return err
 	}
 	for left := d; left > 0; left -= each {
-		if err := measure(min(left, each)); err != nil {
+		t, err := measure(min(left, each))
+		if err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := m.floors(); err != nil {
+		after, err := m.floors()
+		if err != nil {
 			return err
 		}
+		m.keep(t, before, after)
+		before = after
 	}
 	return nil
 }
 
-// floors measures the bare line and the bare loop while the guest is stopped.
-func (m *measurement) floors() error {
-	if err := m.guest.Pause(); err != nil {
-		return err
+// keep adds a slice to those of its distance.
+func (m *measurement) keep(t *tally, before, after floors) {
+	distance := result.DistanceOf(before.line.RTTNs, after.line.RTTNs)
+	t.between(before, after)
+	if m.tallies[distance] == nil {
+		m.tallies[distance] = newTally(m.c.Threads)
 	}
-	line, err := m.bareLoop(0)
-	if err != nil {
-		return err
+	m.tallies[distance].merge(t)
+}
+
+// floors are the bare line and the bare loop at one moment; the loop has no round trips if it was not
+// measured.
+type floors struct{ line, loop floor.Result }
+
+// floors measures while the guest is stopped.
+func (m *measurement) floors() (f floors, err error) {
+	if err = m.guest.Pause(); err != nil {
+		return f, err
 	}
-	m.floorNs.add(line)
+	if f.line, err = m.bareLoop(0); err != nil {
+		return f, err
+	}
 	if m.vm == nil || m.c.InFlight <= 1 { // the bare loop of a virtual machine has one slot
-		loop, err := m.bareLoop(m.c.Payload)
-		if err != nil {
-			return err
+		if f.loop, err = m.bareLoop(m.c.Payload); err != nil {
+			return f, err
 		}
-		m.bareNs.add(loop)
 	}
-	return m.guest.Resume()
+	return f, m.guest.Resume()
 }
 
 // bareLoop is one floor: between the same two CPUs, and across the boundary if dx crosses it.
@@ -182,21 +194,22 @@ func (m *measurement) bareLoop(bytes int) (floor.Result, error) {
 	return floor.MeasureSlots(m.cpus.Host[0], m.cpus.Guest[0], bytes, slots, floorTime)
 }
 
-func (m *measurement) throughput(d time.Duration) error { return m.costed(stretch{d: d}) }
+func (m *measurement) throughput(d time.Duration) (*tally, error) { return m.costed(stretch{d: d}) }
 
 // scheduled is the next slice of an open loop.
-func (m *measurement) scheduled(d time.Duration) error {
+func (m *measurement) scheduled(d time.Duration) (*tally, error) {
 	of := stretch{d: d, open: newSchedule(m.c, m.begun, d)}
 	m.begun += d
-	if err := m.costed(of); err != nil {
-		return err
+	t, err := m.costed(of)
+	if err != nil {
+		return nil, err
 	}
-	return m.pacing(d / paceShare)
+	return t, m.pacing(t, d/paceShare)
 }
 
 // pacing measures what the host's waiting for starts costs, with the guest as it is
 // between calls. The guest's own time does not belong to it: it waits for calls.
-func (m *measurement) pacing(d time.Duration) error {
+func (m *measurement) pacing(t *tally, d time.Duration) error {
 	of := stretch{d: d, open: newSchedule(m.c, m.paced, d)}
 	of.open.noCalls = true
 	m.paced += d
@@ -212,59 +225,40 @@ func (m *measurement) pacing(d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	m.paceCPU += after - before
+	t.paceCPU += after - before
 	for _, n := range s.calls {
-		m.paceStarts += n
+		t.paceStarts += n
 	}
 	return nil
 }
 
-// costed measures a slice and the CPU time that it takes.
-func (m *measurement) costed(of stretch) error {
+// costed measures a slice, the CPU time that it takes, and how its waits ended.
+func (m *measurement) costed(of stretch) (*tally, error) {
+	t := newTally(m.c.Threads)
+	waits := m.waits()
 	before, err := m.cpuTime()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s, err := m.host.slice(of)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	after, err := m.cpuTime()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	m.cpu += after - before
-	m.elapsed += s.elapsed
-	for i, n := range s.calls {
-		m.calls[i] += n
-	}
-	m.count(s)
-	return nil
+	t.cpu, t.elapsed, t.waits = after-before, s.elapsed, m.waits().since(waits)
+	copy(t.calls, s.calls)
+	t.count(s)
+	return t, nil
 }
 
-func (m *measurement) latencies(d time.Duration) error {
+func (m *measurement) latencies(d time.Duration) (*tally, error) {
+	t := newTally(m.c.Threads)
 	s, err := m.host.slice(stretch{d: d, timed: true})
-	if err != nil {
-		return err
-	}
-	m.count(s)
-	return nil
-}
-
-// count adds up the times, and what went wrong, in all parts.
-func (m *measurement) count(s slice) {
-	m.errors += s.errors
-	m.timeouts += s.timeouts
-	m.verifyFailures += s.verifyFailures
-	m.dropped += s.dropped
-	m.missed += s.missed
-	if s.latency != nil {
-		m.latency.Merge(s.latency)
-	}
-	if s.intended != nil {
-		m.intended.Merge(s.intended)
-		m.late.Merge(s.late)
-	}
+	t.count(s)
+	return t, err
 }
 
 // cpuTime is what both sides have used.
@@ -295,63 +289,4 @@ func (m *measurement) waits() sides {
 		return sides{m.host.stats(dx.HostServers), m.host.stats(dx.GuestCallers)}
 	}
 	return sides{m.host.stats(dx.HostCallers), m.host.stats(dx.GuestServers)}
-}
-
-func (s sides) since(before sides) result.Waits {
-	return result.Waits{Host: counted(before.host, s.host), Guest: counted(before.guest, s.guest)}
-}
-
-func counted(before, after dx.Stats) *result.WaitCounts {
-	return &result.WaitCounts{
-		Spin:      after.Spin - before.Spin,
-		Yield:     after.Yield - before.Yield,
-		Park:      after.Park - before.Park,
-		Looks:     after.Looks - before.Looks,
-		Parks:     after.Parks - before.Parks,
-		Spurious:  after.Spurious - before.Spurious,
-		Rings:     after.Rings - before.Rings,
-		Rescued:   after.Rescued - before.Rescued,
-		Yields:    after.Yields - before.Yields,
-		SpinLimit: after.SpinLimit,
-	}
-}
-
-func (m *measurement) cell(waits result.Waits) result.Cell {
-	cell := result.Cell{
-		Time: m.began, Threads: m.c.Threads, InFlight: m.c.InFlight, PayloadBytes: m.c.Payload,
-		HandlerNs: int64(m.c.HandlerTime), Concurrency: m.c.Concurrency,
-		Direction: result.Direction(m.c.Direction), Host: m.c.Host, Guest: m.c.Guest, Path: m.c.Path, Transport: m.c.Transport,
-		ElapsedNs: int64(m.elapsed), FloorRTTNs: m.floorNs.value(), BareRTTNs: m.bareNs.value(),
-		Errors: m.errors, Timeouts: m.timeouts, Verified: m.c.Verify,
-		VerifyFailures: m.verifyFailures, Waits: waits, Wait: m.c.Wait,
-		Park: m.host.park().String(), Pinning: m.cpus.String(), LockOSThread: m.c.LockOSThread, DurationNs: int64(m.c.Duration),
-	}
-	if m.c.Host == "c" && m.c.Guest == "c" {
-		cell.Path = "c"
-	} else {
-		cell.Procs = procs(m.c, m.cpus.Host)
-	}
-	if m.vm != nil {
-		cell.Accelerator, cell.GuestRelax = m.vm.machine.Accelerator(), m.vm.relax.String()
-	}
-	slowest, fastest := m.calls[0], m.calls[0]
-	for _, n := range m.calls {
-		cell.Ops += n
-		slowest, fastest = min(slowest, n), max(fastest, n)
-	}
-	if fastest > 0 {
-		cell.CPUSPerMop = new(m.cpu.Seconds() / float64(cell.Ops) * 1e6)
-	}
-	if m.open() {
-		cell.RatePerS, cell.Pace, cell.Missed = &m.c.RatePerS, m.c.Pace, m.missed
-		cell.SetIntended(m.intended, m.late)
-		if m.paceStarts > 0 {
-			cell.PaceCPUSPerMop = new(m.paceCPU.Seconds() / float64(m.paceStarts) * 1e6)
-		}
-	} else if fastest > 0 { // in an open loop the schedule says who makes how many calls
-		cell.Fairness = new(float64(slowest) / float64(fastest))
-	}
-	cell.Derive()
-	cell.SetLatency(m.latency)
-	return cell
 }

@@ -32,30 +32,30 @@ func (m *measurement) roundTrips(ctx context.Context, samples uint64, least time
 	if err := m.begin(); err != nil {
 		return result.Cell{}, err
 	}
-	before := m.waits()
-	if err := m.floors(); err != nil {
+	f, err := m.floors()
+	if err != nil {
 		return result.Cell{}, err
 	}
-	for m.elapsed < m.c.Duration && (m.latency.Count() < samples || m.elapsed < least) {
-		left := m.c.Duration - m.elapsed
-		var err error
+	sum := newTally(m.c.Threads)
+	sum.line.add(f.line)
+	sum.loop.add(f.loop)
+	for sum.elapsed < m.c.Duration && (sum.timed() < samples || sum.elapsed < least) {
+		left := m.c.Duration - sum.elapsed
+		var t *tally
 		if m.open() {
-			err = m.scheduled(min(openSliceTime, left))
+			t, err = m.scheduled(min(openSliceTime, left))
 		} else {
-			err = m.costed(stretch{d: min(sliceTime, left), timed: true})
+			t, err = m.costed(stretch{d: min(sliceTime, left), timed: true})
+		}
+		if err == nil {
+			err = ctx.Err()
 		}
 		if err != nil {
 			return result.Cell{}, err
 		}
-		if ctx.Err() != nil {
-			return result.Cell{}, ctx.Err()
-		}
+		sum.merge(t)
 	}
-	cell := m.cell(m.waits().since(before))
-	if m.dropped > 0 {
-		return cell, fmt.Errorf("%d round trips could not be kept", m.dropped)
-	}
-	return cell, nil
+	return m.cell(sum), sum.complete()
 }
 
 // Idleness is what a channel costs on which nobody calls.

@@ -30,6 +30,16 @@ func Build(t *testing.T) string {
 	return path
 }
 
+// Config is what an experiment's parse makes of flags; its results go to a folder of the test.
+func Config[C any](t *testing.T, parse func([]string, io.Writer) (C, error), args ...string) C {
+	t.Helper()
+	c, err := parse(append([]string{"-out", t.TempDir()}, args...), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // Start runs a program and returns when it says on standard error what is awaited, a regular
 // expression. Lines of progress are some time apart, so that not every step is said.
 func Start(t *testing.T, program, awaited string, args ...string) *exec.Cmd {

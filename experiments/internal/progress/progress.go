@@ -79,6 +79,16 @@ func (b *Bar) Add(n int) {
 	b.show()
 }
 
+// Grow adds n steps to the total.
+func (b *Bar) Grow(n int) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	b.total += n
+	if b.bar != nil {
+		b.bar.ChangeMax(b.total)
+	}
+}
+
 // Note prints a line of its own, such as a warning, without tearing the bar.
 func (b *Bar) Note(line string) {
 	b.mutex.Lock()

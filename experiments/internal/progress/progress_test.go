@@ -132,6 +132,20 @@ func TestATerminalIsLeftWithACleanLine(t *testing.T) {
 	}
 }
 
+func TestWorkThatGrowsIsNotDoneBefore(t *testing.T) {
+	for _, terminal := range []bool{false, true} {
+		var out bytes.Buffer
+		b := newBar(&out, terminal, "pingpong", 1, time.Now)
+		b.Add(1)
+		b.Grow(2)
+		b.Add(1)
+		if state := b.state(); !strings.Contains(state, "2 of 3") {
+			t.Error(state)
+		}
+		b.Close()
+	}
+}
+
 func TestManyGoroutinesMayReport(t *testing.T) {
 	var out bytes.Buffer
 	b := newBar(&out, true, "pingpong", 100, time.Now)

@@ -34,6 +34,11 @@ type Cell struct {
 	Accelerator string `json:"accelerator,omitempty"` // how its instructions are run: kvm, hvf, tcg
 	GuestRelax  string `json:"guest_relax,omitempty"` // between its looks, whatever wait says
 
+	// How far apart the two CPUs were meanwhile, and the slices of the rate at that distance; empty
+	// where a run is one cell, wherever they were.
+	Distance Distance `json:"distance,omitempty"`
+	Slices   []Slice  `json:"slices,omitempty"`
+
 	Ops       uint64   `json:"ops"` // successful round trips of all callers
 	ElapsedNs int64    `json:"elapsed_ns"`
 	OpsPerS   *float64 `json:"ops_per_s"` // by Derive
@@ -138,6 +143,21 @@ func (w WaitCounts) Shares() (spin, yield, park float64, ok bool) {
 	return float64(w.Spin) / all, float64(w.Yield) / all, float64(w.Park) / all, true
 }
 
+// Add adds the counters of other waits, where there are any.
+func (w *Waits) Add(other Waits) {
+	for _, side := range []struct{ to, from **WaitCounts }{{&w.Host, &other.Host}, {&w.Guest, &other.Guest}} {
+		if *side.from == nil {
+			continue
+		}
+		sum := WaitCounts{}
+		if *side.to != nil {
+			sum = **side.to
+		}
+		sum.add(**side.from)
+		*side.to = &sum
+	}
+}
+
 // add sums counters up; of the gauge it keeps the largest.
 func (w *WaitCounts) add(other WaitCounts) {
 	w.Spin += other.Spin
@@ -154,11 +174,11 @@ func (w *WaitCounts) add(other WaitCounts) {
 
 // Derive sets OpsPerS from Ops and ElapsedNs, and the ratios from that and the round trips of the
 // floor and the bare loop: the rate times the round trip in seconds, whatever the number of callers.
-// The rate of an open loop was asked for and has no ratio.
+// The rate of an open loop was asked for and has no ratio, and neither has one whose CPUs moved.
 func (c *Cell) Derive() {
 	rate := stat.Rate(c.Ops, c.ElapsedNs)
 	over := func(rttNs *float64) *float64 {
-		if rttNs == nil || c.RatePerS != nil {
+		if rttNs == nil || c.RatePerS != nil || c.Distance == Moved {
 			return nil
 		}
 		return known(new(rate * *rttNs / 1e9))

@@ -27,6 +27,7 @@ type Key struct {
 	RatePerS     float64 // of an open loop; 0 in a closed one
 	InFlight     int     // calls of each caller at a time, by a queue; 0: blocking calls
 	Handlers     string  // what they take, and how many run at once; "": at once, on the serving goroutine
+	Distance     Distance
 }
 
 // KeyOf returns what a cell has in common with its other runs.
@@ -38,7 +39,7 @@ func KeyOf(c Cell) Key {
 	if c.Direction == GuestToHost {
 		transport += ", the guest calls"
 	}
-	return Key{c.Experiment, transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate(), c.InFlight, handlersOf(c)}
+	return Key{c.Experiment, transport, c.Path, c.Host, c.Guest, c.PayloadBytes, c.Threads, c.Variant, c.Rate(), c.InFlight, handlersOf(c), c.Distance}
 }
 
 func handlersOf(c Cell) string {
@@ -71,6 +72,9 @@ func (k Key) Title() string {
 	if k.Handlers != "" {
 		parts = append(parts, k.Handlers)
 	}
+	if k.Distance != "" {
+		parts = append(parts, k.Distance.Title())
+	}
 	return k.Experiment + ": " + strings.Join(parts, ", ")
 }
 
@@ -85,7 +89,8 @@ type Range struct {
 // Summary is all runs of one cell.
 type Summary struct {
 	Key
-	Runs int
+	Runs   int
+	Slices int // of which the figures of a distance are; 0 elsewhere
 
 	OpsPerS Range
 	// Percentiles of the round trip in ns: over the runs' percentiles, which do not add up to a
@@ -112,7 +117,7 @@ type Summary struct {
 }
 
 // Summarise groups cells by experiment, transport, path, host, guest, payload, variant, rate,
-// calls in flight and callers, and returns one Summary for each in that order.
+// calls in flight, distance and callers, and returns one Summary for each in that order.
 func Summarise(cells []Cell) []Summary {
 	groups := map[Key][]Cell{}
 	for _, c := range cells {
@@ -138,6 +143,7 @@ func compareKeys(a, b Key) int {
 		cmp.Compare(a.RatePerS, b.RatePerS),
 		cmp.Compare(a.InFlight, b.InFlight),
 		cmp.Compare(a.Handlers, b.Handlers),
+		cmp.Compare(slices.Index(Distances, a.Distance), slices.Index(Distances, b.Distance)),
 		cmp.Compare(a.Threads, b.Threads),
 	)
 }
@@ -183,6 +189,9 @@ func summarise(key Key, cells []Cell) Summary {
 		s.Missed += c.Missed
 		s.Verified = s.Verified && c.Verified
 	}
+	if s.Distance != "" {
+		s.overSlices(cells)
+	}
 	return s
 }
 
@@ -205,6 +214,13 @@ func rangeOf[T int64 | float64](cells []Cell, figure func(Cell) *T) Range {
 			return Range{}
 		}
 		values = append(values, float64(*value))
+	}
+	return rangeOfValues(values)
+}
+
+func rangeOfValues(values []float64) Range {
+	if len(values) == 0 {
+		return Range{}
 	}
 	low, high := stat.Middle(values)
 	return Range{stat.Median(values), stat.Min(values), stat.Max(values), low, high, true}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -17,13 +18,16 @@ const TableColumns = 140
 var head = strings.Fields("callers M/s min max p50 p90 p99 p99.9 longest fair CPU_s/M floor bare host_s/y/p guest_s/y/p check")
 
 // Legend says what the columns mean.
-const Legend = `M/s          million round trips a second: median, smallest and largest of the runs
-p50 - p99.9  time of a round trip: median of the runs' percentiles; - where a run has fewer than 100/(1-p) samples;
-             in an open loop from when the call was to start, so that waiting for a late one before it counts
+const Legend = `M/s          million round trips a second: median, smallest and largest of the runs, or of slices of 100 ms where the
+             table is of one distance of the CPUs (near, far, ...), which the floor before and after each slice tells
+p50 - p99.9  time of a round trip: median of the runs' percentiles, of one distance those of all its calls; - where there
+             are fewer than 100/(1-p) samples. They are timed in a part of their own, after that of the rate. In an open loop
+             from when the call was to start, so that waiting for a late one before it counts
 longest      longest round trip of all runs
 fair         operations of the slowest caller / of the fastest, median
 CPU s/M      CPU seconds of both sides per million round trips, median
-floor, bare  rate / rate of the bare cache line, and of a bare loop that copies the same bytes: same CPUs, same run, median
+floor, bare  rate / rate of the bare cache line, and of a bare loop that copies the same bytes: same CPUs, same run, or the floors
+             before and after the same slice; median
 pacing, net  in an open loop: the part of CPU s/M that waiting for the starts takes, measured without calls in the same run,
              and what is left for the calls
 s/y/p        % of a side's waits that ended while spinning, after a yield, after a park was begun
@@ -38,11 +42,11 @@ type Block struct {
 	Notes []string // what must be known to read it: failures, runs that should not have been put together
 }
 
-// Blocks makes one for each combination of experiment, transport, path, languages, payload, variant
-// and rate, with a row for each number of callers.
+// Blocks makes one for each combination of experiment, transport, path, languages, payload, variant,
+// rate and distance, with a row for each number of callers.
 func Blocks(cells []Cell) (all []Block) {
 	for _, group := range Group(Summarise(cells), Summary.Title) {
-		b := Block{Title: fmt.Sprintf("%s; %s", group[0].Title(), runs(group))}
+		b := Block{Title: fmt.Sprintf("%s; %s", group[0].Title(), runs(group)) + lineOf(group)}
 		for _, name := range head {
 			b.Head = append(b.Head, strings.ReplaceAll(name, "_", " "))
 		}
@@ -92,19 +96,38 @@ func Callers(n int) string {
 	return fmt.Sprintf("%d callers", n)
 }
 
-// runs says over how many runs the medians are, and whether that is enough.
+// lineOf says of a group at one distance what a cache line took.
+func lineOf(group []Summary) string {
+	floors := Range{Min: math.Inf(1)}
+	for _, s := range group {
+		if s.Distance != "" && s.FloorRTTNs.Known {
+			floors = Range{Min: min(floors.Min, s.FloorRTTNs.Min), Max: max(floors.Max, s.FloorRTTNs.Max), Known: true}
+		}
+	}
+	if !floors.Known {
+		return ""
+	}
+	return fmt.Sprintf("; a line: %.0f-%.0f ns", floors.Min, floors.Max)
+}
+
+// runs says over how many runs, or slices of them, the medians are, and whether that is enough.
 func runs(group []Summary) string {
-	count := func(a, b Summary) int { return a.Runs - b.Runs }
-	fewest, most := slices.MinFunc(group, count).Runs, slices.MaxFunc(group, count).Runs
-	text := fmt.Sprintf("%d runs", most)
+	what := "run"
+	number := func(s Summary) int { return s.Runs }
+	if group[0].Distance != "" {
+		what, number = "slice", func(s Summary) int { return s.Slices }
+	}
+	count := func(a, b Summary) int { return number(a) - number(b) }
+	fewest, most := number(slices.MinFunc(group, count)), number(slices.MaxFunc(group, count))
+	text := fmt.Sprintf("%d %ss", most, what)
 	switch {
 	case fewest < most:
-		text = fmt.Sprintf("%d to %d runs", fewest, most)
+		text = fmt.Sprintf("%d to %d %ss", fewest, most, what)
 	case most == 1:
-		text = "1 run"
+		text = "1 " + what
 	}
-	if fewest < 5 {
-		text += " (a median worth quoting takes 5)"
+	if fewest < SlicesWanted {
+		text += fmt.Sprintf(" (a median worth quoting takes %d)", SlicesWanted)
 	}
 	return text
 }
