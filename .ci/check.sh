@@ -59,9 +59,13 @@ stop_steps() { # pid exit-code
     exit "$2"
 }
 
-# What a check that was stopped could not remove any more. A name that a process uses is left.
+# What a check that was stopped could not remove any more, when its processes have ended. A name that a
+# process uses is left.
 remove_left() {
-    local name
+    local name pid
+    while read -r pid name; do
+        timeout 5 tail --pid="$pid" -f /dev/null || kill -KILL "$pid" 2>/dev/null || true
+    done < <(DX_CHECK_TEMP=$check_temp marked_processes)
     while read -r name; do
         [[ $name == dx-* ]] || continue
         grep -qsE "^[^/]*/dev/shm/$name(/.*)?\$" /proc/[0-9]*/maps || rm -rf "/dev/shm/$name"
@@ -112,8 +116,8 @@ cpu_of() { # name
         "$check_temp/$1.times" /dev/null 2>/dev/null
 }
 
-# Our own names in shared memory.
-shared_memory() { find /dev/shm -mindepth 1 -user "$(id -u)" -printf '%f\n' | sort; }
+# Our own names in shared memory, and those of tests that run as another user.
+shared_memory() { find /dev/shm -mindepth 1 \( -user "$(id -u)" -o -name 'dx-test-*' \) -printf '%f\n' | sort; }
 
 # "PID NAME" of each process that one of our checks started.
 marked_processes() {

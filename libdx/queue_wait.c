@@ -14,21 +14,29 @@ static inline bool has_ended(const struct dx_flight *f)
     return f->state == DX_FLIGHT_FAILED || dx_caller_observe(f->server) == f->awaited;
 }
 
+static uint64_t session_of_peer(const struct dx_queue *q)
+{
+    /* Relaxed: a number that stands for itself, as in caller.c. */
+    return dx_load_relaxed(&q->channel->peers[dx_other(q->channel->side)].session);
+}
+
 void dx_queue_fail_all(struct dx_queue *q, dx_status status)
 {
     bool peer_ended = status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED;
-    if (peer_ended) {
-        /* Relaxed: a number that stands for itself, as in caller.c. */
-        uint64_t session = dx_load_relaxed(&q->channel->peers[dx_other(q->channel->side)].session);
-        if (session == q->mourned)
-            return;
-        q->mourned = session;
-    }
+    uint64_t session = session_of_peer(q);
+    if (peer_ended && session == q->mourned)
+        return;
+    bool told = q->waiting != 0; /* those wait for the next peer */
     for (uint32_t i = 0; i < q->in_flight.count; i++) {
         struct dx_flight *f = &q->flights[q->in_flight.at[i]];
-        if (!has_ended(f) && (f->state == DX_FLIGHT_SENT || !peer_ended))
+        if (!has_ended(f) && (f->state == DX_FLIGHT_SENT || !peer_ended)) {
             dx_flight_fail(q, f, status);
+            told = true;
+        }
     }
+    /* If all calls were answered, the next one is told. */
+    if (peer_ended && told)
+        q->mourned = session;
 }
 
 /* Whether the end of the peer has been told already, so that we wait for the next one. */
@@ -40,10 +48,7 @@ static dx_status check_peer(struct dx_queue *q)
             q->mourned = 0;
         return status;
     }
-    /* Relaxed: as above. */
-    return dx_load_relaxed(&q->channel->peers[dx_other(q->channel->side)].session) == q->mourned
-               ? DX_OK
-               : status;
+    return session_of_peer(q) == q->mourned ? DX_OK : status;
 }
 
 /* Gives a deadline to what was submitted since the last look at the clock, and ends what is late.
@@ -274,8 +279,10 @@ static dx_status await_slot(struct dx_queue *q, int64_t timeout_ns)
             status = dx_queue_look_around(q, now);
         else
             dx_queue_fail_all(q, status);
-        if (status != DX_OK)
+        if (status != DX_OK) {
+            q->mourned = session_of_peer(q);
             return dx_fail_plain(status);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"dx/go/internal/spin"
+	"dx/libdx"
 )
 
 // How completions are waited for: a Queue is a source of the waiter of its first slot, and its Callers
@@ -28,25 +29,51 @@ func (q *Queue) fail(f *flight, err error) {
 }
 
 // failAll ends all calls with err. Without a peer a call waits for one: when that has ended,
-// what was not sent yet stays where it is.
+// what was not sent yet stays where it is. If all calls were answered, the next one is told of the end.
 func (q *Queue) failAll(err error) {
-	peerEnded := err == ErrPeerDead || err == ErrPeerClosed
+	peerEnded, told := err == ErrPeerDead || err == ErrPeerClosed, false
 	for _, f := range q.inFlight {
-		if !f.ended() && (f.state == flightSent || !peerEnded) {
+		switch {
+		case f.ended():
+		case f.state == flightSent || !peerEnded:
 			q.fail(f, err)
+			told = true
+		default:
+			told = true // it waits for the next peer
 		}
+	}
+	if peerEnded {
+		q.mourn(told)
 	}
 }
 
-// checkPeer asks for all Callers: each is told of an end once.
-func (q *Queue) checkPeer() error {
-	var told error
+// mourn says for all Callers whether they were told of the end of the peer.
+func (q *Queue) mourn(told bool) {
+	session := uint64(0)
+	if told {
+		session = q.ch.raw.PeerInfo().Session
+	}
 	for i := range q.flights {
-		if err := q.flights[i].c.checkPeer(); err != nil {
-			told = err
+		q.flights[i].c.mourned = session
+	}
+}
+
+// checkPeer returns the end of the peer until the queue is told of it.
+func (q *Queue) checkPeer() error {
+	status := q.ch.raw.Check()
+	if !isEnd(status) {
+		if status == libdx.OK {
+			q.mourn(false)
+		}
+		return errorOf(status)
+	}
+	session := q.ch.raw.PeerInfo().Session
+	for i := range q.flights {
+		if q.flights[i].c.mourned != session {
+			return errorOf(status)
 		}
 	}
-	return told
+	return nil
 }
 
 // lookAtClock gives a deadline to what was submitted since the last look, and ends what is late.
@@ -210,6 +237,7 @@ func (q *Queue) WaitSlot(ctx context.Context) error {
 			return q.noSlot()
 		}
 		if err := q.lookAround(time.Now()); err != nil {
+			q.mourn(true)
 			return err
 		}
 		q.wanted = 0
@@ -260,6 +288,7 @@ func (q *Queue) sleep(ctx context.Context) error {
 	if q.wanted != 0 {
 		return nil // the completions tell it
 	}
+	q.mourn(true)
 	return err
 }
 

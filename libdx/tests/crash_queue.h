@@ -21,6 +21,7 @@ struct peer_flights {
     struct peer *p;
     struct dx_queue *queue;
     uint32_t depth;
+    bool lonely; /* calls may wait for the next peer */
     struct peer_flight at[PEER_SLOTS];
 };
 
@@ -116,16 +117,21 @@ static inline bool peer_collect(struct peer_flights *all)
     bool gone = false;
     dx_status status;
     do {
-        /* What was not sent waits for a peer, and the load may end before one comes. */
-        int64_t timeout_ns = all->queue->waiting != 0 ? MS : DX_FOREVER;
+        /* What was not sent waits for a peer, and so does what comes after it; the load may end
+         * before one comes. */
+        all->lonely = all->lonely || all->queue->waiting != 0;
+        int64_t timeout_ns = all->lonely ? MS : DX_FOREVER;
         status = peer_does(all->p->stage, PEER_LOOPS)
                      ? peer_poll_queue(all, timeout_ns, done, &count)
                      : dx_queue_wait(all->queue, 1, timeout_ns, done, PEER_SLOTS, &count);
     } while (status == DX_ERR_TIMEOUT && count == 0 && !atomic_load(&all->p->enough));
     if (status != DX_OK && status != DX_ERR_TIMEOUT)
         peer_complain(all->p->stage, dx_last_error(), 0, (int)status);
-    for (uint32_t i = 0; i < count; i++)
-        gone = peer_has_gone(peer_judge(all, &done[i])) || gone;
+    for (uint32_t i = 0; i < count; i++) {
+        dx_status came = peer_judge(all, &done[i]);
+        gone = peer_has_gone(came) || gone;
+        all->lonely = all->lonely && came != DX_OK;
+    }
     return gone;
 }
 

@@ -187,6 +187,27 @@ static void the_end_of_a_peer_ends_what_was_sent(void **state)
         queued_check_echo(&q, tag);
 }
 
+/* It was noticed when no call was in flight that could have been told. */
+static void the_end_of_a_peer_that_no_call_was_told_of_fails_the_next(void **state)
+{
+    struct pair *p = pair_new(state, &config);
+    struct queued q;
+    pair_serve_one(p);
+    queued_open(p, 1);
+    queued_greet(p, 1);
+    assert_true(dx_queue_fd(p->queue) >= 0); /* so that polling looks at the peer */
+    dx_stop(p->guest);
+    assert_status(serving_join(&p->serving), DX_ERR_STOPPED);
+    assert_status(pair_close_guest(p), DX_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_status(dx_queue_poll(p->queue, q.done, 1, &q.count), DX_OK);
+        assert_int_equal(q.count, 0);
+    }
+    assert_status(queued_submit(p, 1, TYPE_ECHO, PATIENCE), DX_OK);
+    queued_await(p, &q, 1);
+    queued_check_failure(&q, 1, DX_ERR_PEER_CLOSED);
+}
+
 /* It was not sent when the end was noticed, and goes out to nobody. */
 static void a_call_is_greeted_by_a_server_that_has_ended(void **state)
 {
@@ -311,6 +332,7 @@ int main(void)
         PAIR_TEST(what_is_answered_is_not_cancelled),
         PAIR_TEST(without_a_peer_a_call_waits_for_one),
         PAIR_TEST(the_end_of_a_peer_ends_what_was_sent),
+        PAIR_TEST(the_end_of_a_peer_that_no_call_was_told_of_fails_the_next),
         PAIR_TEST(a_call_is_greeted_by_a_server_that_has_ended),
         PAIR_TEST(stop_ends_all_at_once),
         PAIR_TEST(close_gives_up_what_is_in_flight),
