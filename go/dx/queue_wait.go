@@ -10,7 +10,6 @@ import (
 	"unsafe"
 
 	"dx/go/internal/spin"
-	"dx/libdx"
 )
 
 // How completions are waited for: a Queue is a source of the waiter of its first slot, and its Callers
@@ -19,61 +18,6 @@ import (
 // ended says whether the state that goes on is over.
 func (f *flight) ended() bool {
 	return f.state == flightFailed || atomic.LoadUint64(f.c.serverWord) == f.awaited
-}
-
-func (q *Queue) fail(f *flight, err error) {
-	if f.state == flightSent {
-		f.c.abandon()
-	}
-	f.state, f.err = flightFailed, err
-}
-
-// failAll ends all calls with err. Without a peer a call waits for one: when that has ended,
-// what was not sent yet stays where it is. If all calls were answered, the next one is told of the end.
-func (q *Queue) failAll(err error) {
-	peerEnded, told := err == ErrPeerDead || err == ErrPeerClosed, false
-	for _, f := range q.inFlight {
-		switch {
-		case f.ended():
-		case f.state == flightSent || !peerEnded:
-			q.fail(f, err)
-			told = true
-		default:
-			told = true // it waits for the next peer
-		}
-	}
-	if peerEnded {
-		q.mourn(told)
-	}
-}
-
-// mourn says for all Callers whether they were told of the end of the peer.
-func (q *Queue) mourn(told bool) {
-	session := uint64(0)
-	if told {
-		session = q.ch.raw.PeerInfo().Session
-	}
-	for i := range q.flights {
-		q.flights[i].c.mourned = session
-	}
-}
-
-// checkPeer returns the end of the peer until the queue is told of it.
-func (q *Queue) checkPeer() error {
-	status := q.ch.raw.Check()
-	if !isEnd(status) {
-		if status == libdx.OK {
-			q.mourn(false)
-		}
-		return errorOf(status)
-	}
-	session := q.ch.raw.PeerInfo().Session
-	for i := range q.flights {
-		if q.flights[i].c.mourned != session {
-			return errorOf(status)
-		}
-	}
-	return nil
 }
 
 // lookAtClock gives a deadline to what was submitted since the last look, and ends what is late.
