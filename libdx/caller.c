@@ -214,6 +214,7 @@ static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t byte
 {
     DX_FAULT(REQUEST_STORED);
     uint32_t sequence = ++c->sequence;
+    dx_waiter_take_turn(&c->waiter, sequence);
     /* Relaxed: the word publishes them. */
     dx_store_relaxed(&c->line->request_bytes, (uint32_t)bytes);
     dx_store_relaxed(&c->line->type, type);

@@ -83,7 +83,8 @@ struct dx_wait {
     uint32_t spin_inc;    /**< looks added when spinning paid */
     uint32_t spin_dec;    /**< looks taken away when it did not */
     uint32_t yield_every; /**< looks between yields; 0: never yield */
-    uint32_t burst;       /**< Go only: calls in a row before a forced yield; 0: never */
+    uint32_t burst;       /**< calls in a row before a goroutine must yield; a thread in C, whose
+                           * yield is a system call, must after 64 times as many; 0: never */
     uint32_t relax;       /**< enum dx_relax */
     uint32_t park;        /**< enum dx_park */
     uint32_t adapt;       /**< enum dx_adapt */

@@ -55,7 +55,7 @@ type Wait struct {
 	SpinInc       uint32 `toml:"spin_inc" json:"spin_inc" usage:"looks more when spinning paid"`
 	SpinDec       uint32 `toml:"spin_dec" json:"spin_dec" usage:"looks less when it did not"`
 	YieldEvery    uint32 `toml:"yield_every" json:"yield_every" usage:"looks between yields; 0 never yields"`
-	Burst         uint32 `toml:"burst" json:"burst" usage:"calls in a row before a goroutine must yield; 0 never"`
+	Burst         uint32 `toml:"burst" json:"burst" usage:"calls in a row before a goroutine must yield, in C 64 times as many; 0 never"`
 	Relax         Relax  `toml:"relax" json:"relax" usage:"between looks: none, pause, hardware (UMWAIT, MWAITX or WFE; pause where the CPU has none)"`
 	Park          Park   `toml:"park" json:"park" usage:"sleep by: never, futex, sem, poll, doorbell (of unix and ivshmem-doorbell)"`
 	Adapt         Adapt  `toml:"adapt" json:"adapt" usage:"spin limit moved by: off, step, cost, load"`

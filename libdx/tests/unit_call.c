@@ -41,6 +41,35 @@ static void calls_of_every_size_come_back_whole(void **state)
     }
 }
 
+/* Yields of a caller whose waits never yield, in 1,000 calls. */
+static uint64_t yields_with(uint32_t burst)
+{
+    void *state = NULL;
+    struct dx_config c = config;
+    struct dx_wait wait;
+    struct dx_stats stats;
+    assert_status(dx_wait_preset("balanced", &wait), DX_OK);
+    wait.yield_every = 0;
+    wait.burst = burst;
+    c.wait = &wait;
+    struct pair *p = pair_new(&state, &c);
+    pair_serve_one(p);
+    struct dx_caller *caller = pair_caller(p);
+    for (int i = 0; i < 1000; i++)
+        assert_status(dx_call(caller, TYPE_ECHO, NULL, 0, NULL, NULL, NULL, PATIENCE), DX_OK);
+    assert_status(dx_stats_read(p->host, DX_STATS_HOST_CALLERS, &stats), DX_OK);
+    (void)pair_free(&state);
+    return stats.yields;
+}
+
+static void a_caller_gives_the_cpu_away_after_each_turn(void **state)
+{
+    (void)state;
+    assert_int_equal(yields_with(1), 1000 / 64);
+    assert_int_equal(yields_with(3), 1000 / 256); /* 192, rounded up */
+    assert_int_equal(yields_with(0), 0);
+}
+
 static void calls_in_place_come_back_whole(void **state)
 {
     struct pair *p;
@@ -227,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PAIR_TEST(calls_of_every_size_come_back_whole),
+        cmocka_unit_test(a_caller_gives_the_cpu_away_after_each_turn),
         PAIR_TEST(calls_in_place_come_back_whole),
         PAIR_TEST(a_handlers_status_is_handed_on_whatever_it_is),
         PAIR_TEST(a_request_that_is_too_large_is_not_sent),

@@ -7,56 +7,17 @@
  *   R1 -> A1  A's word: the request's bytes
  *   R2 -> A2  B's word: the response's bytes
  */
-#include "floor.h"
+#include "floor_private.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum {
-    APART = 128,                 /* a line and the one that the prefetcher fetches with it */
-    LOOKS_BEFORE_YIELD = 100000, /* 1 to 5 ms: never reached while both threads have a CPU */
-    TRIPS_PER_CLOCK = 256,       /* a clock read costs a tenth of a trip */
-    BUFFERS = 6,
-};
-#define WARM_UP_NS 2000000ll
-#define STOP UINT64_MAX
-
-/* One side's word, alone on its pair of lines. */
-struct word {
-    _Alignas(APART) _Atomic uint64_t value;
-};
-
-/* One of several exchanges that are under way: words, and bytes. */
-struct slot {
-    struct word a;
-    struct word b;
-    char *request, *response;
-};
-
-/* Everything of one measurement. Words first, each written by one side. */
-struct table {
-    struct word a;
-    struct word b;
-    struct slot *slots; /* with count > 1, in place of the two words and the shared bytes */
-    size_t count;
-    _Atomic int ready; /* threads that are pinned, or have failed to be */
-    _Atomic int go;    /* 0: wait, 1: run, -1: go home */
-    size_t bytes;
-    int64_t duration_ns;
-    int cpu[2];
-    int pin_error[2];
-    bool starved;
-    struct floor_exchange result;
-    char *shared_request, *shared_response;
-    char *a_request, *a_response, *b_request, *b_response;
-};
+enum { BUFFERS = 6 };
 
 int64_t floor_now_ns(void)
 {
@@ -65,25 +26,8 @@ int64_t floor_now_ns(void)
     return (int64_t)t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-static inline void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield" ::: "memory");
-#endif
-}
-
-/* Makes the compiler believe that somebody reads what p points to. */
-static inline void use(const void *p)
-{
-    __asm__ volatile("" ::"r"(p) : "memory");
-}
-
-/* The rare part of a wait: the other thread seems to want this CPU. Returns what was seen last,
- * which is not `wanted` once give_up_ns has passed. */
-static __attribute__((noinline)) uint64_t wait_politely(_Atomic uint64_t *word, uint64_t wanted,
-                                                        int64_t give_up_ns, bool *yielded)
+uint64_t floor_wait_politely(_Atomic uint64_t *word, uint64_t wanted, int64_t give_up_ns,
+                             bool *yielded)
 {
     uint64_t seen;
     *yielded = true;
@@ -94,19 +38,6 @@ static __attribute__((noinline)) uint64_t wait_politely(_Atomic uint64_t *word, 
     return seen;
 }
 
-static inline uint64_t wait_for(_Atomic uint64_t *word, uint64_t wanted, int64_t give_up_ns,
-                                bool *yielded)
-{
-    for (int looks = 0; looks < LOOKS_BEFORE_YIELD; looks++) {
-        uint64_t seen = atomic_load_explicit(word, memory_order_acquire); /* A1, A2 */
-        if (seen == wanted || seen == STOP)
-            return seen;
-        relax();
-    }
-    return wait_politely(word, wanted, give_up_ns, yielded);
-}
-
-/* Side A until duration_ns have passed; *trip goes on from call to call. False: B never ran. */
 static bool drive(struct table *t, uint64_t *trip, int64_t duration_ns, struct floor_exchange *out)
 {
     size_t bytes = t->bytes;
@@ -133,12 +64,11 @@ static bool drive(struct table *t, uint64_t *trip, int64_t duration_ns, struct f
     return true;
 }
 
-/* Side B: answers until A says STOP. Its own patience is A's and more, so that A gives up first. */
 static void answer(struct table *t)
 {
     size_t bytes = t->bytes;
     bool yielded;
-    int64_t give_up_ns = floor_now_ns() + WARM_UP_NS + t->duration_ns + 4 * FLOOR_GRACE_NS;
+    int64_t give_up_ns = patience_of_b(t);
     for (uint64_t n = 1; wait_for(&t->a.value, n, give_up_ns, &yielded) == n; n++) {
         if (bytes) {
             memcpy(t->b_request, t->shared_request, bytes);
@@ -195,7 +125,7 @@ static bool drive_slots(struct table *t, uint64_t *trip, int64_t duration_ns,
 static void answer_slots(struct table *t)
 {
     bool yielded;
-    int64_t give_up_ns = floor_now_ns() + WARM_UP_NS + t->duration_ns + 4 * FLOOR_GRACE_NS;
+    int64_t give_up_ns = patience_of_b(t);
     for (uint64_t trip = 0;; trip++) {
         struct slot *s = slot_of(t, trip);
         uint64_t n = trip / t->count + 1;
@@ -228,11 +158,9 @@ static void *side_a(void *arg)
     struct table *t = arg;
     uint64_t trip = 0;
     if (line_up(t, 0)) {
-        bool (*run)(struct table *, uint64_t *, int64_t, struct floor_exchange *) =
-            t->count > 1 ? drive_slots : drive;
-        t->starved =
-            !run(t, &trip, WARM_UP_NS, &t->result) || !run(t, &trip, t->duration_ns, &t->result);
-        atomic_store_explicit(&t->a.value, STOP, memory_order_release);
+        t->starved = !t->drive(t, &trip, WARM_UP_NS, &t->result) ||
+                     !t->drive(t, &trip, t->duration_ns, &t->result);
+        atomic_store_explicit(t->word_of_a, STOP, memory_order_release);
         for (size_t i = 0; t->count > 1 && i < t->count; i++)
             atomic_store_explicit(&t->slots[i].a.value, STOP, memory_order_release);
     }
@@ -242,18 +170,14 @@ static void *side_a(void *arg)
 static void *side_b(void *arg)
 {
     struct table *t = arg;
-    if (!line_up(t, 1))
-        return NULL;
-    if (t->count > 1)
-        answer_slots(t);
-    else
-        answer(t);
+    if (line_up(t, 1))
+        t->answer(t);
     return NULL;
 }
 
 /* Starts both threads with every signal blocked, since they are not the Go runtime's, and joins
  * them. */
-static enum floor_failure run_threads(struct table *t, int *error)
+enum floor_failure floor_run_threads(struct table *t, int *error)
 {
     pthread_t a, b;
     sigset_t all, before;
@@ -311,7 +235,10 @@ enum floor_failure floor_exchange(int cpu_a, int cpu_b, size_t bytes, size_t slo
         t->cpu[0] = cpu_a;
         t->cpu[1] = cpu_b;
         place_buffers(t, buffers, stride);
-        failure = run_threads(t, error);
+        t->word_of_a = &t->a.value;
+        t->drive = slots > 1 ? drive_slots : drive;
+        t->answer = slots > 1 ? answer_slots : answer;
+        failure = floor_run_threads(t, error);
         *out = t->result;
     }
     free(buffers);

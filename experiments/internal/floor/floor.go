@@ -83,11 +83,15 @@ func exchange(cpuA, cpuB int, bytes, slots int, d time.Duration) (Result, error)
 	if err := explain(failure, cpuA, cpuB, syscall.Errno(errno)); err != nil {
 		return Result{}, err
 	}
+	return resultOf(out), nil
+}
+
+func resultOf(out C.struct_floor_exchange) Result {
 	return Result{
 		RTTNs:   float64(out.elapsed_ns) / float64(out.loops),
 		Loops:   uint64(out.loops),
 		Elapsed: time.Duration(out.elapsed_ns),
-	}, nil
+	}
 }
 
 func explain(failure C.enum_floor_failure, cpuA, cpuB int, errno syscall.Errno) error {

@@ -36,6 +36,24 @@ enum floor_failure {
 enum floor_failure floor_exchange(int cpu_a, int cpu_b, size_t bytes, size_t slots,
                                   int64_t duration_ns, struct floor_exchange *out, int *error);
 
+/* Steps of the slot protocol, each on top of those before it. */
+enum floor_step {
+    FLOOR_WORD = 0,     /* the words alone, as floor_exchange without bytes */
+    FLOOR_PAYLOAD = 1,  /* 64 bytes each way, on lines of their own */
+    FLOOR_FENCE = 2,    /* a fence after each word */
+    FLOOR_FIELDS = 3,   /* length and type beside the request's word, length, status and result
+                           beside the response's */
+    FLOOR_SLEEPER = 4,  /* a look whether the other side sleeps, after each word */
+    FLOOR_JOURNAL = 5,  /* the server's note which request it begins */
+    FLOOR_COUNTERS = 6, /* five on each side */
+    FLOOR_FLAGS = 7,    /* stopped? how many slots are in use? */
+    FLOOR_STEPS = 8,
+};
+
+/* As floor_exchange with one slot and 64 bytes: a loop with the steps up to `last`. */
+enum floor_failure floor_steps(int cpu_a, int cpu_b, enum floor_step last, int64_t duration_ns,
+                               struct floor_exchange *out, int *error);
+
 /* What floor_bandwidth does with the bytes. */
 enum floor_traffic { FLOOR_COPY = 0, FLOOR_READ = 1, FLOOR_WRITE = 2 };
 

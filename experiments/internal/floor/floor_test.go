@@ -48,6 +48,22 @@ func TestMeasureCountsRoundTripsOfEveryPayload(t *testing.T) {
 	}
 }
 
+func TestEachStepExchanges(t *testing.T) {
+	cpu := both(t)
+	for step, what := range Steps {
+		got, err := MeasureSteps(cpu[0], cpu[1], step, 20*time.Millisecond)
+		if err != nil || got.Loops == 0 || what == "" {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+		t.Logf("%-48s %.1f ns", what, got.RTTNs)
+	}
+	for _, step := range []int{-1, len(Steps)} {
+		if _, err := MeasureSteps(cpu[0], cpu[1], step, time.Millisecond); err == nil {
+			t.Errorf("step %d was measured", step)
+		}
+	}
+}
+
 // both are the CPUs of the two sides: the same twice where there is one.
 func both(t *testing.T) []int {
 	cpu := usable(t)
