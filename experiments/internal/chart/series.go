@@ -14,7 +14,8 @@ import (
 // SeriesOf turns summaries into lines for OpsVsThreads: one for each combination of everything but
 // the number of callers, then the bare cache line and, for each payload, the bare loop, where the
 // runs measured them, at each distance of the CPUs. Summaries without a rate, with one that was asked
-// for, with content that was wrong, or of CPUs that moved meanwhile are left out.
+// for, or with content that was wrong are left out, and those of CPUs that moved meanwhile, unless there
+// are no others.
 func SeriesOf(summaries []result.Summary) []Series {
 	var names []string
 	for _, s := range summaries {
@@ -44,8 +45,10 @@ func SeriesNamed(summaries []result.Summary, names []string) []Series {
 	var series []Series
 	place := map[string]int{}
 	floor, bare := map[bareOf]rates{}, map[bareOf]rates{}
+	counts := func(s result.Summary) bool { return s.OpsPerS.Known && s.RatePerS == 0 && s.VerifyFailures == 0 }
+	stayed := slices.ContainsFunc(summaries, func(s result.Summary) bool { return counts(s) && s.Distance != result.Moved })
 	for i, s := range summaries {
-		if !s.OpsPerS.Known || s.RatePerS > 0 || s.VerifyFailures > 0 || s.Distance == result.Moved {
+		if !counts(s) || s.Distance == result.Moved && stayed {
 			continue
 		}
 		name := names[i]

@@ -55,4 +55,7 @@ func TestEachDistanceHasItsLineAndItsReferences(t *testing.T) {
 	if !reflect.DeepEqual(names, want) {
 		t.Errorf("got\n%q, want\n%q", names, want)
 	}
+	if lines := SeriesOf([]result.Summary{at(result.Moved, 4e6, 200)}); len(lines) != 3 {
+		t.Errorf("of CPUs that always moved: %+v", lines)
+	}
 }
