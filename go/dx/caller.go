@@ -49,6 +49,7 @@ type Caller struct {
 	burst      uint32 // calls left of this turn
 	fullBurst  uint32 // calls of a turn; 0: no limit
 	turns      uint32 // that have ended
+	fence      uint32 // for spin.FenceBy
 	ready      bool   // a request may be sent at once
 	begun      bool   // the server has seen our epoch
 	abandoned  bool   // the latest request may still be running
@@ -237,8 +238,8 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	*c.kind = kind
 	// R2 -> A2 (server.go): the request before its word. S1 <-> S2: the word before
 	// the look at the server's cell. Two steps, because slot.h says so.
-	spin.StoreRelease(c.callerWord, word(c.epoch, libdx.CallerSending, c.sequence))
-	spin.Fence()
+	spin.Mark(c.callerWord, word(c.epoch, libdx.CallerSending, c.sequence))
+	spin.FenceBy(&c.fence)
 	c.ringServer()
 	awaited := word(c.epoch, libdx.ServerAcknowledged, c.sequence)
 	// A3 <- R3: the response is there when the word is.

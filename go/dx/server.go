@@ -19,6 +19,7 @@ type server struct {
 	slotsUsed                                *uint32
 	serving                                  *uint64
 	counters                                 *libdx.Counters
+	fence                                    uint32 // for spin.FenceBy
 	first, step, base, count                 uint32
 	lineStep, seenStep                       uintptr // bytes between the words of our slots
 	cell, cellsCount                         uint32
@@ -213,7 +214,8 @@ func (s *server) spin(looks uint32) uint32 {
 		return 0
 	}
 	n, i := spin.AwaitScan((*uint64)(s.callerField(s.first, libdx.CallerWord)), s.lineStep,
-		&s.seen[s.first-s.base], s.seenStep, used, looks)
+		&s.seen[s.first-s.base], s.seenStep, used, looks,
+		unsafe.Add(s.payload, uintptr(s.first)*s.stride), uintptr(s.step)*s.stride)
 	if n != 0 {
 		s.roundFrom(i, used)
 	}
@@ -296,13 +298,15 @@ func (s *server) serve(slot uint32, w uint64, kind, n uint32) {
 			return
 		}
 		place := unsafe.Add(s.payload, uintptr(slot)*s.stride)
-		s.request = Request{Data: unsafe.Slice((*byte)(place), n), Type: kind, Slot: int(slot)}
+		// Field by field: the compiler makes a value in another place and copies that.
+		s.request.Data = unsafe.Slice((*byte)(place), n)
+		s.request.Type, s.request.Slot = kind, int(slot)
 		if s.copied != nil {
 			s.request.Data = s.copied[:copy(s.copied, s.request.Data)]
 		}
 		response := unsafe.Slice((*byte)(unsafe.Add(place, s.responseOffset)), s.responseCapacity)
 		// R6 -> A6 (serve.c): said before the handler can have any effect.
-		spin.StoreRelease(s.serving, journal(slot, w))
+		spin.Mark(s.serving, journal(slot, w))
 		s.running, s.runningSlot = w, slot
 		if s.lends {
 			s.lend(slot, w)
@@ -362,7 +366,7 @@ func (s *server) describe(slot, result, n uint32, status int32) {
 
 func (s *server) publish(slot uint32, w uint64, state uint64) {
 	// R3 -> A3: the response before its word.
-	spin.StoreRelease((*uint64)(s.serverField(slot, libdx.ServerWord)),
+	spin.Mark((*uint64)(s.serverField(slot, libdx.ServerWord)),
 		word(epochOf(w), state, uint32(w)))
 	s.answered = append(s.answered, slot)
 }
@@ -370,7 +374,7 @@ func (s *server) publish(slot uint32, w uint64, state uint64) {
 // ringAnswered rings those callers of the batch who sleep.
 func (s *server) ringAnswered() {
 	// S3 <-> S4: the answers before the looks.
-	spin.Fence()
+	spin.FenceBy(&s.fence)
 	for _, slot := range s.answered {
 		// A7 <- R7: the cell was armed before we were sent there. Its number is input.
 		if s.ringParked(atomic.LoadUint32((*uint32)(s.callerField(slot, libdx.CallerParked)))) {

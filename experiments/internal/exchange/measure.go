@@ -154,7 +154,7 @@ func (m *measurement) part(ctx context.Context, d, each time.Duration,
 
 // keep adds a slice to those of its distance.
 func (m *measurement) keep(t *tally, before, after floors) {
-	distance := result.DistanceOf(before.line.RTTNs, after.line.RTTNs)
+	distance := result.DistanceOf(before.apartNs, after.apartNs)
 	t.between(before, after)
 	if m.tallies[distance] == nil {
 		m.tallies[distance] = newTally(m.c.Threads)
@@ -164,7 +164,10 @@ func (m *measurement) keep(t *tally, before, after floors) {
 
 // floors are the bare line and the bare loop at one moment; the loop has no round trips if it was not
 // measured.
-type floors struct{ line, loop floor.Result }
+type floors struct {
+	line, loop floor.Result
+	apartNs    float64 // of a line between the two CPUs, under one kernel
+}
 
 // floors measures while the guest is stopped.
 func (m *measurement) floors() (f floors, err error) {
@@ -173,6 +176,14 @@ func (m *measurement) floors() (f floors, err error) {
 	}
 	if f.line, err = m.bareLoop(0); err != nil {
 		return f, err
+	}
+	f.apartNs = f.line.RTTNs
+	if m.vm != nil { // where that one crosses the boundary, and holds translated code
+		here, err := floor.Measure(m.cpus.Host[0], m.cpus.Guest[0], 0, floorTime)
+		if err != nil {
+			return f, err
+		}
+		f.apartNs = here.RTTNs
 	}
 	if m.vm == nil || m.c.InFlight <= 1 { // the bare loop of a virtual machine has one slot
 		if f.loop, err = m.bareLoop(m.c.Payload); err != nil {

@@ -97,8 +97,8 @@ done:
 	MOVL DX, ret+40(FP)
 	RET
 
-// func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) (look, index uint32)
-TEXT ·AwaitScan(SB), NOSPLIT, $0-48
+// func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32, data unsafe.Pointer, dataStride uintptr) (look, index uint32)
+TEXT ·AwaitScan(SB), NOSPLIT, $0-64
 	MOVQ word+0(FP), AX
 	MOVQ stride+8(FP), BX
 	MOVQ seen+16(FP), CX
@@ -128,11 +128,15 @@ slot:
 	JMP  slot
 
 found:
-	MOVL R10, look+40(FP)
-	MOVL DX, index+44(FP)
+	MOVQ       dataStride+48(FP), AX
+	IMULQ      DX, AX
+	ADDQ       data+40(FP), AX
+	PREFETCHT0 (AX)
+	MOVL R10, look+56(FP)
+	MOVL DX, index+60(FP)
 	RET
 
 none:
-	MOVL $0, look+40(FP)
-	MOVL DI, index+44(FP)
+	MOVL $0, look+56(FP)
+	MOVL DI, index+60(FP)
 	RET

@@ -96,8 +96,8 @@ done:
 	MOVW R5, ret+40(FP)
 	RET
 
-// func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) (look, index uint32)
-TEXT ·AwaitScan(SB), NOSPLIT, $0-48
+// func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32, data unsafe.Pointer, dataStride uintptr) (look, index uint32)
+TEXT ·AwaitScan(SB), NOSPLIT, $0-64
 	MOVD  word+0(FP), R0
 	MOVD  stride+8(FP), R1
 	MOVD  seen+16(FP), R2
@@ -128,11 +128,15 @@ slot:
 	B    slot
 
 found:
-	MOVW R9, look+40(FP)
-	MOVW R5, index+44(FP)
+	MOVD dataStride+48(FP), R10
+	MOVD data+40(FP), R11
+	MADD R5, R11, R10, R11
+	PRFM (R11), PLDL1KEEP
+	MOVW R9, look+56(FP)
+	MOVW R5, index+60(FP)
 	RET
 
 none:
-	MOVW ZR, look+40(FP)
-	MOVW R4, index+44(FP)
+	MOVW ZR, look+56(FP)
+	MOVW R4, index+60(FP)
 	RET

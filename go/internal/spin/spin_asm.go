@@ -45,7 +45,10 @@ func Scan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count 
 
 // AwaitScan scans up to looks times, with a CPU relax instruction before each
 // scan, until a word differs. It returns the number of the look that saw one and
-// the index of the first, or 0 and count.
+// the index of the first, or 0 and count. It has the line of data that belongs to
+// that word come into this CPU's caches: data is the first word's, and each lies
+// dataStride bytes after the one before.
 //
 //go:noescape
-func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) (look, index uint32)
+func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32,
+	data unsafe.Pointer, dataStride uintptr) (look, index uint32)

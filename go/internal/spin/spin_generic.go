@@ -53,7 +53,8 @@ func Scan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count 
 
 // AwaitScan scans up to looks times until a word differs. It returns the number
 // of the look that saw one and the index of the first, or 0 and count.
-func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32) (look, index uint32) {
+func AwaitScan(word *uint64, stride uintptr, seen *uint64, seenStride uintptr, count, looks uint32,
+	_ unsafe.Pointer, _ uintptr) (look, index uint32) {
 	for n := uint32(1); n <= looks; n++ {
 		if i := Scan(word, stride, seen, seenStride, count); i != count {
 			return n, i

@@ -2,7 +2,10 @@
 
 package spin
 
-import "testing"
+import (
+	"testing"
+	"unsafe"
+)
 
 func TestUntilReturnsTheLookThatSawTheWord(t *testing.T) {
 	for name, until := range map[string]func(*uint64, uint64, uint32) uint32{
@@ -40,7 +43,7 @@ func TestScanFindsTheFirstWordThatChanged(t *testing.T) {
 	if i := scan(5); i != 5 {
 		t.Errorf("nothing changed: %d", i)
 	}
-	if n, i := AwaitScan(&words[0], 64, &seen[0], 8, 5, 3); n != 0 || i != 5 {
+	if n, i := AwaitScan(&words[0], 64, &seen[0], 8, 5, 3, unsafe.Pointer(&words[0]), 64); n != 0 || i != 5 {
 		t.Errorf("nothing changed: look %d, index %d", n, i)
 	}
 	words[8*2], words[8*4] = 30, 50
@@ -53,7 +56,7 @@ func TestScanFindsTheFirstWordThatChanged(t *testing.T) {
 	if i := Scan(&words[0], 128, &seen[0], 16, 3); i != 1 {
 		t.Errorf("every second word: %d", i)
 	}
-	if n, i := AwaitScan(&words[0], 64, &seen[0], 8, 5, 3); n != 1 || i != 2 {
+	if n, i := AwaitScan(&words[0], 64, &seen[0], 8, 5, 3, unsafe.Pointer(&words[0]), 64); n != 1 || i != 2 {
 		t.Errorf("changed before: look %d, index %d", n, i)
 	}
 }
