@@ -9,6 +9,7 @@
  */
 #include "floor_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -97,6 +98,7 @@ static void send_from(struct table *t, uint64_t trip)
 static bool drive_slots(struct table *t, uint64_t *trip, int64_t duration_ns,
                         struct floor_exchange *out)
 {
+    assert(t->count > 0);
     uint64_t first = *trip;
     int64_t start_ns = floor_now_ns(), end_ns = start_ns + duration_ns, now_ns;
     for (uint64_t n = 0; first == 0 && n < t->count; n++)
@@ -124,6 +126,7 @@ static bool drive_slots(struct table *t, uint64_t *trip, int64_t duration_ns,
 
 static void answer_slots(struct table *t)
 {
+    assert(t->count > 0);
     bool yielded;
     int64_t give_up_ns = patience_of_b(t);
     for (uint64_t trip = 0;; trip++) {
