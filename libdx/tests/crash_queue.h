@@ -21,7 +21,7 @@ struct peer_flights {
     struct peer *p;
     struct dx_queue *queue;
     uint32_t depth;
-    bool lonely; /* calls may wait for the next peer */
+    bool may_wait; /* for the next peer: a call was not sent, or was sent to nobody */
     struct peer_flight at[PEER_SLOTS];
 };
 
@@ -119,8 +119,8 @@ static inline bool peer_collect(struct peer_flights *all)
     do {
         /* What was not sent waits for a peer, and so does what comes after it; the load may end
          * before one comes. */
-        all->lonely = all->lonely || all->queue->waiting != 0;
-        int64_t timeout_ns = all->lonely ? MS : DX_FOREVER;
+        all->may_wait = all->may_wait || all->queue->waiting != 0;
+        int64_t timeout_ns = all->may_wait ? MS : DX_FOREVER;
         status = peer_does(all->p->stage, PEER_LOOPS)
                      ? peer_poll_queue(all, timeout_ns, done, &count)
                      : dx_queue_wait(all->queue, 1, timeout_ns, done, PEER_SLOTS, &count);
@@ -130,7 +130,7 @@ static inline bool peer_collect(struct peer_flights *all)
     for (uint32_t i = 0; i < count; i++) {
         dx_status came = peer_judge(all, &done[i]);
         gone = peer_has_gone(came) || gone;
-        all->lonely = all->lonely && came != DX_OK;
+        all->may_wait = all->may_wait && came != DX_OK;
     }
     return gone;
 }

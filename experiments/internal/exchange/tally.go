@@ -14,24 +14,16 @@ import (
 
 // tally adds up what slices measured.
 type tally struct {
-	calls          []uint64 // of each caller
-	elapsed        time.Duration
-	cpu            time.Duration
-	paceCPU        time.Duration // of the host, for so many starts without a call
-	paceStarts     uint64
-	errors         uint64
-	timeouts       uint64
-	verifyFailures uint64
-	dropped        uint64
-	missed         uint64
-	latency        *stat.Latency // nil until calls were timed
-	intended, late *stat.Latency // of an open loop; nil elsewhere
-	waits          result.Waits
-	line, loop     meanRTT // of the floors before and after
-	slices         []result.Slice
+	slice      // the sum; of timed calls only what went wrong and the times
+	cpu        time.Duration
+	paceCPU    time.Duration // of the host, for so many starts without a call
+	paceStarts uint64
+	waits      result.Waits
+	line, loop meanRTT // of the floors before and after
+	slices     []result.Slice
 }
 
-func newTally(callers int) *tally { return &tally{calls: make([]uint64, callers)} }
+func newTally(callers int) *tally { return &tally{slice: slice{calls: make([]uint64, callers)}} }
 
 // addTimes adds times to those that there are.
 func addTimes(to **stat.Latency, more *stat.Latency) {
@@ -109,14 +101,7 @@ func (t *tally) merge(o *tally) {
 	t.cpu += o.cpu
 	t.paceCPU += o.paceCPU
 	t.paceStarts += o.paceStarts
-	t.errors += o.errors
-	t.timeouts += o.timeouts
-	t.verifyFailures += o.verifyFailures
-	t.dropped += o.dropped
-	t.missed += o.missed
-	addTimes(&t.latency, o.latency)
-	addTimes(&t.intended, o.intended)
-	addTimes(&t.late, o.late)
+	t.count(o.slice)
 	t.waits.Add(o.waits)
 	t.line.elapsed += o.line.elapsed
 	t.line.loops += o.line.loops
