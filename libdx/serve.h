@@ -58,6 +58,7 @@ struct dx_server {
     uint32_t stride; /* distance between ours */
     uint32_t base;   /* first slot of the calling side */
     uint32_t count;  /* slots of the calling side */
+    uint32_t recent; /* the slot of ours that called last */
     uint64_t *seen;  /* per slot of the calling side: the caller's latest word that we took up */
     dx_stream_handler stream;             /* NULL: none are taken */
     const struct dx_streaming *streaming; /* NULL with `stream` */

@@ -30,6 +30,7 @@ static struct dx_server *make_server(struct dx_channel *c, uint32_t index, uint3
         .channel = c,
         .flags = options->flags,
         .first = base + index,
+        .recent = base + index,
         .stride = threads,
         .base = base,
         .count = dx_slot_count(&c->geometry, callers),
