@@ -242,6 +242,11 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	spin.FenceBy(&c.fence)
 	c.ringServer()
 	awaited := word(c.epoch, libdx.ServerAcknowledged, c.sequence)
+	if c.ch.crowd.yields() && c.sequence%probeEvery != 0 {
+		if c.letOthersCall(awaited) {
+			return c.takeAnswer(n)
+		}
+	}
 	// A3 <- R3: the response is there when the word is.
 	first := c.ch.crowd.firstLooks(c.sequence, c.waiter.firstLooks)
 	if c.waiter.crowded() {

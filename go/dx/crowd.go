@@ -14,10 +14,13 @@ const (
 	// long answers take.
 	probeEvery = 64
 	// switchTime is about what it takes to switch to another goroutine and back.
-	switchTime = 250 * time.Nanosecond
+	switchTime = 160 * time.Nanosecond
 	// crowdSlice is the looks between yields when switching is the better use of
 	// the time.
 	crowdSlice = 2
+	// crowdTurns is how often all others have their turn before a caller waits as if it
+	// were alone.
+	crowdTurns = 4
 	// heldTurns is how many turns each caller has before the crowd changes its mind
 	// again. A turn has one call when callers yield and a burst of calls when they
 	// spin: a crowd that changed its mind at the same place of each round would
@@ -92,6 +95,28 @@ func (c *crowd) firstLooks(sequence, alone uint32) uint32 {
 		return alone
 	}
 	return min(crowdSlice, alone)
+}
+
+// letOthersCall has the other callers make their calls, and looks for the answer when it is our turn
+// again. False: it was not there yet each time.
+func (c *Caller) letOthersCall(awaited uint64) bool {
+	c.refill()
+	for n := uint32(1); n <= crowdTurns; n++ {
+		if c.turns++; c.turns%sleepersEvery == 0 {
+			wakeSleepers()
+		}
+		runtime.Gosched()
+		// A3 <- R3: the response is there when the word is.
+		if atomic.LoadUint64(c.serverWord) == awaited {
+			c.counters.Yield++
+			c.counters.Yields += uint64(n)
+			c.counters.Looks += uint64(n)
+			return true
+		}
+	}
+	c.counters.Yields += crowdTurns
+	c.counters.Looks += crowdTurns
+	return false
 }
 
 // endTurn lets others call. Goroutines are not preempted for 10 ms: without this
