@@ -173,6 +173,7 @@ void dx_caller_close(struct dx_caller *c)
     if (c == NULL)
         return;
     struct dx_channel *channel = c->channel;
+    dx_turn_leave(&c->waiter.turn);
     if (dx_channel_forked(channel)) {
         free(c);
         return;

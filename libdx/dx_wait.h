@@ -83,8 +83,10 @@ struct dx_wait {
     uint32_t spin_inc;    /**< looks added when spinning paid */
     uint32_t spin_dec;    /**< looks taken away when it did not */
     uint32_t yield_every; /**< looks between yields; 0: never yield */
-    uint32_t burst;       /**< calls in a row before a goroutine must yield; a thread in C, whose
-                           * yield is a system call, must after 64 times as many; 0: never */
+    uint32_t burst;       /**< calls of a turn: then a goroutine must yield. A thread in C, for
+                           * which that costs a system call, has 64 times as many, or as many as
+                           * take half a millisecond; more threads than CPUs then line up for the
+                           * next turn; 0: no turns */
     uint32_t relax;       /**< enum dx_relax */
     uint32_t park;        /**< enum dx_park */
     uint32_t adapt;       /**< enum dx_adapt */

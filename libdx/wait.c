@@ -7,15 +7,6 @@
 #include "clock.h"
 #include "fault.h"
 
-/* The calls of a turn are the next power of two, so that one AND finds the end of it. */
-static uint32_t turn_mask(uint32_t burst)
-{
-    uint64_t calls = 1;
-    while (calls < (uint64_t)burst * DX_CALLS_PER_BURST && calls <= UINT32_MAX)
-        calls *= 2;
-    return burst == 0 ? UINT32_MAX : (uint32_t)(calls - 1);
-}
-
 void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
                     const struct dx_wait_cost *cost, struct dx_counters *counters)
 {
@@ -30,8 +21,8 @@ void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
         }
     }
     waiter->limit = w->spin_start;
-    waiter->turn_mask = turn_mask(w->burst);
     waiter->cpus = cost->cpus;
+    dx_turn_init(&waiter->turn, w->burst);
     waiter->counters = counters;
     waiter->spin_max_ns = w->spin_max * cost->look_ps / 1000;
     waiter->liveness_ns = DX_LIVENESS_NS;

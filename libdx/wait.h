@@ -19,12 +19,10 @@
 #include "layout.h"
 #include "wait_cell.h"
 #include "wait_hardware.h"
+#include "wait_turn.h"
 
 /* Looks between two checks of the clock and the peer while spinning. */
 #define DX_CHECK_LOOKS 1024u
-
-/* A thread yields after so many calls for each one of `burst`: a yield is a system call. */
-#define DX_CALLS_PER_BURST 64u
 
 /* How a wait ended, or has got so far. */
 enum dx_phase { DX_PHASE_SPIN, DX_PHASE_YIELD, DX_PHASE_PARK };
@@ -39,9 +37,9 @@ struct dx_wait_cost {
 /* How one thread waits: its strategy, its present limit, and where it counts. */
 struct dx_waiter {
     struct dx_wait wait;
-    uint32_t limit;     /* looks */
-    uint32_t turn_mask; /* a turn ends with a call whose sequence has none of these bits */
-    uint32_t cpus;      /* as in the cost */
+    uint32_t limit; /* looks */
+    uint32_t cpus;  /* as in the cost */
+    struct dx_turn turn;
     struct dx_counters *counters;
     int64_t spin_max_ns; /* what spin_max looks take */
     uint32_t wasted;     /* waits in a row that spun for spin_max looks and found nothing */
@@ -125,12 +123,13 @@ static inline void dx_waiter_relax(const struct dx_waiter *waiter)
 /* Gives the CPU away and counts it. */
 void dx_waiter_yield(struct dx_waiter *waiter);
 
-/* Before a call: ends the thread's turn if this was the last call of it. Callers that share a CPU
- * would otherwise have it for as long as the kernel lets them, some milliseconds each. */
+/* Before a call: ends the thread's turn if this was the last call of it. */
 static inline void dx_waiter_take_turn(struct dx_waiter *waiter, uint32_t sequence)
 {
-    if (dx_unlikely((sequence & waiter->turn_mask) == 0))
-        dx_waiter_yield(waiter);
+    if (dx_unlikely((sequence & waiter->turn.mask) == 0)) {
+        dx_turn_end(&waiter->turn);
+        dx_count(&waiter->counters->yields, 1u);
+    }
 }
 
 /* Counts a wait that ended in its first looks. */
