@@ -85,7 +85,7 @@ struct dx_wait {
     uint32_t yield_every; /**< looks between yields; 0: never yield */
     uint32_t burst;       /**< calls of a turn: then a goroutine must yield. A thread in C, for
                            * which that costs a system call, has 64 times as many, or as many as
-                           * take half a millisecond; more threads than CPUs then line up for the
+                           * take 0.3 ms; more threads than CPUs then line up for the
                            * next turn; 0: no turns */
     uint32_t relax;       /**< enum dx_relax */
     uint32_t park;        /**< enum dx_park */

@@ -11,7 +11,7 @@
 /* Who sleeps in more than one of so many calls of a turn leaves the CPU to others anyway. */
 #define CALLS_PER_SLEEP 64u
 /* The line has stopped when nobody has come or was called for so long. */
-#define STOPPED_NS (2ll * DX_TURN_NS)
+#define STOPPED_NS 1000000ll
 
 struct sleeper {
     pthread_cond_t called;

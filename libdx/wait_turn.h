@@ -23,7 +23,7 @@
 #define DX_TURN_CALLS_MIN 16u
 
 /* Turns that take longer get fewer calls, and more calls if they take less than a quarter of it. */
-#define DX_TURN_NS 500000
+#define DX_TURN_NS 300000
 
 /* One thread's turns. */
 struct dx_turn {
