@@ -131,7 +131,11 @@ func up(ctx context.Context, args []string) error {
 	}
 	p := newProgress()
 	defer p.Close()
-	start := lifecycle.Start{Folder: f, Config: r.config, Keeper: exec.Command(self, keeperVerb), Progress: p, Warn: p.Note,
+	tools, err := r.tools()
+	if err != nil {
+		return err
+	}
+	start := lifecycle.Start{Folder: f, Tools: tools, Config: r.config, Keeper: exec.Command(self, keeperVerb), Progress: p, Warn: p.Note,
 		Prepare: func(ctx context.Context, c *lifecycle.Config) error { return r.prepare(ctx, c, p) }}
 	s, already, err := start.Up(ctx)
 	p.Close()
@@ -143,6 +147,18 @@ func up(ctx context.Context, args []string) error {
 	}
 	fmt.Print(describe(f, s))
 	return nil
+}
+
+// tools returns what prepare will use.
+func (r request) tools() ([]string, error) {
+	if r.image != "" {
+		return nil, nil
+	}
+	cache, err := debian.CacheFolder()
+	if err != nil {
+		return nil, err
+	}
+	return debian.ToolsToBuild(cache, r.mirrors), nil
 }
 
 // prepare finds or makes the image, and chooses the accelerator.

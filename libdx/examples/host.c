@@ -10,7 +10,7 @@
 static void check(dx_status status, const char *what)
 {
     if (status != DX_OK)
-        errx(1, "%s: %s (%s)", what, dx_status_string(status), dx_last_error());
+        errx(1, "%s: %s. %s", what, dx_status_string(status), dx_last_error());
 }
 
 /* The square of a number, from the guest that is there or from the next one. A call that lost its

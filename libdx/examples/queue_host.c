@@ -14,7 +14,7 @@
 static void check(dx_status status, const char *what)
 {
     if (status != DX_OK)
-        errx(1, "%s: %s (%s)", what, dx_status_string(status), dx_last_error());
+        errx(1, "%s: %s. %s", what, dx_status_string(status), dx_last_error());
 }
 
 static void submit(struct dx_queue *queue, int number)

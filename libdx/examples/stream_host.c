@@ -11,7 +11,7 @@
 static void check(dx_status status, const char *what)
 {
     if (status != DX_OK)
-        errx(1, "%s: %s (%s)", what, dx_status_string(status), dx_last_error());
+        errx(1, "%s: %s. %s", what, dx_status_string(status), dx_last_error());
 }
 
 /* Reads into the ring itself, so that nothing is copied on the way to the guest. */

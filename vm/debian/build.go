@@ -23,11 +23,25 @@ type Image struct {
 	Built  bool   `json:"built"` // by Build: it has all packages and says by itself when it is ready
 }
 
+var buildTools = []string{"mmdebstrap", "mke2fs", "qemu-img", "tar", "unshare"}
+
+// ToolsToBuild returns the tools that Build will use: none if the disk is there.
+func ToolsToBuild(cache string, mirrors []string) []string {
+	if _, err := builtIn(buildFolder(cache, mirrors)); err == nil {
+		return nil
+	}
+	return buildTools
+}
+
+func buildFolder(cache string, mirrors []string) string {
+	return filepath.Join(cache, "debian-12-"+recipeID(mirrors))
+}
+
 // Build returns the disk of Debian's packages, which it makes if the cache folder has none of this
 // recipe. Mirrors are what mmdebstrap takes for one (a URI, or a file with lines of sources.list);
 // none means Debian's own. An end of ctx leaves nothing behind.
 func Build(ctx context.Context, cache string, mirrors []string, p Progress) (Image, error) {
-	folder := filepath.Join(cache, "debian-12-"+recipeID(mirrors))
+	folder := buildFolder(cache, mirrors)
 	if image, err := builtIn(folder); err == nil {
 		return image, nil
 	}
@@ -39,7 +53,7 @@ func Build(ctx context.Context, cache string, mirrors []string, p Progress) (Ima
 	if image, err := builtIn(folder); err == nil {
 		return image, nil // somebody else was faster
 	}
-	if err := Need("mmdebstrap", "mke2fs", "qemu-img", "tar", "unshare"); err != nil {
+	if err := Need(buildTools...); err != nil {
 		return Image{}, err
 	}
 	if err := sweepCache(cache); err != nil {

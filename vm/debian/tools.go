@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -27,8 +28,11 @@ var packageOf = map[string]string{
 func Need(tools ...string) error {
 	var missing, install []string
 	for _, tool := range tools {
-		if _, err := find(tool); err != nil {
-			missing = append(missing, tool)
+		if _, err := find(tool); err == nil || slices.Contains(missing, tool) {
+			continue
+		}
+		missing = append(missing, tool)
+		if !slices.Contains(install, packageOf[tool]) {
 			install = append(install, packageOf[tool])
 		}
 	}

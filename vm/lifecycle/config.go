@@ -72,9 +72,11 @@ func (c Config) Check() error {
 	return machine.CheckRegionBytes(c.RegionBytes)
 }
 
-// CheckHost says what stands against the configuration here and now, before anything is made.
-func (c Config) CheckHost() error {
-	if err := debian.Need("qemu-system-x86_64", "qemu-img", "genisoimage", "ssh", "ssh-keygen"); err != nil {
+// CheckHost says what stands against the configuration here and now, before anything is made, and
+// which tools are missing, those that others will use included.
+func (c Config) CheckHost(others ...string) error {
+	tools := append([]string{"qemu-system-x86_64", "qemu-img", "genisoimage", "ssh", "ssh-keygen"}, others...)
+	if err := debian.Need(tools...); err != nil {
 		return err
 	}
 	if c.SSHPort > 0 {

@@ -96,6 +96,20 @@ func TestPortThatIsTakenIsRefusedBeforeAnythingStarts(t *testing.T) {
 	b.expectNothing()
 }
 
+func TestAllMissingToolsAreToldAtOnce(t *testing.T) {
+	b := newBench(t, fakeReady)
+	if err := os.Remove(filepath.Join(b.bin, "genisoimage")); err != nil {
+		t.Fatal(err)
+	}
+	u := b.start()
+	u.Tools = []string{"qemu-img", "mmdebstrap"}
+	_, _, err := u.Up(context.Background())
+	if want := "genisoimage, mmdebstrap missing"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+	b.expectNothing()
+}
+
 func TestWhatExistsAtTheRegionsPathIsLeftAlone(t *testing.T) {
 	for name, make := range map[string]func(string) error{
 		"file":   func(p string) error { return os.WriteFile(p, []byte("mine"), 0o600) },

@@ -21,8 +21,9 @@ import (
 type Start struct {
 	Folder Folder
 	Config Config
-	// Prepare completes the configuration by what takes time, such as the image.
+	// Prepare completes the configuration by what takes time, such as the image, and uses these tools.
 	Prepare func(context.Context, *Config) error
+	Tools   []string
 	// Keeper is a command that calls Keep.
 	Keeper   *exec.Cmd
 	Progress debian.Progress
@@ -46,7 +47,7 @@ func (u Start) Up(ctx context.Context) (s State, already bool, err error) {
 		}
 		return s, up != nil, err
 	}
-	if err := u.Config.CheckHost(); err != nil {
+	if err := u.Config.CheckHost(u.Tools...); err != nil {
 		return State{}, false, err
 	}
 	if err := u.Prepare(ctx, &u.Config); err != nil {
