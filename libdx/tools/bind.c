@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dx bind: gives a guest's ivshmem device to vfio-pci. */
 #include "../dx_device.h"
-#include "tool.h"
 
+#include <getopt.h>
 #include <stdio.h>
+
+#include "options.h"
+#include "tool.h"
 
 /* clang-format off */
 static const char usage[] =
@@ -27,12 +30,15 @@ static const char usage[] =
 
 int tool_bind(int argc, char **argv)
 {
-    static const struct tool_url_verb verb = {"bind", usage, "quiet"};
     bool quiet = false;
-    const char *url;
-    int code = tool_parse_url(&verb, argc, argv, &quiet, &url);
+    const struct tool_syntax syntax = {
+        .verb = "bind", .usage = usage, .flags = {{.name = "quiet", .set = &quiet}}};
+    int code = tool_parse(&syntax, argc, argv);
+    if (code < 0)
+        code = tool_expect_url(&syntax, argc);
     if (code >= 0)
         return code;
+    const char *url = argv[optind];
     dx_status status = dx_device_bind(url);
     if (status != DX_OK)
         return tool_fail("bind", status);

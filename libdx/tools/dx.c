@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dx: looks at regions and machines, clears what dead processes left, serves rendezvous. */
-#include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../dx_version.h"
 #include "../fd.h"
@@ -17,9 +14,10 @@ static const struct verb {
 } verbs[] = {
     {"bind", "give a guest's ivshmem device to vfio-pci, for ivshmem:doorbell", tool_bind},
     {"info", "show a region: its sizes, who lives, what was counted", tool_info},
+    {"ls", "list the regions and sockets of this user, and which are left behind", tool_ls},
     {"doctor", "say what this machine, host or guest, lacks, and what to do", tool_doctor},
     {"rendezvous", "serve memory at a Unix socket for hosts, guests and VMs", tool_rendezvous},
-    {"reset", "clear a region that dead processes left", tool_reset},
+    {"reset", "clear a region that dead processes left, or all of them", tool_reset},
 };
 
 static void print_usage(FILE *out)
@@ -39,6 +37,7 @@ static void print_usage(FILE *out)
         "--reuid, su).\n"
         "\n"
         "Examples:\n"
+        "  dx ls                     which regions there are\n"
         "  dx info shm:demo          who is there, and how much was called\n"
         "  dx info -json shm:demo    the same for a program\n"
         "  dx reset shm:demo         after a crash, if the name is not used again\n"
@@ -46,48 +45,6 @@ static void print_usage(FILE *out)
         "\n"
         "Exit codes: 0 done, 1 it failed and the text says why, 2 wrong usage.\n",
         out);
-}
-
-/* Whoever owns a file may cut it short while we look at it. What follows is safe in a handler. */
-static void end_because_cut_short(int signal)
-{
-    static const char text[] =
-        "dx: the file was cut short by somebody else while it was looked at\n";
-    (void)signal;
-    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
-        _exit(TOOL_FAILED);
-    _exit(TOOL_FAILED);
-}
-
-int tool_parse_url(const struct tool_url_verb *verb, int argc, char **argv, bool *flag,
-                   const char **url)
-{
-    const struct option names[] = {{verb->flag, no_argument, NULL, 'f'},
-                                   {"h", no_argument, NULL, 'h'},
-                                   {"help", no_argument, NULL, 'h'},
-                                   {NULL, 0, NULL, 0}};
-    int option;
-    opterr = 0;
-    while ((option = getopt_long_only(argc, argv, "", names, NULL)) >= 0) {
-        if (option == 'h') {
-            (void)fputs(verb->usage, stdout);
-            return tool_end_output(verb->name);
-        }
-        if (option != 'f') {
-            (void)fprintf(stderr, "dx %s: unknown flag %s; \"dx %s -h\" explains\n", verb->name,
-                          argv[optind - 1], verb->name);
-            return TOOL_USAGE;
-        }
-        *flag = true;
-    }
-    if (optind + 1 != argc) {
-        (void)fprintf(stderr, "dx %s: needs one URL, %d are given; \"dx %s -h\" explains\n",
-                      verb->name, argc - optind, verb->name);
-        return TOOL_USAGE;
-    }
-    *url = argv[optind];
-    (void)sigaction(SIGBUS, &(struct sigaction){.sa_handler = end_because_cut_short}, NULL);
-    return -1;
 }
 
 int tool_fail(const char *verb, dx_status status)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dx info: shows a region, as an observer that takes no lock and writes nothing. */
-#include <string.h>
+#include <getopt.h>
 
-#include "../atomic.h"
-#include "../channel.h"
 #include "holder.h"
-#include "report.h"
+#include "look.h"
+#include "options.h"
 #include "tool.h"
 
 /* clang-format off */
@@ -36,69 +35,6 @@ static const char usage[] =
     "  dx info -json file:/dev/shm/demo | jq .counters.host_callers.calls\n"
     "  dx info memfd:3 3<>/proc/PID/fd/N    the unnamed region of another process\n";
 /* clang-format on */
-
-/* What to call the state of a side, of which its lock is the proof and its line only the word:
- * that of an earlier life, until this one has begun. */
-static const char *state_of(const struct dx_channel *c, enum dx_side side, bool locked, bool begun)
-{
-    /* A4 <- R4. */
-    uint32_t state = dx_load_acquire(&c->peers[side].state);
-    if (locked && !begun)
-        return "initialising";
-    if (state == DX_PEER_STATE_CLOSED)
-        return "closed";
-    if (locked)
-        return state == DX_PEER_STATE_OPEN ? "open" : "initialising";
-    return state == DX_PEER_STATE_NONE ? "none" : "dead";
-}
-
-static struct peer_report report_peer(const struct dx_channel *c, enum dx_side side, bool locked,
-                                      bool begun)
-{
-    static const char *const parks[] = {"never", "futex", "sem", "poll", "doorbell"};
-    const struct dx_peer_lines *p = &c->peers[side];
-    struct peer_report r = {.state = state_of(c, side, locked, begun), .pid = p->pid};
-    /* Relaxed: for people, and of no common instant. */
-    r.doorbell_id = dx_load_relaxed(&p->doorbell_id);
-    r.epoch = dx_load_relaxed(&p->epoch);
-    r.slots_used = dx_load_relaxed(&p->slots_used);
-    r.session = dx_load_relaxed(&p->session);
-    r.kernel = dx_load_relaxed(&p->kernel);
-    r.beats = dx_load_relaxed(&p->heartbeat);
-    uint32_t park = dx_load_relaxed(&p->park);
-    r.park = park < sizeof parks / sizeof *parks ? parks[park] : "unknown";
-    return r;
-}
-
-/* Of a side under another kernel the heartbeat is the proof. */
-static void note(struct dx_heartbeat_sample *sample, const struct dx_channel *c, enum dx_side side)
-{
-    const struct dx_peer_lines *p = &c->peers[side];
-    *sample = (struct dx_heartbeat_sample){.peer = NULL};
-    /* A4 <- R4. */
-    if (dx_load_acquire(&p->state) == DX_PEER_STATE_OPEN &&
-        (dx_channel_kernels(c) == DX_OTHER_KERNEL || dx_peer_is_remote(p)))
-        dx_heartbeat_note(sample, p);
-}
-
-static struct report make_report(const struct dx_channel *c, const char *url,
-                                 const struct dx_heartbeat_sample samples[2])
-{
-    int fd = c->region.fd;
-    struct report r = {.url = url, .version = c->header->version, .geometry = c->geometry};
-    uint32_t place = c->region.place;
-    r.open_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_OPEN));
-    r.host_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_HOST));
-    r.guest_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_GUEST));
-    if (samples[DX_HOST].heard)
-        r.host_locked = r.open_locked = true;
-    r.guest_locked |= samples[DX_GUEST].heard;
-    r.peers[DX_HOST] = report_peer(c, DX_HOST, r.host_locked, r.open_locked);
-    r.peers[DX_GUEST] = report_peer(c, DX_GUEST, r.guest_locked, true);
-    for (int of = 0; of < REPORT_STATS; of++)
-        (void)dx_stats_read(c, (enum dx_stats_of)of, &r.stats[of]);
-    return r;
-}
 
 /* What there is to do about it. */
 static const char *advice(dx_status status, bool blank)
@@ -163,60 +99,29 @@ static void show(const struct report *r, bool json)
         (void)fputs("]\n", stdout);
 }
 
-/* Opens all places. Whoever serves a rendezvous is asked once: the others are in the same memory.
- */
-static dx_status observe_all(const char *url, struct dx_channel **observers, uint32_t *places)
-{
-    char memory[32];
-    dx_status status = dx_observe(url, &observers[0]);
-    if (status != DX_OK)
-        return status;
-    uint32_t all = observers[0]->geometry.places;
-    if (observers[0]->region.url.transport == &dx_transport_unix) {
-        (void)snprintf(memory, sizeof memory, "memfd:%d", observers[0]->region.fd);
-        url = memory;
-    }
-    for (*places = 1; *places < all; ++*places) {
-        status = dx_observe_place(url, *places, &observers[*places]);
-        if (status != DX_OK)
-            return status;
-    }
-    return DX_OK;
-}
-
-static void show_all(const char *url, struct dx_channel *const *observers, uint32_t places,
-                     bool json)
-{
-    struct dx_heartbeat_sample samples[2 * DX_GUESTS_MAX];
-    for (uint32_t i = 0; i < places; i++) {
-        note(&samples[2 * i + DX_HOST], observers[i], DX_HOST);
-        note(&samples[2 * i + DX_GUEST], observers[i], DX_GUEST);
-    }
-    dx_heartbeat_listen(samples, 2 * places, DX_HEARTBEAT_LISTEN_NS);
-    for (uint32_t i = 0; i < places; i++) {
-        struct report r = make_report(observers[i], url, &samples[2 * i]);
-        show(&r, json);
-    }
-}
-
 int tool_info(int argc, char **argv)
 {
-    static const struct tool_url_verb verb = {"info", usage, "json"};
     bool json = false;
-    const char *url;
-    int code = tool_parse_url(&verb, argc, argv, &json, &url);
+    const struct tool_syntax syntax = {
+        .verb = "info", .usage = usage, .flags = {{.name = "json", .set = &json}}};
+    int code = tool_parse(&syntax, argc, argv);
+    if (code < 0)
+        code = tool_expect_url(&syntax, argc);
     if (code >= 0)
         return code;
-    struct dx_channel *observers[DX_GUESTS_MAX];
-    uint32_t places = 0;
-    dx_status status = observe_all(url, observers, &places);
+    struct look look;
+    struct report reports[DX_GUESTS_MAX];
+    const char *url = argv[optind];
+    look_end_if_cut_short();
+    dx_status status = look_open(&look, url, url);
     if (status == DX_OK) {
-        show_all(url, observers, places, json);
+        look_read(&look, reports);
+        for (uint32_t i = 0; i < look.places; i++)
+            show(&reports[i], json);
     } else {
         code = tool_fail("info", status);
         explain(url, status);
     }
-    while (places > 0)
-        (void)dx_close(observers[--places]);
+    look_close(&look);
     return status == DX_OK ? tool_end_output("info") : code;
 }

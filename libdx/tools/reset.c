@@ -5,7 +5,10 @@
  * host would believe in a region. Both locks are held meanwhile: nobody lives there, and nobody
  * begins to.
  */
+#include "reset.h"
+
 #include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,11 +19,14 @@
 #include "../liveness_heartbeat.h"
 #include "../transport.h"
 #include "holder.h"
+#include "look.h"
+#include "options.h"
 #include "tool.h"
 
 /* clang-format off */
 static const char usage[] =
     "dx reset [-force] URL\n"
+    "dx reset -all-dead [-yes] [PREFIX]\n"
     "\n"
     "Clears a region that dead processes left. A shm: name is removed, which frees its memory.\n"
     "A file keeps its size and is filled with zeros, and so is the memory of a rendezvous. A\n"
@@ -32,13 +38,19 @@ static const char usage[] =
     "It changes nothing, and says why, if a host or a guest lives, if the name is a symbolic\n"
     "link, or if the file belongs to another user, is open to others, or is not dx's.\n"
     "\n"
-    "  -force   also clear a file that does not begin as a region of dx; all other checks stay\n"
+    "  -force     also clear a file that does not begin as a region of dx; all other checks stay\n"
+    "  -all-dead  clear everything that \"dx ls\" says is left behind (where URLs begin with\n"
+    "             PREFIX, if that is given): it shows that, and asks. A\n"
+    "             socket at which nobody listens is cleared in /dev/shm; elsewhere it may be\n"
+    "             another program's, and is left\n"
+    "  -yes       do not ask. It has to be given where standard input is no terminal\n"
     "\n"
     "Exit codes: 0 cleared, 1 refused or failed, 2 wrong usage.\n"
     "\n"
     "Examples:\n"
     "  dx reset shm:demo\n"
-    "  dx reset -force file:/dev/shm/damaged\n";
+    "  dx reset -force file:/dev/shm/damaged\n"
+    "  dx reset -all-dead\n";
 /* clang-format on */
 
 /* Opened, whatever its size. */
@@ -209,22 +221,44 @@ static dx_status clear(const struct dx_region *region, uint64_t bytes, const cha
     return DX_OK;
 }
 
-int tool_reset(int argc, char **argv)
+dx_status reset_one(const char *text, bool force)
 {
-    static const struct tool_url_verb verb = {"reset", usage, "force"};
-    bool force = false;
-    const char *text;
     struct dx_url url;
     struct dx_region region = {.fd = -1};
     uint64_t bytes = 0;
-    int code = tool_parse_url(&verb, argc, argv, &force, &text);
-    if (code >= 0)
-        return code;
     dx_status status = dx_url_parse(text, &url);
     if (status == DX_OK)
         status = open_locked(&url, &region, &bytes);
     if (status == DX_OK)
         status = clear(&region, bytes, text, force);
     dx_region_close(&region);
+    return status;
+}
+
+int tool_reset(int argc, char **argv)
+{
+    bool force = false;
+    bool all_dead = false;
+    bool yes = false;
+    const struct tool_syntax syntax = {.verb = "reset",
+                                       .usage = usage,
+                                       .flags = {{.name = "force", .set = &force},
+                                                 {.name = "all-dead", .set = &all_dead},
+                                                 {.name = "yes", .set = &yes}}};
+    int code = tool_parse(&syntax, argc, argv);
+    if (code < 0)
+        code = all_dead ? tool_expect_prefix(&syntax, argc) : tool_expect_url(&syntax, argc);
+    if (code < 0 && (all_dead ? force : yes))
+        code = tool_wrong_value(&syntax, "-yes goes with -all-dead, and -force with a URL",
+                                "otherwise");
+    if (code >= 0)
+        return code;
+    if (all_dead) {
+        code = reset_all(argv[optind], yes);
+        int ended = tool_end_output("reset");
+        return code != TOOL_OK ? code : ended;
+    }
+    look_end_if_cut_short();
+    dx_status status = reset_one(argv[optind], force);
     return status == DX_OK ? tool_end_output("reset") : tool_fail("reset", status);
 }

@@ -12,20 +12,10 @@ enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_USAGE = 2 };
 
 int tool_doctor(int argc, char **argv);
 int tool_info(int argc, char **argv);
+int tool_ls(int argc, char **argv);
 int tool_bind(int argc, char **argv);
 int tool_rendezvous(int argc, char **argv);
 int tool_reset(int argc, char **argv);
-
-/* What verbs of the form `dx VERB [-FLAG] URL` have in common. */
-struct tool_url_verb {
-    const char *name;
-    const char *usage;
-    const char *flag; /* its one flag, without the dash */
-};
-
-/* Returns an exit code if there is no more to do (also of -h), else -1. */
-int tool_parse_url(const struct tool_url_verb *verb, int argc, char **argv, bool *flag,
-                   const char **url);
 
 /* Says on standard error why a library call failed; TOOL_USAGE for a malformed URL. */
 int tool_fail(const char *verb, dx_status status);

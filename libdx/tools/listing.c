@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "listing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../transport.h"
+#include "look.h"
+
+/* How a rendezvous calls its socket before it has its name. */
+#define TEMPORARY_PREFIX ".dx-"
+#define SHM "/dev/shm/"
+
+struct attempt {
+    struct listing *listing;
+    struct look look;
+    struct report reports[DX_GUESTS_MAX];
+    dx_status status;
+};
+
+static void look(void *user)
+{
+    struct attempt *a = user;
+    char url[FIND_URL_BYTES];
+    int fd;
+    if (!find_open(a->listing->found, url, &fd)) {
+        a->status = DX_ERR_NO_PEER;
+        return;
+    }
+    a->status = look_open(&a->look, url, a->listing->found->url);
+    if (a->status == DX_OK) {
+        look_read(&a->look, a->reports);
+        a->listing->places = a->look.places;
+    }
+    look_close(&a->look);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+/* Of what cannot be read the locks still tell whether somebody lives there. */
+static void look_at_locks(void *user)
+{
+    struct listing *l = user;
+    struct dx_url *url;
+    struct dx_region *region = malloc(sizeof *region);
+    if (region == NULL || l->found->descriptor[0] != '\0' ||
+        dx_url_new(l->found->url, &url) != DX_OK) {
+        free(region);
+        return;
+    }
+    dx_status status = dx_region_open(url, true, region);
+    if (status == DX_OK || (status == DX_ERR_SHORT && region->fd >= 0))
+        for (uint32_t place = 0; place < DX_GUESTS_MAX; place++)
+            l->alive |= dx_region_lock_held(region->fd, dx_lock_at(place, DX_LOCK_HOST)) ||
+                        dx_region_lock_held(region->fd, dx_lock_at(place, DX_LOCK_GUEST));
+    dx_region_close(region);
+    free(region);
+    free(url);
+}
+
+static void examine(struct listing *l, struct attempt *a)
+{
+    l->alive = l->found->user != 0;
+    if (l->found->is_socket) {
+        (void)snprintf(l->problem, sizeof l->problem, "nobody listens there");
+        return;
+    }
+    memset(a, 0, sizeof *a);
+    a->listing = l;
+    if (!look_guarded(look, a)) {
+        l->places = 0;
+        l->alive = true; /* whoever cut it short is at work */
+        (void)snprintf(l->problem, sizeof l->problem, "it was cut short just now");
+        return;
+    }
+    if (a->status != DX_OK) {
+        (void)snprintf(l->problem, sizeof l->problem, "%s", look_error(a->status));
+        l->alive |= !look_guarded(look_at_locks, l);
+        return;
+    }
+    for (uint32_t i = 0; i < l->places; i++)
+        l->alive |= a->reports[i].host_locked || a->reports[i].guest_locked;
+    l->reports = malloc(l->places * sizeof *l->reports);
+    if (l->reports != NULL)
+        memcpy(l->reports, a->reports, l->places * sizeof *l->reports);
+    else
+        l->places = 0;
+}
+
+bool listing_make(const char *prefix, struct listings *all)
+{
+    *all = (struct listings){.count = 0};
+    find_all(&all->found);
+    struct attempt *attempt = malloc(sizeof *attempt);
+    all->items = calloc(all->found.count + 1, sizeof *all->items);
+    if (attempt == NULL || all->items == NULL) {
+        free(attempt);
+        listing_free(all);
+        return false;
+    }
+    for (size_t i = 0; i < all->found.count; i++) {
+        const struct found *f = &all->found.items[i];
+        if (prefix != NULL && strncmp(f->url, prefix, strlen(prefix)) != 0)
+            continue;
+        all->items[all->count].found = f;
+        examine(&all->items[all->count++], attempt);
+    }
+    free(attempt);
+    return true;
+}
+
+void listing_free(struct listings *all)
+{
+    for (size_t i = 0; i < all->count; i++)
+        free(all->items[i].reports);
+    free(all->items);
+    find_free(&all->found);
+    *all = (struct listings){.count = 0};
+}
+
+bool listing_is_dead(const struct listing *l)
+{
+    if (l->alive || l->found->descriptor[0] != '\0')
+        return false;
+    const char *path = strchr(l->found->url, ':') + 1;
+    const char *name = strrchr(path, '/');
+    return !l->found->is_socket || strncmp(path, SHM, sizeof SHM - 1) == 0 ||
+           (name != NULL && strncmp(name + 1, TEMPORARY_PREFIX, sizeof TEMPORARY_PREFIX - 1) == 0);
+}

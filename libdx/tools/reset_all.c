@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dx reset -all-dead: all that dead processes of this user left, shown first. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../rendezvous_name.h"
+#include "listing.h"
+#include "reset.h"
+#include "sockets.h"
+#include "tool.h"
+#include "units.h"
+
+static const struct listing *find_same(const struct listings *all, const struct found *f)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        const struct found *other = all->items[i].found;
+        if (other->inode == f->inode && other->device == f->device &&
+            strcmp(other->url, f->url) == 0)
+            return &all->items[i];
+    }
+    return NULL;
+}
+
+static size_t show(const struct listings *all)
+{
+    int64_t now_s = (int64_t)time(NULL);
+    size_t dead = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct listing *l = &all->items[i];
+        char size[UNITS_BYTES] = "a socket";
+        char age[UNITS_BYTES];
+        if (l->alive)
+            continue;
+        if (!l->found->is_socket)
+            (void)units_bytes(size, l->found->bytes);
+        bool clear = listing_is_dead(l);
+        (void)printf("%s  %9s  %6s old  ", clear ? "clear" : "leave", size,
+                     units_age(age, now_s - l->found->modified_s));
+        units_print_text(l->found->url, stdout);
+        (void)fputs(clear ? "\n" : " (nobody listens there; it may be another program's)\n",
+                    stdout);
+        dead += clear;
+    }
+    return dead;
+}
+
+/* Asks on standard output; no answer is a no. */
+static bool ask(size_t dead)
+{
+    char answer[16] = "";
+    (void)printf("Clear %s? [y/N] ", dead == 1 ? "it" : "them");
+    (void)fflush(stdout);
+    if (fgets(answer, sizeof answer, stdin) == NULL)
+        (void)putchar('\n');
+    return strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0;
+}
+
+static bool clear(const struct listing *l)
+{
+    const struct found *f = l->found;
+    if (f->is_socket) {
+        dx_socket_release(strchr(f->url, ':') + 1, f->device, f->inode);
+        units_print_text(f->url, stdout);
+        (void)fputs(": removed\n", stdout);
+        return true;
+    }
+    dx_status status = reset_one(f->url, false);
+    if (status != DX_OK)
+        (void)tool_fail("reset", status);
+    return status == DX_OK;
+}
+
+/* Looks anew, since it may have taken long to answer, and clears what is still as it was shown. */
+static int clear_all(const char *prefix, const struct listings *shown)
+{
+    struct listings now;
+    int code = TOOL_OK;
+    if (!listing_make(prefix, &now)) {
+        (void)fputs("dx reset: no memory\n", stderr);
+        return TOOL_FAILED;
+    }
+    for (size_t i = 0; i < shown->count; i++) {
+        if (!listing_is_dead(&shown->items[i]))
+            continue;
+        const struct listing *l = find_same(&now, shown->items[i].found);
+        if (l != NULL && listing_is_dead(l)) {
+            code = clear(l) ? code : TOOL_FAILED;
+            continue;
+        }
+        units_print_text(shown->items[i].found->url, stdout);
+        (void)fputs(": is gone, or lives again\n", stdout);
+    }
+    listing_free(&now);
+    return code;
+}
+
+int reset_all(const char *prefix, bool yes)
+{
+    struct listings all;
+    int code = TOOL_OK;
+    if (!listing_make(prefix, &all)) {
+        (void)fputs("dx reset: no memory\n", stderr);
+        return TOOL_FAILED;
+    }
+    size_t dead = show(&all);
+    if (dead == 0) {
+        (void)fputs("nothing is left behind that dx made for certain\n", stdout);
+    } else if (yes) {
+        code = clear_all(prefix, &all);
+    } else if (isatty(STDIN_FILENO) != 1) {
+        (void)fputs("dx reset: standard input is no terminal, so that nobody can be asked; give "
+                    "-yes to clear all of that\n",
+                    stderr);
+        code = TOOL_FAILED;
+    } else if (ask(dead)) {
+        code = clear_all(prefix, &all);
+    } else {
+        (void)fputs("nothing was changed\n", stdout);
+    }
+    listing_free(&all);
+    return code;
+}
