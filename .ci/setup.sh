@@ -20,6 +20,9 @@ die() {
     exit 2
 }
 
+# Unpacked by fetch_promtool.
+PATH=$PATH:$PWD/build/tools/usr/bin
+
 # Whether a C file that holds these lines compiles, which is how headers are found.
 compiles() { # compiler lines...
     local compiler=$1
@@ -110,9 +113,27 @@ install_packages() { # package...
     fi
 }
 
+# Of Debian's package prometheus only the program promtool: an install would start a server, too.
+fetch_promtool() {
+    local root
+    echo "run: apt-get download prometheus, of which promtool goes to build/tools"
+    mkdir -p build/tools
+    # A clean system may have no package lists yet.
+    if ! unpack_promtool && ! { root=$(root_by) && $root apt-get update -q && unpack_promtool; }; then
+        die 'that failed: install promtool by your own means (Debian: prometheus)'
+    fi
+}
+
+unpack_promtool() (
+    cd build/tools
+    apt-get download -q prometheus || return 1
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool || return 1
+    rm prometheus_*.deb
+)
+
 # Installs what is missing of these tools, or says what to do and exits with 2.
 set_up() { # tool...
-    local tool missing=()
+    local tool missing=() promtool=
     if [ -z "${CC:-}" ] && ! command -v gcc >/dev/null && has clang; then
         export CC=clang
     fi
@@ -123,11 +144,14 @@ set_up() { # tool...
                 exit 2
             }
         elif ! has "$tool"; then
+            if [ "$tool" = promtool ]; then promtool=missing; fi
             # shellcheck disable=SC2206 # words on purpose
-            missing+=(${packages[$tool]})
+            missing+=(${packages[$tool]:-})
         fi
     done
-    [ ${#missing[@]} = 0 ] && return
-    mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
-    install_packages "${missing[@]}"
+    if [ ${#missing[@]} != 0 ]; then
+        mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+        install_packages "${missing[@]}"
+    fi
+    if [ -n "$promtool" ]; then fetch_promtool; fi
 }

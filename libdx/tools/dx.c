@@ -16,6 +16,7 @@ static const struct verb {
     {"info", "show a region: its sizes, who lives, what was counted", tool_info},
     {"ls", "list the regions and sockets of this user, and which are left behind", tool_ls},
     {"doctor", "say what this machine, host or guest, lacks, and what to do", tool_doctor},
+    {"metrics", "print what was counted, for Prometheus", tool_metrics},
     {"rendezvous", "serve memory at a Unix socket for hosts, guests and VMs", tool_rendezvous},
     {"reset", "clear a region that dead processes left, or all of them", tool_reset},
 };

@@ -2,11 +2,9 @@
 #include "json_text.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of the character that begins here if it is well-formed UTF-8, else 0. */
-static size_t utf8_bytes(const unsigned char *s)
+size_t json_utf8_bytes(const unsigned char *s)
 {
     static const struct {
         unsigned char mask, lead;
@@ -33,7 +31,7 @@ void json_print_text(const char *text, FILE *out)
     const unsigned char *s = (const unsigned char *)text;
     (void)fputc('"', out);
     while (*s != '\0') {
-        size_t bytes = utf8_bytes(s);
+        size_t bytes = json_utf8_bytes(s);
         if (bytes == 0)
             (void)fputs("\\ufffd", out);
         else if (*s == '"' || *s == '\\')

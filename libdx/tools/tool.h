@@ -13,6 +13,7 @@ enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_USAGE = 2 };
 int tool_doctor(int argc, char **argv);
 int tool_info(int argc, char **argv);
 int tool_ls(int argc, char **argv);
+int tool_metrics(int argc, char **argv);
 int tool_bind(int argc, char **argv);
 int tool_rendezvous(int argc, char **argv);
 int tool_reset(int argc, char **argv);
