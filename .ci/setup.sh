@@ -11,6 +11,7 @@ declare -A packages=(
     [make]=ninja-build [gmake]=make [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [libuv]=libuv1-dev [pkg-config]=pkg-config
     [doxygen]=doxygen [abidw]=abigail-tools
+    [ncurses]=libncurses-dev [tmux]=tmux
     [chromium]='chromium fonts-liberation' [spin]=spin
     [parallel]=parallel [openssl]=libssl-dev [qemu-system-x86_64]=qemu-system-x86
 )
@@ -41,6 +42,7 @@ has() { # tool
     openssl) compiles "${CC:-gcc}" '#include <openssl/evp.h>' ;;
     libuv) compiles "${CC:-gcc}" '#include <uv.h>' ;;
     inih) compiles "${CC:-gcc}" '#include <ini.h>' ;;
+    ncurses) compiles "${CC:-gcc}" '#include <ncurses.h>' ;;
     libfuzzer) has_libfuzzer ;;
     make) command -v ninja >/dev/null || command -v make >/dev/null ;;
     go) has_go ;;

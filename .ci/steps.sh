@@ -43,12 +43,12 @@ declare -A step_text=(
     [leftovers]='no shared memory and no process is left by the checks before'
 )
 declare -A step_tools=(
-    [gcc]='gcc g++ cmake make cmocka inih promtool'
-    [asan]='gcc g++ cmake make cmocka inih' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
+    [gcc]='gcc g++ cmake make cmocka inih pkg-config ncurses tmux promtool'
+    [asan]='gcc g++ cmake make cmocka inih pkg-config ncurses tmux' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
     [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [docs]='cc cmake make doxygen' [abi]='cc cmake make abidw' [install]='cc cmake make pkg-config doxygen libuv'
     [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
-    [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl'
+    [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl ncurses'
     [pingpong]='cc go' [browser]='cc go chromium'
     [model]='spin cc' [frames]='cc go openssl' [vm]='cc go openssl qemu-system-x86_64' [soak]='cc go' [leftovers]=''
 )

@@ -6,6 +6,7 @@
 #include "../dx_version.h"
 #include "../fd.h"
 #include "tool.h"
+#include "top.h"
 
 static const struct verb {
     const char *name;
@@ -18,6 +19,7 @@ static const struct verb {
     {"doctor", "say what this machine, host or guest, lacks, and what to do", tool_doctor},
     {"metrics", "print what was counted, for Prometheus", tool_metrics},
     {"rendezvous", "serve memory at a Unix socket for hosts, guests and VMs", tool_rendezvous},
+    {"top", "show live what regions do: rates, waits, errors, who is there", tool_top},
     {"reset", "clear a region that dead processes left, or all of them", tool_reset},
 };
 
@@ -39,6 +41,7 @@ static void print_usage(FILE *out)
         "\n"
         "Examples:\n"
         "  dx ls                     which regions there are\n"
+        "  dx top                    what they do now\n"
         "  dx info shm:demo          who is there, and how much was called\n"
         "  dx info -json shm:demo    the same for a program\n"
         "  dx reset shm:demo         after a crash, if the name is not used again\n"
@@ -66,6 +69,9 @@ int tool_end_output(const char *verb)
 int main(int argc, char **argv)
 {
     dx_fd_fill_low(); /* before anything is opened */
+#ifdef DX_NCURSES
+    top_screen = top_screen_run;
+#endif
     if (argc < 2) {
         print_usage(stderr);
         return TOOL_USAGE;

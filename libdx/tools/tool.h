@@ -17,6 +17,7 @@ int tool_metrics(int argc, char **argv);
 int tool_bind(int argc, char **argv);
 int tool_rendezvous(int argc, char **argv);
 int tool_reset(int argc, char **argv);
+int tool_top(int argc, char **argv);
 
 /* Says on standard error why a library call failed; TOOL_USAGE for a malformed URL. */
 int tool_fail(const char *verb, dx_status status);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dx top: what it prints, and what it shows on a terminal. */
+#include "terminal.h"
+#include "top_run.h"
+
+static void usage_is_taught_and_misuse_is_refused(void **state)
+{
+    (void)state;
+    assert_says(run("top", "-h", NULL, NULL), "Exit codes");
+    assert_says(run("top", "-h", NULL, NULL), "Example");
+    assert_misused(run("top", "-wrong", NULL, NULL), "-wrong");
+    assert_misused(run("top", "shm:a", "shm:b", NULL), "2 are given");
+    assert_misused(run("top", "nonsense", NULL, NULL), "nonsense");
+    assert_misused(run("top", "-every", "0", NULL), "-every");
+    assert_misused(run("top", "-every", "soon", NULL), "-every");
+    assert_misused(run("top", "-sort", "size", NULL), "-sort");
+}
+
+static void without_a_terminal_it_says_what_to_give_instead(void **state)
+{
+    struct scene *s = *state;
+    start_host(s);
+    assert_refuses(run("top", s->url, NULL, NULL), "-once");
+    assert_refuses(run("top", "-once", "shm:dx-test-nobody", NULL), "nothing there");
+}
+
+static void rates_are_printed(void **state)
+{
+    struct scene *s = *state;
+    char pid[32];
+    start_host(s);
+    start_guest(s);
+    const struct result *r = run("top", "-once", "-json", s->url);
+    assert_true(number_of(r, "host.calls_per_s") < 1);
+    assert_true(number_of(r, "interval_s") >= 1);
+    pid_t calls = start_calls(s);
+    r = run("top", "-once", "-json", s->url);
+    assert_true(number_of(r, "host.calls_per_s") > 1);
+    assert_true(number_of(r, "guest.serves_per_s") > 1);
+    assert_true(number_of(r, "guest.calls_per_s") < 1);
+    assert_int_equal((int)number_of(r, "host.pid"), s->host.pid);
+    r = run("top", "-once", "-slots", s->url);
+    assert_says(r, "SIDE  STATE");
+    assert_says(r, "SLOT SIDE  CALLER");
+    (void)snprintf(pid, sizeof pid, " host  open   %7d ", (int)s->host.pid);
+    assert_says(r, pid);
+    (void)snprintf(pid, sizeof pid, " guest open   %7d ", (int)s->guest.pid);
+    assert_says(r, pid);
+    for (const char *line = r->out; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        if (strncmp(line, s->url, strlen(s->url)) != 0)
+            assert_in_range(length, 1, 80);
+        line += length + (line[length] != '\0');
+    }
+    end_calls(calls);
+}
+
+static void a_side_that_died_is_dead(void **state)
+{
+    struct scene *s = *state;
+    start_host(s);
+    start_guest(s);
+    child_kill(&s->guest);
+    assert_says(run("top", "-once", s->url, NULL), " guest dead ");
+}
+
+/* What is typed at the shell's prompt of the terminal. */
+static const char *command_of(const struct scene *s, const char *before, char *command,
+                              size_t bytes)
+{
+    (void)snprintf(command, bytes,
+                   "%s '%s' top -every 0.1 '%s'; echo \"code $?\"; stty -a | tr ' ' '\\n' | grep "
+                   "icanon; read -r wait",
+                   before, DX_TOOL, s->url);
+    return command;
+}
+
+static void assert_restored(struct terminal *t, const char *code)
+{
+    terminal_await(t, code, true);
+    terminal_await(t, "icanon", true);
+    assert_null(strstr(t->screen, "-icanon"));
+}
+
+static void it_is_drawn_and_keys_work(void **state)
+{
+    struct scene *s = *state;
+    static struct terminal t;
+    char command[512];
+    start_host(s);
+    start_guest(s);
+    terminal_start(&t, "80", "24", command_of(s, "", command, sizeof command));
+    terminal_await(&t, s->url, true);
+    terminal_await(&t, "q end  s slots", true);
+    terminal_await(&t, " SIDE  STATE      PID BEAT CALLS SERVED   ERR SPIN YIELD PARK", true);
+    terminal_await(&t, " guest open ", true);
+    terminal_type(&t, "s");
+    terminal_await(&t, "SLOT SIDE  CALLER", true);
+    call_well(s);
+    terminal_await(&t, "acknowledged", true); /* it goes on looking */
+    terminal_type(&t, "s");
+    terminal_await(&t, "SLOT SIDE  CALLER", false);
+    terminal_type(&t, "o");
+    terminal_await(&t, "by errors", true);
+    terminal_type(&t, "-");
+    terminal_await(&t, "every 0.2 s", true);
+    terminal_type(&t, "?");
+    terminal_await(&t, "choose a region", true);
+    terminal_type(&t, "?");
+    terminal_await(&t, "choose a region", false);
+    child_kill(&s->guest);
+    terminal_await(&t, " guest dead ", true);
+    terminal_type(&t, "q");
+    assert_restored(&t, "code 0");
+    terminal_end(&t);
+}
+
+/* It is drawn without colours where there are none, and on a larger screen. */
+static void it_needs_no_colours(void **state)
+{
+    struct scene *s = *state;
+    static struct terminal t;
+    static const char *const kinds[] = {"TERM=vt100", "NO_COLOR=1"};
+    char command[512];
+    start_host(s);
+    for (int i = 0; i < 2; i++) {
+        terminal_start(&t, "132", "43", command_of(s, kinds[i], command, sizeof command));
+        terminal_await(&t, s->url, true);
+        terminal_await(&t, " host  open ", true);
+        terminal_type(&t, "q");
+        assert_restored(&t, "code 0");
+        terminal_end(&t);
+    }
+    for (int i = 0; i < 2; i++) {
+        terminal_start(
+            &t, "80", "24",
+            command_of(s, i == 0 ? "TERM=none-of-these" : "TERM=dumb", command, sizeof command));
+        assert_restored(&t, "code 1");
+        terminal_await(&t, "-once", true);
+        terminal_end(&t);
+    }
+}
+
+static pid_t find_top(const struct scene *s)
+{
+    DIR *processes = opendir("/proc");
+    pid_t found = 0;
+    assert_non_null(processes);
+    for (const struct dirent *entry; found == 0 && (entry = readdir(processes)) != NULL;) {
+        char path[300];
+        char words[512] = "";
+        (void)snprintf(path, sizeof path, "/proc/%s/cmdline", entry->d_name);
+        FILE *file = fopen(path, "re");
+        size_t bytes = file != NULL ? fread(words, 1, sizeof words - 1, file) : 0;
+        if (file != NULL)
+            (void)fclose(file);
+        const char *verb = memchr(words, '\0', bytes);
+        if (verb != NULL && strcmp(verb + 1, "top") == 0 && strcmp(words, DX_TOOL) == 0 &&
+            bytes > strlen(s->url) && strcmp(words + bytes - strlen(s->url) - 1, s->url) == 0)
+            found = (pid_t)strtol(entry->d_name, NULL, 10);
+    }
+    (void)closedir(processes);
+    return found;
+}
+
+static void signals_restore_the_terminal(void **state)
+{
+    struct scene *s = *state;
+    static struct terminal t;
+    static const int signals[] = {SIGINT, SIGTERM};
+    char command[512];
+    start_host(s);
+    for (int i = 0; i < 2; i++) {
+        terminal_start(&t, "80", "24", command_of(s, "", command, sizeof command));
+        terminal_await(&t, " host  open ", true);
+        pid_t pid = find_top(s);
+        assert_true(pid > 0);
+        assert_int_equal(kill(pid, signals[i]), 0);
+        assert_restored(&t, "code 0");
+        terminal_end(&t);
+    }
+    terminal_start(&t, "80", "24", command_of(s, "", command, sizeof command));
+    terminal_await(&t, " host  open ", true);
+    terminal_type(&t, "C-c");
+    assert_restored(&t, "code 0");
+    terminal_end(&t);
+}
+
+/* A region of a dead host is shown until another host has begun under the same name. */
+static void the_next_host_is_shown(void **state)
+{
+    struct scene *s = *state;
+    static struct terminal t;
+    char command[512];
+    char pid[32];
+    start_host(s);
+    terminal_start(&t, "80", "24", command_of(s, "", command, sizeof command));
+    terminal_await(&t, " host  open ", true);
+    child_kill(&s->host);
+    terminal_await(&t, " host  dead ", true);
+    assert_int_equal(unlink(s->path), 0);
+    terminal_await(&t, "nothing there", true);
+    start_host(s);
+    (void)snprintf(pid, sizeof pid, " host  open   %7d ", (int)s->host.pid);
+    terminal_await(&t, pid, true);
+    assert_int_equal(truncate(s->path, 4096), 0);
+    terminal_await(&t, "4096 bytes are there", true);
+    terminal_type(&t, "q");
+    assert_restored(&t, "code 0");
+    terminal_end(&t);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct transport_test tests[] = {
+        TRANSPORT_TEST_OF("shm", usage_is_taught_and_misuse_is_refused),
+        TRANSPORT_TEST_OF("shm", without_a_terminal_it_says_what_to_give_instead),
+        TRANSPORT_TEST(rates_are_printed),
+        TRANSPORT_TEST_OF_FILES(a_side_that_died_is_dead),
+        TRANSPORT_TEST_OF("unix", it_is_drawn_and_keys_work),
+        TRANSPORT_TEST_OF("shm", it_is_drawn_and_keys_work),
+        TRANSPORT_TEST_OF("shm", it_needs_no_colours),
+        TRANSPORT_TEST_OF("shm", signals_restore_the_terminal),
+        TRANSPORT_TEST_OF("shm", the_next_host_is_shown),
+    };
+    child_main(argc, argv);
+    test_begin();
+    return run_transport_tests(tests, sizeof tests / sizeof *tests, set_scene, clear_scene,
+                               nothing_is_left);
+}
