@@ -14,9 +14,10 @@ static void check_code(const struct result *r)
 static void every_check_finds_something(void **state)
 {
     (void)state;
-    static const char *const checks[] = {
-        "user", "cpus",      "smt",   "governor", "quota",   "hypervisor", "wait", "timer",   "kvm",
-        "shm",  "hugepages", "names", "kernel",   "ivshmem", "iommu",      "vfio", "counters"};
+    static const char *const checks[] = {"user",       "cpus",   "smt",   "governor", "quota",
+                                         "hypervisor", "wait",   "timer", "kvm",      "shm",
+                                         "hugepages",  "limits", "names", "kernel",   "lockdown",
+                                         "ivshmem",    "iommu",  "vfio",  "counters"};
     const struct result *r = run("doctor", "-json", NULL, NULL);
     check_code(r);
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {

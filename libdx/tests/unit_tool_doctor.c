@@ -163,6 +163,65 @@ static void who_removes_names_is_told(void **state)
     assert_ok("names", "exempt", NULL);
 }
 
+static void who_lingers_keeps_names(void **state)
+{
+    (void)state;
+    put_folder("/run/systemd/seats");
+    put_file("/etc/passwd", "root:x:0:0::/:/bin/sh\nann:x:1000:1000::/:/bin/sh\n");
+    assert_warned("names", "user 1000", "enable-linger");
+    put_file("/var/lib/systemd/linger/bob", "");
+    assert_warned("names", "user 1000", "enable-linger");
+    put_file("/var/lib/systemd/linger/ann", "");
+    assert_ok("names", "exempt by lingering", NULL);
+}
+
+static void limits_of_a_process_are_told(void **state)
+{
+    (void)state;
+    assert_ok("limits", "does not say", NULL);
+    put_file("/proc/self/limits", "Limit         Soft Limit  Hard Limit  Units\n"
+                                  "Max file size         unlimited   unlimited   bytes\n"
+                                  "Max open files        1024        1048576     files\n"
+                                  "Max locked memory     8388608     8388608     bytes\n");
+    assert_ok("limits",
+              "(RLIMIT_NOFILE) 1024, files (RLIMIT_FSIZE) unlimited, locked memory "
+              "(RLIMIT_MEMLOCK) 8 MiB",
+              NULL);
+    put_file("/proc/self/limits", "Max file size     1048576   unlimited   bytes\n"
+                                  "Max open files    1024      1048576     files\n");
+    assert_warned("limits", "(RLIMIT_FSIZE) 1 MiB", "ulimit -f");
+    put_file("/proc/self/limits", "Max open files    64        64     files\n");
+    assert_warned("limits", "(RLIMIT_NOFILE) 64", "ulimit -n");
+    put_file("/proc/self/limits", "Max locked memory   0   0     bytes\n");
+    assert_warned("limits", "(RLIMIT_MEMLOCK) 0 MiB", "ulimit -l");
+}
+
+static void regions_in_shared_memory_are_counted(void **state)
+{
+    struct doctor_scene *s = *state;
+    const uint64_t magic = DX_MAGIC;
+    put_file("/dev/shm/other", "no region");
+    assert_ok("shm", "1024 MiB of them free", NULL);
+    put_bytes("/dev/shm/a", &magic, sizeof magic);
+    assert_int_equal(truncate(scene_path("/dev/shm/a"), 3 << 20), 0);
+    assert_ok("shm", "1 region of dx there takes 3 MiB", NULL);
+    s->shm_free_bytes = 2 << 20;
+    assert_problem("shm", "not reserved", "prealloc=on");
+}
+
+static void a_private_boot_id_is_told(void **state)
+{
+    (void)state;
+    put_file("/proc/self/mountinfo",
+             "35 30 0:5 / /proc rw - proc proc rw\n"
+             "36 35 0:33 /id /proc/sys/kernel/random/boot_id ro - tmpfs tmpfs rw\n");
+    assert_ok("kernel", "boot_id of its own", NULL);
+    put_file("/proc/sys/kernel/osrelease", "6.1.0-9-amd64\n");
+    assert_ok("kernel", "boot_id of its own", NULL);
+    put_file("/proc/sys/kernel/osrelease", "5.10.0-9-amd64\n");
+    assert_warned("kernel", "boot_id of its own", "5.13");
+}
+
 static void a_kernel_that_is_not_known_is_told(void **state)
 {
     struct doctor_scene *s = *state;
@@ -266,6 +325,10 @@ int main(void)
         TEST(kvm_that_does_not_open_is_explained),
         TEST(shared_memory_is_judged_by_what_is_free),
         TEST(who_removes_names_is_told),
+        TEST(who_lingers_keeps_names),
+        TEST(limits_of_a_process_are_told),
+        TEST(regions_in_shared_memory_are_counted),
+        TEST(a_private_boot_id_is_told),
         TEST(a_kernel_that_is_not_known_is_told),
         TEST(hugepages_are_told),
         TEST(counters_are_tried),

@@ -184,10 +184,23 @@ static void private_memory_is_cached(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_doctor_scene, clear_doctor_scene)
 
+static void lockdown_is_told(void **state)
+{
+    (void)state;
+    assert_ok("lockdown", "does not say", NULL);
+    put_file("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+    assert_ok("lockdown", "integrity", NULL); /* there is no device to be mapped */
+    put_device(PLAIN_BARS);
+    assert_problem("lockdown", "integrity", "Secure Boot");
+    put_file("/sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+    assert_ok("lockdown", "none", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_machine_without_device_is_well),
+        TEST(lockdown_is_told),
         TEST(a_plain_device_is_described),
         TEST(a_device_that_cannot_be_used_is_a_problem),
         TEST(one_mapping_is_enough),

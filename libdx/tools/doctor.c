@@ -18,9 +18,19 @@ static void check_user(struct doctor *d)
 void doctor_examine(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
-        check_user,           doctor_check_cpus, doctor_check_quota,    doctor_check_hypervisor,
-        doctor_check_waiting, doctor_check_kvm,  doctor_check_memory,   doctor_check_names,
-        doctor_check_devices, doctor_check_vfio, doctor_check_counters,
+        check_user,
+        doctor_check_cpus,
+        doctor_check_quota,
+        doctor_check_hypervisor,
+        doctor_check_waiting,
+        doctor_check_kvm,
+        doctor_check_memory,
+        doctor_check_limits,
+        doctor_check_names,
+        doctor_check_lockdown,
+        doctor_check_devices,
+        doctor_check_vfio,
+        doctor_check_counters,
     };
     d->count = 0;
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)

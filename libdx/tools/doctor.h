@@ -72,6 +72,8 @@ void doctor_check_waiting(struct doctor *d);
 void doctor_check_kvm(struct doctor *d);
 void doctor_check_memory(struct doctor *d);
 void doctor_check_names(struct doctor *d);
+void doctor_check_limits(struct doctor *d);
+void doctor_check_lockdown(struct doctor *d);
 void doctor_check_devices(struct doctor *d);
 void doctor_check_vfio(struct doctor *d);
 void doctor_check_counters(struct doctor *d);

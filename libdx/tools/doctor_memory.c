@@ -1,13 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory that regions can be made of. */
+#include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "../region.h"
 #include "doctor.h"
 
 #define MIB (1024.0 * 1024.0)
+
+/* Regions of dx in /dev/shm: their number, bytes, and those of them that are not there yet. */
+struct regions {
+    unsigned count;
+    uint64_t bytes;
+    uint64_t missing_bytes;
+};
+
+static void add_region(struct regions *r, const char *path)
+{
+    struct stat s;
+    bool is_dx = false;
+    if (lstat(path, &s) != 0 || !S_ISREG(s.st_mode))
+        return;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return; /* another user's */
+    if (dx_region_check_dx(fd, path, &is_dx) == DX_OK && is_dx) {
+        uint64_t bytes = (uint64_t)s.st_size;
+        uint64_t there_bytes = (uint64_t)s.st_blocks * 512;
+        r->count++;
+        r->bytes += bytes;
+        r->missing_bytes += there_bytes < bytes ? bytes - there_bytes : 0;
+    }
+    (void)close(fd);
+}
+
+static struct regions count_regions(const struct doctor *d)
+{
+    struct regions r = {0};
+    DIR *folder = opendir(doctor_path(d, "/dev/shm").text);
+    for (const struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
+        add_region(&r, doctor_path(d, "/dev/shm/%s", entry->d_name).text);
+    if (folder != NULL)
+        (void)closedir(folder);
+    return r;
+}
+
+/* Memory of a file that nobody has reserved is looked for when it is touched: SIGBUS if there is
+ * none. */
+static void tell_regions(struct finding *f, const struct regions *r, uint64_t free_bytes)
+{
+    if (r->count == 0)
+        return;
+    doctor_append(f, "; %u region%s of dx there take%s %.6g MiB", r->count,
+                  r->count == 1 ? "" : "s", r->count == 1 ? "s" : "", (double)r->bytes / MIB);
+    if (r->missing_bytes <= free_bytes || f->level == DOCTOR_PROBLEM)
+        return;
+    f->level = DOCTOR_PROBLEM;
+    doctor_append(f, ", of which %.6g MiB are not reserved, more than is free",
+                  (double)r->missing_bytes / MIB);
+    doctor_advise(f, "whoever touches them dies by SIGBUS: make /dev/shm larger (mount -o "
+                     "remount,size=...), or start VMs with prealloc=on");
+}
 
 static void check_shared_memory(struct doctor *d)
 {
@@ -38,6 +96,8 @@ static void check_shared_memory(struct doctor *d)
     else if (level != DOCTOR_OK)
         doctor_advise(f, "a region is taken from it, and a VM whose memory does not fit dies by "
                          "SIGBUS: mount -o remount,size=1G /dev/shm, or docker run --shm-size 1g");
+    const struct regions regions = count_regions(d);
+    tell_regions(f, &regions, free_bytes);
 }
 
 static void check_hugepages(struct doctor *d)

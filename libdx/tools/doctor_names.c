@@ -48,6 +48,30 @@ static void read_parts(const struct doctor *d, const char *folder, bool *removes
         free(entries);
 }
 
+/* The name of a user in /etc/passwd; empty if it is not there. */
+static void read_user_name(const struct doctor *d, uint32_t user, char *name, size_t bytes)
+{
+    char line[512];
+    FILE *file = fopen(doctor_path(d, "/etc/passwd").text, "re");
+    name[0] = '\0';
+    while (file != NULL && name[0] == '\0' && fgets(line, sizeof line, file) != NULL) {
+        const char *password = strchr(line, ':');
+        const char *number = password != NULL ? strchr(password + 1, ':') : NULL;
+        if (number != NULL && strtoul(number + 1, NULL, 10) == user)
+            (void)snprintf(name, bytes, "%.*s", (int)(password - line), line);
+    }
+    if (file != NULL)
+        (void)fclose(file);
+}
+
+/* Does logind keep what this user has, though no session is left? */
+static bool lingers(const struct doctor *d, uint32_t user)
+{
+    char name[64];
+    read_user_name(d, user, name, sizeof name);
+    return name[0] != '\0' && doctor_exists(doctor_path(d, "/var/lib/systemd/linger/%s", name));
+}
+
 static void check_names(struct doctor *d)
 {
     bool removes = true; /* what logind does unless it is told */
@@ -66,6 +90,12 @@ static void check_names(struct doctor *d)
                                  : "RemoveIPC=no: they stay when a user's last session ends");
         return;
     }
+    if (lingers(d, user)) {
+        (void)doctor_add(d, "names", DOCTOR_OK,
+                         "RemoveIPC=yes, from which user %u is exempt by lingering",
+                         (unsigned)user);
+        return;
+    }
     struct finding *f = doctor_add(d, "names", DOCTOR_WARNING,
                                    "RemoveIPC=yes: when the last session of user %u ends, "
                                    "systemd-logind removes this user's names in /dev/shm, also of "
@@ -77,16 +107,53 @@ static void check_names(struct doctor *d)
                   FIRST_USER);
 }
 
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+/* Some containers are shown a boot_id of their own, by a mount over the kernel's. */
+static bool has_private_boot_id(const struct doctor *d)
+{
+    char line[1024];
+    bool found = false;
+    FILE *mounts = fopen(doctor_path(d, "/proc/self/mountinfo").text, "re");
+    while (mounts != NULL && !found && fgets(line, sizeof line, mounts) != NULL)
+        found = strstr(line, " " BOOT_ID " ") != NULL;
+    if (mounts != NULL)
+        (void)fclose(mounts);
+    return found;
+}
+
+/* Is the kernel older than 5.13, in which only the boot_id tells kernels apart? */
+static bool needs_boot_id(const struct doctor *d)
+{
+    char release[64];
+    char *end;
+    if (!doctor_read(doctor_path(d, "/proc/sys/kernel/osrelease"), release, sizeof release))
+        return false;
+    long major = strtol(release, &end, 10);
+    long minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+    return major < 5 || (major == 5 && minor < 13);
+}
+
 static void check_kernel(struct doctor *d)
 {
-    if (d->probes->kernel()) {
-        (void)doctor_add(d, "kernel", DOCTOR_OK, "processes can tell which kernel they are under");
+    struct finding *f;
+    bool is_private = has_private_boot_id(d);
+    if (d->probes->kernel() && is_private && needs_boot_id(d)) {
+        f = doctor_add(d, "kernel", DOCTOR_WARNING,
+                       "this container has a boot_id of its own: it and what runs beside it take "
+                       "each other for sides in VMs, and poll");
+        doctor_advise(f, "do not mount anything over " BOOT_ID ", or take Linux 5.13 or newer");
         return;
     }
-    struct finding *f = doctor_add(d, "kernel", DOCTOR_WARNING,
-                                   "which kernel this is cannot be found out: a side whose lock is "
-                                   "not seen is taken for one in "
-                                   "a VM, and polled for");
+    if (d->probes->kernel()) {
+        (void)doctor_add(d, "kernel", DOCTOR_OK, "processes can tell which kernel they are under%s",
+                         is_private ? ", though this container has a boot_id of its own" : "");
+        return;
+    }
+    f = doctor_add(d, "kernel", DOCTOR_WARNING,
+                   "which kernel this is cannot be found out: a side whose lock is "
+                   "not seen is taken for one in "
+                   "a VM, and polled for");
     doctor_advise(f, "let /proc/sys/kernel/random/boot_id be read (ProcSubset=all), or take Linux "
                      "5.13 or newer");
 }
