@@ -11,7 +11,7 @@ declare -A packages=(
     [make]=ninja-build [gmake]=make [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [libuv]=libuv1-dev [pkg-config]=pkg-config
     [doxygen]=doxygen [abidw]=abigail-tools
-    [ncurses]=libncurses-dev [tmux]=tmux
+    [ncurses]=libncurses-dev [tmux]=tmux [sdt]=systemtap-sdt-dev
     [chromium]='chromium fonts-liberation' [spin]=spin
     [parallel]=parallel [openssl]=libssl-dev [qemu-system-x86_64]=qemu-system-x86
 )
@@ -43,6 +43,7 @@ has() { # tool
     libuv) compiles "${CC:-gcc}" '#include <uv.h>' ;;
     inih) compiles "${CC:-gcc}" '#include <ini.h>' ;;
     ncurses) compiles "${CC:-gcc}" '#include <ncurses.h>' ;;
+    sdt) compiles "${CC:-gcc}" '#include <sys/sdt.h>' ;;
     libfuzzer) has_libfuzzer ;;
     make) command -v ninja >/dev/null || command -v make >/dev/null ;;
     go) has_go ;;

@@ -43,7 +43,7 @@ declare -A step_text=(
     [leftovers]='no shared memory and no process is left by the checks before'
 )
 declare -A step_tools=(
-    [gcc]='gcc g++ cmake make cmocka inih pkg-config ncurses tmux promtool'
+    [gcc]='gcc g++ cmake make cmocka inih pkg-config ncurses tmux sdt promtool'
     [asan]='gcc g++ cmake make cmocka inih pkg-config ncurses tmux' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
     [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [docs]='cc cmake make doxygen' [abi]='cc cmake make abidw' [install]='cc cmake make pkg-config doxygen libuv'
     [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'

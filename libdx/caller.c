@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "error.h"
 #include "fault.h"
+#include "probe.h"
 #include "slot.h"
 
 /* The one value of the server's word that we wait for. */
@@ -214,6 +215,7 @@ static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t byte
 {
     DX_FAULT(REQUEST_STORED);
     uint32_t sequence = ++c->sequence;
+    DX_PROBE2(call_begin, c, sequence);
     dx_waiter_take_turn(&c->waiter, sequence);
     /* Relaxed: the word publishes them. */
     dx_store_relaxed(&c->line->request_bytes, (uint32_t)bytes);
@@ -245,8 +247,10 @@ dx_status dx_call_in_place(struct dx_caller *c, uint32_t type, size_t bytes, str
 {
     assert(c != NULL);
     dx_status status = admit(c, type, bytes, &timeout_ns);
-    if (dx_likely(status == DX_OK))
+    if (dx_likely(status == DX_OK)) {
         status = exchange(c, type, bytes, timeout_ns);
+        DX_PROBE2(call_end, c, status);
+    }
     if (reply != NULL)
         *reply = c->reply;
     return status;
@@ -262,6 +266,7 @@ dx_status dx_call(struct dx_caller *c, uint32_t type, const void *request, size_
     if (request_bytes != 0)
         memcpy(dx_request_at(c->channel, c->slot), request, request_bytes);
     outcome = exchange(c, type, request_bytes, timeout_ns);
+    DX_PROBE2(call_end, c, outcome);
     if (dx_unlikely(outcome != DX_OK))
         return outcome;
     if (status != NULL)

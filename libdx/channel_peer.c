@@ -4,6 +4,7 @@
 #include "channel.h"
 #include "error.h"
 #include "liveness_kernel.h"
+#include "probe.h"
 #include "rendezvous_link.h"
 
 static bool sees_lock(const struct dx_channel *c)
@@ -134,6 +135,7 @@ dx_status dx_channel_check(const struct dx_channel *c)
     case DX_PEER_CLOSED:
         return DX_ERR_PEER_CLOSED;
     case DX_PEER_DEAD:
+        DX_PROBE2(peer_dead, c, c->peers[dx_other(c->side)].pid);
         return DX_ERR_PEER_DEAD;
     default:
         return DX_OK;

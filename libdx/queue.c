@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "error.h"
 #include "fault.h"
+#include "probe.h"
 #include "queue_tags.h"
 #include "slot.h"
 
@@ -181,6 +182,7 @@ static dx_status submit(struct dx_queue *q, uint64_t tag, uint32_t type, const v
     f->request_bytes = (uint32_t)bytes;
     dx_tag_put(q, index);
     q->in_flight.at[q->in_flight.count++] = index;
+    DX_PROBE2(queue_submit, q, index);
     if (timeout_ns > 0)
         q->nearest_ns = 0;
     if (dx_likely(f->begun) || (may_write(q, f) && f->begun)) {
@@ -315,6 +317,7 @@ uint32_t dx_queue_collect(struct dx_queue *q, struct dx_completion *done, uint32
         if (f->state == DX_FLIGHT_FAILED || dx_caller_observe(f->server) == f->awaited) {
             if (dx_likely(f->state != DX_FLIGHT_WAITING)) {
                 complete(q, index, &done[count++]);
+                DX_PROBE2(queue_complete, q, index);
                 continue;
             }
             greeted(q, f);

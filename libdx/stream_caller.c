@@ -5,6 +5,7 @@
 #include "caller.h"
 #include "error.h"
 #include "fault.h"
+#include "probe.h"
 #include "slot.h"
 
 static dx_status check_options(const struct dx_caller *c, uint32_t type,
@@ -120,6 +121,7 @@ dx_status dx_stream_open(struct dx_caller *c, uint32_t type,
     dx_caller_send(c);
     DX_FAULT(STREAM_OPENED);
     s->word = dx_word(c->epoch, DX_SERVER_PROCESSING, c->sequence);
+    DX_PROBE2(stream_begin, s, type);
     *out = s;
     return DX_OK;
 }
@@ -139,6 +141,7 @@ static void close_stream(struct dx_stream *s)
 {
     struct dx_caller *c = s->caller;
     struct dx_counters *counters = c->waiter.counters;
+    DX_PROBE2(stream_end, s, s->failure);
     s->open = false;
     if (dx_channel_forked(c->channel))
         return;

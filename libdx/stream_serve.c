@@ -6,6 +6,7 @@
  */
 #include "clock.h"
 #include "fault.h"
+#include "probe.h"
 #include "serve.h"
 #include "slot.h"
 #include "stream.h"
@@ -85,6 +86,7 @@ static void conclude(struct dx_server *server, struct dx_stream *s, int32_t stat
         dx_store_release(s->out.ours, s->out.position | DX_STREAM_END);
     }
     DX_FAULT(STREAM_CONCLUDED);
+    DX_PROBE2(stream_end, s, s->failure);
     s->open = false;
     dx_server_answer(server, s->slot, s->word, result_of(s->failure), status);
     /* What the caller's word has said since then is taken up like any other. */
@@ -159,6 +161,7 @@ static bool begin(struct dx_server *server, uint32_t slot, uint64_t word, uint32
     dx_server_publish(&c->server_lines[slot],
                       dx_word(dx_word_epoch(word), DX_SERVER_PROCESSING, dx_word_sequence(word)));
     DX_FAULT(STREAM_BEGUN);
+    DX_PROBE2(stream_begin, s, of_user);
     if (enter(server, s)) {
         s->next = server->active;
         server->active = s;

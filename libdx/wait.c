@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "fault.h"
+#include "probe.h"
 
 void dx_waiter_init(struct dx_waiter *waiter, const struct dx_wait *wait,
                     const struct dx_wait_cost *cost, struct dx_counters *counters)
@@ -164,6 +165,7 @@ static bool sleep_armed(struct dx_waiter *waiter, const struct dx_source *source
     int64_t limit_ns = sleep_limit(waiter, p, now);
     dx_count(&c->parks, 1u);
     DX_FAULT(PARK_DECIDED);
+    DX_PROBE2(park, source->cell, limit_ns);
     enum dx_slept slept =
         source->sleep != NULL
             ? source->sleep(source->channel, source->cell, armed, &waiter->wait, limit_ns)
@@ -171,6 +173,7 @@ static bool sleep_armed(struct dx_waiter *waiter, const struct dx_source *source
     int64_t slept_ns = dx_clock_ns() - now;
     p->slept_ns += slept_ns;
     dx_count(&c->park_ns, (uint64_t)slept_ns);
+    DX_PROBE2(wake, source->cell, slept_ns);
     bool news = source->look(source->user);
     if (news && source->found != NULL)
         (void)dx_add_relaxed(source->found, 1u); /* relaxed: a number */
