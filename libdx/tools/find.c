@@ -18,6 +18,7 @@
 
 #define SHM "/dev/shm"
 #define UNNAMED "/memfd:dx (deleted)"
+#define SOCKET "socket:["
 #define LINE_BYTES (DX_PATH_MAX + 128)
 
 static struct found *add(struct found_list *list, const char *scheme, const char *name,
@@ -152,7 +153,6 @@ static bool look_at_descriptors(const struct bound_sockets *sockets, const char 
         struct stat s;
         char path[96];
         char target[64];
-        uint32_t number;
         (void)snprintf(path, sizeof path, "%s/%.16s", folder, entry->d_name);
         if (f->descriptor[0] == '\0' && stat(path, &s) == 0 && S_ISREG(s.st_mode) &&
             s.st_ino == inode && s.st_dev == f->device)
@@ -160,7 +160,8 @@ static bool look_at_descriptors(const struct bound_sockets *sockets, const char 
                            (int)sizeof f->descriptor - 1, path);
         ssize_t length = readlink(path, target, sizeof target - 1);
         target[length > 0 ? length : 0] = '\0';
-        if (!serves && sscanf(target, "socket:[%" SCNu32 "]", &number) == 1) {
+        if (!serves && strncmp(target, SOCKET, sizeof SOCKET - 1) == 0) {
+            uint32_t number = (uint32_t)strtoul(target + sizeof SOCKET - 1, NULL, 10);
             const struct bound_socket *socket = sockets_numbered(sockets, number);
             serves = socket != NULL && find_socket_path(socket, socket_path);
         }
@@ -196,21 +197,34 @@ static void add_unnamed(struct found_list *list, const struct bound_sockets *soc
     }
 }
 
+/* A line of a process's maps: addresses, access, offset, device, inode, path. False: it is of no
+ * file that is shared. *s has the file's numbers then, and *path its name. */
+static bool read_mapping(char *line, struct stat *s, const char **path)
+{
+    char *end;
+    char *access = strchr(line, ' ');
+    char *offset = access != NULL ? strchr(access + 1, ' ') : NULL;
+    char *device = offset != NULL ? strchr(offset + 1, ' ') : NULL;
+    if (device == NULL || offset - access < 5 || access[4] != 's')
+        return false;
+    unsigned long major_number = strtoul(device, &end, 16);
+    unsigned long minor_number = *end == ':' ? strtoul(end + 1, &end, 16) : 0;
+    *s = (struct stat){.st_dev = makedev((unsigned)major_number, (unsigned)minor_number),
+                       .st_ino = strtoull(end, &end, 10)};
+    end += strspn(end, " ");
+    end[strcspn(end, "\n")] = '\0';
+    *path = end;
+    return s->st_ino != 0;
+}
+
 /* One mapping of a process, as a line of its maps tells it. */
 static void look_at_mapping(struct found_list *list, const struct bound_sockets *sockets,
                             const char *pid, char *line)
 {
-    char access[8];
-    unsigned major;
-    unsigned minor;
-    uint64_t inode;
-    int at = 0;
-    if (sscanf(line, "%*s %7s %*s %x:%x %" SCNu64 " %n", access, &major, &minor, &inode, &at) < 4 ||
-        access[3] != 's' || inode == 0 || at == 0)
+    struct stat s;
+    const char *path;
+    if (!read_mapping(line, &s, &path))
         return;
-    char *path = line + at;
-    path[strcspn(path, "\n")] = '\0';
-    struct stat s = {.st_dev = makedev(major, minor), .st_ino = inode};
     if (strcmp(path, UNNAMED) == 0)
         add_unnamed(list, sockets, pid, &s);
     else if (path[0] == '/' && find_inode(list, s.st_dev, s.st_ino) == NULL && is_region(path, &s))

@@ -82,7 +82,7 @@ static void examine(struct listing *l, struct attempt *a)
     }
     for (uint32_t i = 0; i < l->places; i++)
         l->alive |= a->reports[i].host_locked || a->reports[i].guest_locked;
-    l->reports = malloc(l->places * sizeof *l->reports);
+    l->reports = l->places != 0 ? malloc(l->places * sizeof *l->reports) : NULL;
     if (l->reports != NULL)
         memcpy(l->reports, a->reports, l->places * sizeof *l->reports);
     else
@@ -97,7 +97,9 @@ bool listing_make(const char *prefix, struct listings *all)
     all->items = calloc(all->found.count + 1, sizeof *all->items);
     if (attempt == NULL || all->items == NULL) {
         free(attempt);
-        listing_free(all);
+        free(all->items);
+        find_free(&all->found);
+        all->items = NULL;
         return false;
     }
     for (size_t i = 0; i < all->found.count; i++) {
@@ -124,8 +126,10 @@ bool listing_is_dead(const struct listing *l)
 {
     if (l->alive || l->found->descriptor[0] != '\0')
         return false;
-    const char *path = strchr(l->found->url, ':') + 1;
+    if (!l->found->is_socket)
+        return true;
+    const char *path = l->found->url + sizeof "unix:" - 1;
     const char *name = strrchr(path, '/');
-    return !l->found->is_socket || strncmp(path, SHM, sizeof SHM - 1) == 0 ||
+    return strncmp(path, SHM, sizeof SHM - 1) == 0 ||
            (name != NULL && strncmp(name + 1, TEMPORARY_PREFIX, sizeof TEMPORARY_PREFIX - 1) == 0);
 }

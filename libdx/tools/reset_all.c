@@ -35,13 +35,13 @@ static size_t show(const struct listings *all)
             continue;
         if (!l->found->is_socket)
             (void)units_bytes(size, l->found->bytes);
-        bool clear = listing_is_dead(l);
-        (void)printf("%s  %9s  %6s old  ", clear ? "clear" : "leave", size,
+        bool cleared = listing_is_dead(l);
+        (void)printf("%s  %9s  %6s old  ", cleared ? "clear" : "leave", size,
                      units_age(age, now_s - l->found->modified_s));
         units_print_text(l->found->url, stdout);
-        (void)fputs(clear ? "\n" : " (nobody listens there; it may be another program's)\n",
+        (void)fputs(cleared ? "\n" : " (nobody listens there; it may be another program's)\n",
                     stdout);
-        dead += clear;
+        dead += cleared;
     }
     return dead;
 }
@@ -61,7 +61,7 @@ static bool clear(const struct listing *l)
 {
     const struct found *f = l->found;
     if (f->is_socket) {
-        dx_socket_release(strchr(f->url, ':') + 1, f->device, f->inode);
+        dx_socket_release(f->url + sizeof "unix:" - 1, f->device, f->inode);
         units_print_text(f->url, stdout);
         (void)fputs(": removed\n", stdout);
         return true;
@@ -105,19 +105,18 @@ int reset_all(const char *prefix, bool yes)
         return TOOL_FAILED;
     }
     size_t dead = show(&all);
+    bool asked = dead != 0 && !yes && isatty(STDIN_FILENO) == 1;
     if (dead == 0) {
         (void)fputs("nothing is left behind that dx made for certain\n", stdout);
-    } else if (yes) {
-        code = clear_all(prefix, &all);
-    } else if (isatty(STDIN_FILENO) != 1) {
+    } else if (!yes && !asked) {
         (void)fputs("dx reset: standard input is no terminal, so that nobody can be asked; give "
                     "-yes to clear all of that\n",
                     stderr);
         code = TOOL_FAILED;
-    } else if (ask(dead)) {
-        code = clear_all(prefix, &all);
-    } else {
+    } else if (asked && !ask(dead)) {
         (void)fputs("nothing was changed\n", stdout);
+    } else {
+        code = clear_all(prefix, &all);
     }
     listing_free(&all);
     return code;

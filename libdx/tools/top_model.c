@@ -140,7 +140,7 @@ static void update(struct top *t, struct top_region *r, const struct found *foun
 
 static struct top_region *add(struct top *t, const char *url)
 {
-    struct top_region **more = realloc(t->regions, (t->count + 1) * sizeof *more);
+    struct top_region **more = realloc(t->regions, (t->count + 1) * sizeof(struct top_region *));
     if (more != NULL)
         t->regions = more;
     struct top_region *r = more != NULL ? calloc(1, sizeof *r) : NULL;

@@ -61,7 +61,9 @@ void units_copy_ascii(char *out, size_t bytes, const char *text)
     size_t i = 0;
     for (; i + 1 < bytes && text[i] != '\0'; i++) {
         unsigned char c = (unsigned char)text[i];
-        out[i] = c < 0x20 || c >= 0x7f ? '?' : (char)c;
+        out[i] = text[i];
+        if (c < 0x20 || c >= 0x7f)
+            out[i] = '?';
     }
     out[i] = '\0';
 }

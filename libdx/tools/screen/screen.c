@@ -298,7 +298,7 @@ static bool can_draw(void)
 {
     char name[] = "cup";
     const char *capability = tigetstr(name);
-    return capability != NULL && capability != (const char *)-1;
+    return capability != NULL && (intptr_t)capability != -1;
 }
 
 int top_screen_run(struct top *t, int64_t every_ns)
