@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"dx/experiments/internal/alarm"
 	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/content"
 	"dx/go/dx"
@@ -41,7 +42,7 @@ type alternativeLoad struct {
 	c        Config
 	listener net.Listener // of TCP; the guest dials, so that no free port has to be guessed
 	stream   int          // a socket; -1: there is none yet
-	alarm    *alarm
+	alarm    *alarm.Alarm
 	ended    atomic.Bool
 	stopped  atomic.Bool
 	sequence uint64
@@ -90,7 +91,7 @@ func (l *alternativeLoad) stats(dx.StatsOf) dx.Stats { return dx.Stats{} }
 
 func (l *alternativeLoad) open(int, bool) error {
 	var err error
-	if l.alarm, err = newAlarm(); err != nil {
+	if l.alarm, err = alarm.New(); err != nil {
 		return err
 	}
 	if l.listener != nil {
@@ -118,7 +119,7 @@ func (l *alternativeLoad) slice(of stretch) (slice, error) {
 	if of.open != nil {
 		err = l.scheduled(of.open, began, &s)
 		for left := time.Until(began.Add(of.d)); left > 0 && !l.ended.Load(); left = time.Until(began.Add(of.d)) {
-			time.Sleep(min(left, longestSleep))
+			time.Sleep(min(left, alarm.LongestSleep))
 		}
 	} else {
 		for err == nil && !l.ended.Load() {
@@ -138,7 +139,7 @@ func (l *alternativeLoad) slice(of stretch) (slice, error) {
 func (l *alternativeLoad) scheduled(o *schedule, began time.Time, s *slice) error {
 	for n := o.first; n < o.end; n++ {
 		intended := began.Add(o.start(n))
-		l.alarm.wait(intended, o.spin, &l.ended)
+		l.alarm.Wait(intended, o.spin, &l.ended)
 		if l.ended.Load() || time.Since(began) > o.longest {
 			s.missed += o.end - n
 			return nil
@@ -186,7 +187,7 @@ func (l *alternativeLoad) stop() {
 }
 
 func (l *alternativeLoad) close() error {
-	l.alarm.close()
+	l.alarm.Close()
 	if l.stream < 0 {
 		return nil
 	}

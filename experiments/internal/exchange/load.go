@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dx/experiments/internal/alarm"
 	"dx/experiments/internal/cload"
 	"dx/experiments/internal/content"
 	"dx/experiments/internal/peer"
@@ -137,9 +138,9 @@ type goLoad struct {
 // goCaller is one goroutine's state between slices.
 type goCaller struct {
 	load        *goLoad
-	caller      *dx.Caller // nil with queue
-	queue       *queueLoad // of several calls in flight; else nil
-	alarm       *alarm     // of an open loop
+	caller      *dx.Caller   // nil with queue
+	queue       *queueLoad   // of several calls in flight; else nil
+	alarm       *alarm.Alarm // of an open loop
 	index       uint32
 	sequence    uint64
 	verify      bool
@@ -168,7 +169,7 @@ func (l *goLoad) open(payload int, verify bool) error {
 		}
 		l.callers = append(l.callers, c)
 		if l.c.RatePerS > 0 {
-			if c.alarm, err = newAlarm(); err != nil {
+			if c.alarm, err = alarm.New(); err != nil {
 				return err
 			}
 		}
@@ -220,7 +221,7 @@ func (l *goLoad) slice(of stretch) (slice, error) {
 // cost without calls belongs to it.
 func (l *goLoad) idle(end time.Time) {
 	for left := time.Until(end); left > 0 && !l.ended.Load(); left = time.Until(end) {
-		time.Sleep(min(left, longestSleep))
+		time.Sleep(min(left, alarm.LongestSleep))
 	}
 }
 
@@ -314,7 +315,7 @@ func (l *goLoad) close() error {
 			_ = c.caller.Close()
 		}
 		if c.alarm != nil {
-			c.alarm.close()
+			c.alarm.Close()
 		}
 	}
 	return l.ch.Close()

@@ -4,12 +4,7 @@ package exchange
 
 import (
 	"math"
-	"os"
-	"runtime"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // An open loop starts calls by a schedule, whether or not the ones before have
@@ -73,56 +68,13 @@ func (s *schedule) of(caller, callers uint64) (first, count uint64) {
 	return first, (s.end - first + callers - 1) / callers
 }
 
-// alarm lets a goroutine sleep to a point in time with the precision of the
-// kernel. Go's own timers are looked at whenever a goroutine yields, but a
-// process that is idle waits for them in whole milliseconds: the timer descriptor
-// ends that wait.
-type alarm struct {
-	fd   int
-	file *os.File // hands fd to the runtime's poller
-}
-
-func newAlarm() (*alarm, error) {
-	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("timerfd_create", err)
-	}
-	return &alarm{fd, os.NewFile(uintptr(fd), "alarm")}, nil
-}
-
-// close of nil does nothing.
-func (a *alarm) close() {
-	if a != nil {
-		_ = a.file.Close()
-	}
-}
-
-// longestSleep is how soon a caller that sleeps sees that it is to stop.
-const longestSleep = 100 * time.Millisecond
-
-// wait returns at the time t, or soon after the load has ended.
-func (a *alarm) wait(t time.Time, spin time.Duration, ended *atomic.Bool) {
-	for left := time.Until(t); left > 0 && !ended.Load(); left = time.Until(t) {
-		if left <= spin {
-			runtime.Gosched()
-			continue
-		}
-		sleep := min(left-spin, longestSleep)
-		// The runtime must see its own timer expired when the alarm wakes it.
-		const later = 3 * time.Microsecond
-		spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(sleep + later))}
-		_ = unix.TimerfdSettime(a.fd, 0, &spec, nil) // without it we are a millisecond late
-		time.Sleep(sleep)
-	}
-}
-
 // runOpen makes this caller's calls of a slice.
 func (c *goCaller) runOpen(s *schedule, began time.Time) {
 	callers := uint64(len(c.load.callers))
 	n, count := s.of(uint64(c.index), callers)
 	for ; count > 0; count, n = count-1, n+callers {
 		intended := began.Add(s.start(n))
-		c.alarm.wait(intended, s.spin, &c.load.ended)
+		c.alarm.Wait(intended, s.spin, &c.load.ended)
 		if c.load.ended.Load() {
 			c.Missed += count
 			return
