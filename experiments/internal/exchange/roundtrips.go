@@ -4,12 +4,8 @@ package exchange
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
 
 	"dx/experiments/internal/peer"
@@ -102,32 +98,13 @@ func (m *measurement) idle(ctx context.Context) (Idleness, error) {
 // wakeups is how often the threads of both processes gave their CPU away to sleep,
 // and were woken, until now.
 func (m *measurement) wakeups() (uint64, error) {
-	all, err := voluntarySwitches(os.Getpid())
+	all, err := peer.Wakeups(os.Getpid())
 	if p, ok := m.guest.(peer.Beside); ok && err == nil {
 		var more uint64
-		more, err = voluntarySwitches(p.Cmd.Process.Pid)
+		more, err = peer.Wakeups(p.Cmd.Process.Pid)
 		all += more
 	}
 	return all, err
-}
-
-// voluntarySwitches adds up the threads of a process that live.
-func voluntarySwitches(pid int) (sum uint64, err error) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has just ended
-		}
-		_, rest, ok := strings.Cut(string(text), "\nvoluntary_ctxt_switches:")
-		line, _, _ := strings.Cut(rest, "\n")
-		n, err := strconv.ParseUint(strings.TrimSpace(line), 10, 64)
-		if !ok || err != nil {
-			return 0, fmt.Errorf("%s: no voluntary_ctxt_switches", file)
-		}
-		sum += n
-	}
-	return sum, err
 }
 
 func pause(ctx context.Context, d time.Duration) error {

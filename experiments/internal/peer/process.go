@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -103,4 +105,23 @@ func AwaitStop(pid int) error {
 			return err
 		}
 	}
+}
+
+// Wakeups is how often the threads of a process that live have slept, and were woken.
+func Wakeups(pid int) (sum uint64, err error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has just ended
+		}
+		_, rest, ok := strings.Cut(string(text), "\nvoluntary_ctxt_switches:")
+		line, _, _ := strings.Cut(rest, "\n")
+		n, err := strconv.ParseUint(strings.TrimSpace(line), 10, 64)
+		if !ok || err != nil {
+			return 0, fmt.Errorf("%s: no voluntary_ctxt_switches", file)
+		}
+		sum += n
+	}
+	return sum, err
 }
