@@ -72,13 +72,18 @@ type Process struct {
 
 // StartReady starts cmd and waits until it is ready: see AwaitReady.
 func StartReady(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
+	return StartReadyOn(ctx, cmd, nil)
+}
+
+// StartReadyOn is StartReady for a process all of whose threads are to run on these CPUs: see StartOn.
+func StartReadyOn(ctx context.Context, cmd *exec.Cmd, cpus []int) (*Process, error) {
 	p := &Process{Cmd: cmd, lines: NewLines(), ended: make(chan struct{})}
 	cmd.Stdout = p.lines
 	var err error
 	if p.input, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	exited, err := Start(cmd)
+	exited, err := StartOn(cmd, cpus)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start the guest: %w", err)
 	}
@@ -94,6 +99,9 @@ func StartReady(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
 
 // Write writes to the process's standard input.
 func (p *Process) Write(text []byte) (int, error) { return p.input.Write(text) }
+
+// CloseInput ends its standard input.
+func (p *Process) CloseInput() error { return p.input.Close() }
 
 // Lines brings what the process says after "ready". Who expects it to say much must take it in time.
 func (p *Process) Lines() <-chan string { return p.lines.C() }
