@@ -32,18 +32,24 @@ func NewLatency() *Latency {
 
 // Record adds one round trip. A time outside the range counts as the nearest end of the range, and
 // in Clamped. It allocates nothing.
-func (l *Latency) Record(ns int64) {
+func (l *Latency) Record(ns int64) { l.RecordMany(ns, 1) }
+
+// RecordMany is Record for a time that was met so many times.
+func (l *Latency) RecordMany(ns int64, times uint64) {
+	if times == 0 {
+		return
+	}
 	inside := min(max(ns, lowestNs), highestNs)
 	if inside != ns {
-		l.clamped++
+		l.clamped += times
 	}
-	if err := l.histogram.RecordValue(inside); err != nil {
+	if err := l.histogram.RecordValues(inside, int64(times)); err != nil {
 		panic(err) // cannot be: the value was clamped to the histogram's range
 	}
 	if l.count == 0 || ns > l.maxNs {
 		l.maxNs = ns
 	}
-	l.count++
+	l.count += times
 }
 
 // Merge adds everything that other recorded; other stays as it is.

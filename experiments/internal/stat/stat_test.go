@@ -164,6 +164,21 @@ func TestMergeAddsEverything(t *testing.T) {
 	}
 }
 
+func TestRecordManyIsRecordAgainAndAgain(t *testing.T) {
+	many, again := NewLatency(), NewLatency()
+	for ns := int64(-1); ns < 300_000; ns += 997 {
+		many.RecordMany(ns, uint64(ns%5+1))
+		for range ns%5 + 1 {
+			again.Record(ns)
+		}
+	}
+	a, errA := many.Encode()
+	b, errB := again.Encode()
+	if a != b || errA != nil || errB != nil || many.Count() != again.Count() || many.Max() != again.Max() || many.Clamped() != again.Clamped() {
+		t.Errorf("%d and %d, %d and %d, %v, %v", many.Count(), again.Count(), many.Max(), again.Max(), errA, errB)
+	}
+}
+
 func TestRecordAllocatesNothing(t *testing.T) {
 	l := NewLatency()
 	if n := testing.AllocsPerRun(1000, func() { l.Record(250) }); n != 0 {
