@@ -43,6 +43,7 @@ type page struct {
 	panels []*plot.Plot
 	// columns is how many panels lie side by side; 0: all of them.
 	columns int
+	height  vg.Length // of one of several rows; of a single one that is higher than usual, too
 	legend  plot.Legend
 	names   []string
 	note    string
@@ -56,9 +57,9 @@ func (g page) save(pngPath, svgPath string) error {
 	legendHeight := heightOf(g.legend, g.names) + margin
 	footerHeight := footerStyle().Rectangle("x").Size().Y * 1.5 * vg.Length(len(lines))
 	_, rows := g.grid()
-	height := plotHeight + legendHeight + footerHeight + 2*margin
+	height := max(plotHeight, g.height) + legendHeight + footerHeight + 2*margin
 	if rows > 1 {
-		height += rowHeight*vg.Length(rows) - plotHeight
+		height += max(rowHeight, g.height)*vg.Length(rows) - max(plotHeight, g.height)
 	}
 
 	png := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(DPI))}

@@ -21,6 +21,8 @@ type Sheet struct {
 	Panels []Panel
 	// Columns is how many of them lie side by side; 0: all.
 	Columns int
+	// RowsOfPanel makes panels high enough for so many named places of their vertical axis.
+	RowsOfPanel int
 	// Note says how to read it, Footer on what it was measured.
 	Note, Footer string
 }
@@ -104,7 +106,7 @@ func (s Sheet) Save(pngPath, svgPath string) error {
 	if len(s.Panels) == 0 {
 		return errors.New("chart: nothing to draw")
 	}
-	g := page{title: s.Title, columns: s.Columns, legend: plot.NewLegend(), note: s.Note, footer: s.Footer}
+	g := page{title: s.Title, columns: s.Columns, height: s.height(), legend: plot.NewLegend(), note: s.Note, footer: s.Footer}
 	known := map[string]bool{}
 	list := func(name string, thumbs ...plot.Thumbnailer) {
 		if name != "" && !known[name] {
@@ -118,7 +120,7 @@ func (s Sheet) Save(pngPath, svgPath string) error {
 		width = pageWidth/vg.Length(s.Columns) - 70
 	}
 	for _, panel := range s.Panels {
-		p, err := panel.plot(width, list)
+		p, err := panel.plot(width, s.height(), list)
 		if err != nil {
 			return fmt.Errorf("chart: %q: %w", panel.Title, err)
 		}
@@ -127,7 +129,13 @@ func (s Sheet) Save(pngPath, svgPath string) error {
 	return g.save(pngPath, svgPath)
 }
 
-func (panel Panel) plot(width vg.Length, list func(string, ...plot.Thumbnailer)) (*plot.Plot, error) {
+// height is that of one of several rows of panels, and of what their named places need.
+func (s Sheet) height() vg.Length {
+	const each, around = 15, 90
+	return max(rowHeight, vg.Length(s.RowsOfPanel)*each+around)
+}
+
+func (panel Panel) plot(width, height vg.Length, list func(string, ...plot.Thumbnailer)) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = panel.Title, panel.X.Label, panel.Y.Label
 	p.Add(grid())
@@ -160,7 +168,7 @@ func (panel Panel) plot(width vg.Length, list func(string, ...plot.Thumbnailer))
 	if err := panel.X.set(&p.X, width, legendStyle().Width); err != nil {
 		return nil, err
 	}
-	return p, panel.Y.set(&p.Y, rowHeight, legendStyle().Height)
+	return p, panel.Y.set(&p.Y, height, legendStyle().Height)
 }
 
 // set gives the axis of the library, which knows its data by now, its ends and ticks; size is what a

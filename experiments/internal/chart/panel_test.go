@@ -55,7 +55,7 @@ func TestALegendNamesEachThingOnceAndOnlyWhatIsDrawn(t *testing.T) {
 }
 
 func TestStackedBarsSumUp(t *testing.T) {
-	p, err := bars(true).plot(500, func(string, ...plot.Thumbnailer) {})
+	p, err := bars(true).plot(500, rowHeight, func(string, ...plot.Thumbnailer) {})
 	if err != nil || p.Y.Max < 5 || p.Y.Max > 6 {
 		t.Errorf("the axis ends at %v, %v", p.Y.Max, err)
 	}
