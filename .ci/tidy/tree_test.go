@@ -38,7 +38,7 @@ func (f file) isTest() bool {
 // isData reports whether nobody wrote the file by hand as code or as a script.
 func (f file) isData() bool {
 	switch filepath.Base(f.path) {
-	case "LICENSE", ".gitignore", ".clang-format", "go.mod", "go.sum":
+	case "LICENSE", ".gitignore", ".clang-format", "go.mod", "go.sum", "Cargo.lock":
 		return true
 	}
 	return slices.Contains([]string{".md", ".csv", ".json", ".jsonl", ".png", ".svg", ".toml",

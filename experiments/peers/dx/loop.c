@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The timing loop that all peers in C share; main is in Go. */
+#define PEER_HAS_MAIN
+#include "../c/peer.c"
