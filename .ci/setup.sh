@@ -13,7 +13,7 @@ declare -A packages=(
     [doxygen]=doxygen [abidw]=abigail-tools
     [ncurses]=libncurses-dev [tmux]=tmux [sdt]=systemtap-sdt-dev
     [chromium]='chromium fonts-liberation' [spin]=spin
-    [parallel]=parallel [openssl]=libssl-dev [qemu-system-x86_64]=qemu-system-x86
+    [parallel]=parallel [openssl]=libssl-dev [zeromq]=libzmq3-dev [nng]=libnng-dev [qemu-system-x86_64]=qemu-system-x86
 )
 
 die() {
@@ -40,6 +40,8 @@ has() { # tool
             '#include <stdint.h>' '#include <cmocka.h>'
         ;;
     openssl) compiles "${CC:-gcc}" '#include <openssl/evp.h>' ;;
+    zeromq) compiles "${CC:-gcc}" '#include <zmq.h>' ;;
+    nng) compiles "${CC:-gcc}" '#include <nng/nng.h>' ;;
     libuv) compiles "${CC:-gcc}" '#include <uv.h>' ;;
     inih) compiles "${CC:-gcc}" '#include <ini.h>' ;;
     ncurses) compiles "${CC:-gcc}" '#include <ncurses.h>' ;;
