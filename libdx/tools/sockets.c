@@ -51,6 +51,8 @@ static bool add(struct bound_sockets *sockets, const struct bound_socket *socket
 static bool read_socket(struct bound_sockets *sockets, const struct nlmsghdr *header)
 {
     const struct unix_diag_msg *body = NLMSG_DATA(header);
+    if (header->nlmsg_len < NLMSG_LENGTH(sizeof *body))
+        return false;
     struct bound_socket socket = {.number = body->udiag_ino};
     const struct rtattr *attribute = (const struct rtattr *)(const void *)(body + 1);
     int left = (int)(header->nlmsg_len - NLMSG_LENGTH(sizeof *body));
@@ -73,14 +75,17 @@ static bool read_socket(struct bound_sockets *sockets, const struct nlmsghdr *he
 }
 
 /* What came at once: 1 if there is more to come, 0 at the end, -1 if something is wrong. */
-static int read_some(struct bound_sockets *sockets, const char *buffer, int bytes)
+static int read_some(struct bound_sockets *sockets, const char *buffer, size_t bytes)
 {
-    const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)buffer;
-    for (; NLMSG_OK(header, bytes); header = NLMSG_NEXT(header, bytes)) {
+    for (size_t at = 0; bytes - at >= sizeof(struct nlmsghdr);) {
+        const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)(buffer + at);
         if (header->nlmsg_type == NLMSG_DONE)
             return 0;
-        if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY || !read_socket(sockets, header))
+        if (header->nlmsg_len < sizeof *header || header->nlmsg_len > bytes - at ||
+            header->nlmsg_type != SOCK_DIAG_BY_FAMILY || !read_socket(sockets, header))
             return -1;
+        size_t next = at + NLMSG_ALIGN(header->nlmsg_len);
+        at = next < bytes ? next : bytes;
     }
     return 1;
 }
@@ -92,7 +97,7 @@ static int receive(struct bound_sockets *sockets, int netlink, char *buffer)
     ssize_t bytes = recvmsg(netlink, &message, 0);
     if (bytes < 0 && errno == EINTR)
         return 1;
-    return bytes > 0 ? read_some(sockets, buffer, (int)bytes) : -1;
+    return bytes > 0 ? read_some(sockets, buffer, (size_t)bytes) : -1;
 }
 
 void sockets_list(struct bound_sockets *sockets)
