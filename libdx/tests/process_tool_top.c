@@ -209,6 +209,57 @@ static void the_next_host_is_shown(void **state)
     terminal_end(&t);
 }
 
+/* Without a URL: those that are there, those that come, and not those that have gone. Others'
+ * regions are shown, too, so that the screen is high. */
+static void all_regions_are_shown_as_they_come(void **state)
+{
+    struct scene *s = *state;
+    static struct terminal t;
+    char command[512];
+    char second[TEST_URL_BYTES];
+    const char *path = test_path("second");
+    (void)test_shm_url(path, second);
+    start_host(s);
+    (void)snprintf(command, sizeof command,
+                   "'%s' top -every 0.1 -sort url; echo \"code $?\"; read -r wait", DX_TOOL);
+    terminal_start(&t, "100", "1000", command);
+    terminal_await(&t, s->url, true);
+    struct child other = child_start("host", second, s->tally_fd);
+    assert_int_equal(child_hear(&other), 'a');
+    terminal_await(&t, second, true);
+    assert_non_null(strstr(t.screen, s->url));
+    child_tell(&other, 'q'); /* which removes the name */
+    assert_exited(child_end(&other));
+    terminal_await(&t, second, false);
+    terminal_type(&t, "q");
+    terminal_await(&t, "code 0", true);
+    terminal_end(&t);
+    test_paths()->count--;
+}
+
+/* Also one that is smaller than the table. */
+static void a_terminal_of_another_size_is_filled(void **state)
+{
+    struct scene *s = *state;
+    static struct terminal t;
+    char command[512];
+    start_host(s);
+    terminal_start(&t, "80", "24", command_of(s, "", command, sizeof command));
+    terminal_await(&t, " guest none ", true);
+    assert_int_equal(TERMINAL_RUN(&t, "resize-window", "-x", "60", "-y", "5"), 0);
+    terminal_await(&t, " guest none ", false);
+    terminal_await(&t, "q end  s slots", true);
+    terminal_type(&t, "NPage");
+    terminal_await(&t, " guest none ", true);
+    terminal_type(&t, "PPage");
+    terminal_await(&t, s->url, true);
+    assert_int_equal(TERMINAL_RUN(&t, "resize-window", "-x", "120", "-y", "40"), 0);
+    terminal_await(&t, " guest none ", true);
+    terminal_type(&t, "q");
+    assert_restored(&t, "code 0");
+    terminal_end(&t);
+}
+
 int main(int argc, char **argv)
 {
     static const struct transport_test tests[] = {
@@ -221,6 +272,8 @@ int main(int argc, char **argv)
         TRANSPORT_TEST_OF("shm", it_needs_no_colours),
         TRANSPORT_TEST_OF("shm", signals_restore_the_terminal),
         TRANSPORT_TEST_OF("shm", the_next_host_is_shown),
+        TRANSPORT_TEST_OF("shm", all_regions_are_shown_as_they_come),
+        TRANSPORT_TEST_OF("shm", a_terminal_of_another_size_is_filled),
     };
     child_main(argc, argv);
     test_begin();
