@@ -14,9 +14,11 @@
 #include <unistd.h>
 
 #include "../transport.h"
+#include "doctor.h"
 #include "sockets.h"
 
 #define SHM "/dev/shm"
+#define DEVICES_MAX 8
 #define UNNAMED "/memfd:dx (deleted)"
 #define SOCKET "socket:["
 #define LINE_BYTES (DX_PATH_MAX + 128)
@@ -265,6 +267,26 @@ static void search_processes(struct found_list *list, const struct bound_sockets
     free(line);
 }
 
+/* Of a VM: the memory of its devices, where this user may read it. */
+static void search_devices(struct found_list *list)
+{
+    const struct doctor here = {.root = ""};
+    char devices[DEVICES_MAX][DOCTOR_ADDRESS_BYTES];
+    size_t count = doctor_find_devices(&here, devices, DEVICES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        char name[DOCTOR_ADDRESS_BYTES + 16];
+        struct stat s;
+        struct doctor_path memory =
+            doctor_path(&here, "/sys/bus/pci/devices/%s/resource2", devices[i]);
+        (void)snprintf(name, sizeof name, "?addr=%s", devices[i]);
+        if (stat(memory.text, &s) != 0 || access(memory.text, R_OK) != 0)
+            continue;
+        struct found *f = add(list, "ivshmem:plain", count > 1 ? name : "", &s);
+        if (f != NULL)
+            f->is_device = true;
+    }
+}
+
 static int by_url(const void *a, const void *b)
 {
     const struct found *x = a;
@@ -278,7 +300,7 @@ void find_all(struct found_list *list)
     struct bound_sockets sockets;
     *list = (struct found_list){.complete = true};
     sockets_list(&sockets);
-    list->complete = sockets.known;
+    list->knows_sockets = sockets.known;
     search_folder(list, &sockets, SHM, true);
     search_processes(list, &sockets);
     const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -286,6 +308,7 @@ void find_all(struct found_list *list)
         search_folder(list, &sockets, runtime, false);
     search_folder(list, &sockets, "/tmp", false);
     sockets_free(&sockets);
+    search_devices(list);
     if (list->count > 1)
         qsort(list->items, list->count, sizeof *list->items, by_url);
 }

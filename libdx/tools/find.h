@@ -2,7 +2,8 @@
 /*
  * Finds the regions and sockets of this user on this machine: files in /dev/shm that begin as a
  * region of dx, files that a process of this user maps and that begin so, memory without a name in
- * such a process, and sockets. Nothing is locked and nothing is changed.
+ * such a process, sockets, and in a VM the memory of ivshmem devices. Nothing is locked and nothing
+ * is changed.
  */
 #ifndef DX_TOOL_FIND_H
 #define DX_TOOL_FIND_H
@@ -15,6 +16,7 @@
 struct found {
     char *url;           /* what programs give to dx_attach; "memfd:" for memory without a name */
     char descriptor[64]; /* /proc/PID/fd/N, by which memory without a file is looked at; else "" */
+    bool is_device;      /* in a VM: memory of an ivshmem device, which cannot be removed */
     bool is_socket;      /* a socket that no process has bound: nobody can serve it any more */
     uint64_t bytes;
     int64_t modified_s; /* seconds since 1970 */
@@ -26,7 +28,8 @@ struct found {
 struct found_list {
     struct found *items; /* by URL */
     size_t count;
-    bool complete; /* false: something could not be looked at, memory or the kernel's lists */
+    bool complete;      /* false: something could not be looked at, or there was no memory */
+    bool knows_sockets; /* false: this kernel does not list them (unix_diag) */
 };
 
 void find_all(struct found_list *list);

@@ -124,7 +124,7 @@ void listing_free(struct listings *all)
 
 bool listing_is_dead(const struct listing *l)
 {
-    if (l->alive || l->found->descriptor[0] != '\0')
+    if (l->alive || l->found->is_device || l->found->descriptor[0] != '\0')
         return false;
     if (!l->found->is_socket)
         return true;

@@ -19,7 +19,8 @@ static const char usage[] =
     "Lists the regions and sockets of this user on this machine, or those whose URL begins with\n"
     "PREFIX. It only reads. For each one:\n"
     "\n"
-    "  STATE   alive: a side lives, or a process (such as a VM) maps it; else left behind\n"
+    "  STATE   alive: a side lives, or a process (such as a VM) maps it; else left behind, or\n"
+    "          idle: the memory of a device\n"
     "  HOST    the state of the host, as in dx info, and its process\n"
     "  GUESTS  the same of the guest; of several places, how many guests are open\n"
     "  SLOTS   of the host + of the guest, for each place\n"
@@ -28,7 +29,8 @@ static const char usage[] =
     "\n"
     "It finds what lies in /dev/shm, what a process of this user maps (files elsewhere, memory\n"
     "at a Unix socket, memory without a name), and sockets in /dev/shm, /tmp and the folder\n"
-    "XDG_RUNTIME_DIR at which no process listens. Such a socket may be another program's. A file\n"
+    "XDG_RUNTIME_DIR at which no process listens. Such a socket may be another program's. In a VM\n"
+    "it also finds the memory of ivshmem devices, if this user may read that. A file\n"
     "elsewhere that no process maps is not found. Neither is what processes use that cannot be\n"
     "seen from here: those of another user, or of another process namespace.\n"
     "\n"
@@ -68,6 +70,13 @@ static const char *guests_text(char text[SIDE_BYTES], const struct listing *l)
     return text;
 }
 
+static const char *state_text(const struct listing *l)
+{
+    if (l->alive)
+        return "alive";
+    return l->found->is_device ? "idle" : "left behind";
+}
+
 static void print_one(const struct listing *l, int64_t now_s)
 {
     char host[SIDE_BYTES] = "-";
@@ -83,8 +92,8 @@ static void print_one(const struct listing *l, int64_t now_s)
     }
     if (!l->found->is_socket)
         (void)units_bytes(size, l->found->bytes);
-    (void)printf("%-11s  %-20s  %-20s  %-9s  %8s  %6s  ", l->alive ? "alive" : "left behind", host,
-                 guests, slots, size, units_age(age, now_s - l->found->modified_s));
+    (void)printf("%-11s  %-20s  %-20s  %-9s  %8s  %6s  ", state_text(l), host, guests, slots, size,
+                 units_age(age, now_s - l->found->modified_s));
     units_print_text(l->found->url, stdout);
     if (l->found->descriptor[0] != '\0')
         (void)printf(" (%s)", l->found->descriptor);
@@ -112,8 +121,10 @@ static void print_json_one(const struct listing *l, int64_t now_s)
     (void)fputs("  {\"url\": ", stdout);
     json_print_text(f->url, stdout);
     (void)printf(", \"kind\": \"%s\", \"alive\": %s, \"dead\": %s",
-                 f->is_socket ? "socket" : "region", l->alive ? "true" : "false",
-                 listing_is_dead(l) ? "true" : "false");
+                 f->is_socket   ? "socket"
+                 : f->is_device ? "device"
+                                : "region",
+                 l->alive ? "true" : "false", listing_is_dead(l) ? "true" : "false");
     (void)printf(", \"bytes\": %" PRIu64 ", \"age_s\": %" PRId64, f->bytes, now_s - f->modified_s);
     if (f->descriptor[0] != '\0')
         (void)printf(", \"descriptor\": \"%s\"", f->descriptor);
@@ -173,13 +184,17 @@ int tool_ls(int argc, char **argv)
         return TOOL_FAILED;
     }
     bool complete = all.found.complete;
+    if (!all.found.knows_sockets)
+        (void)fputs("dx ls: this kernel does not list Unix sockets (unix_diag): none is shown, and "
+                    "memory that is served at one is shown as memfd:\n",
+                    stderr);
     print_all(&all, json);
     listing_free(&all);
     code = tool_end_output("ls");
     if (complete || code != TOOL_OK)
         return code;
-    (void)fputs("dx ls: not everything could be looked at (/proc, /dev/shm, the kernel's list of "
-                "sockets, or memory): more may be there\n",
+    (void)fputs("dx ls: not everything could be looked at (/proc, /dev/shm, /tmp, or "
+                "memory): more may be there\n",
                 stderr);
     return TOOL_FAILED;
 }

@@ -39,7 +39,10 @@ static size_t show(const struct listings *all)
         (void)printf("%s  %9s  %6s old  ", cleared ? "clear" : "leave", size,
                      units_age(age, now_s - l->found->modified_s));
         units_print_text(l->found->url, stdout);
-        (void)fputs(cleared ? "\n" : " (nobody listens there; it may be another program's)\n",
+        (void)fputs(cleared ? "\n"
+                    : l->found->is_device
+                        ? " (a device's memory: clear it on the host)\n"
+                        : " (nobody listens there; it may be another program's)\n",
                     stdout);
         dead += cleared;
     }

@@ -185,6 +185,12 @@ func TestInfoAcrossTheBoundary(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = host.Close() }()
+	listed := func(want string) {
+		t.Helper()
+		if said, err := says(t, g, inGuest, "ls", "ivshmem:"); err != nil || !strings.Contains(said, "\n"+want+" ") {
+			t.Errorf("dx ls in the guest: %v, want %s in\n%s", err, want, said)
+		}
+	}
 	seen := func(want string) {
 		t.Helper()
 		text, err := exec.Command(tool(t), "info", "-json", url).Output()
@@ -197,6 +203,7 @@ func TestInfoAcrossTheBoundary(t *testing.T) {
 		}
 	}
 	seen("open, none")
+	listed("alive")
 	server, err := g.Start([]string{"/bin/serve", "ivshmem:plain"}, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -215,4 +222,5 @@ func TestInfoAcrossTheBoundary(t *testing.T) {
 		t.Error(err)
 	}
 	seen("closed, dead")
+	listed("idle")
 }
