@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"dx/experiments/internal/progress"
@@ -102,11 +103,13 @@ func output(ctx context.Context, folder, tool string, args ...string) (string, e
 	return "", fmt.Errorf("%s: %s", tool, said)
 }
 
-// lastLine is the first line of a text that names an error, else its last one.
+var complains = regexp.MustCompile(`(?i)error|exception|timeout|cannot|failed`)
+
+// lastLine is the first line of a text that complains, else its last one.
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for _, line := range lines {
-		if strings.Contains(strings.ToLower(line), "error") {
+		if complains.MatchString(line) {
 			return strings.TrimSpace(line)
 		}
 	}

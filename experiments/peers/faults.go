@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -125,8 +126,16 @@ func (t *trial) run(ctx context.Context, f fault) (err error) {
 	return nil
 }
 
+var prefixes = regexp.MustCompile(`^(client: |server: )?(guest: )?(it ended before it was ready: )?(exit status \d+: |the client ended: exit status \d+: )?`)
+
+// firstLine is what a table has of an error.
 func firstLine(text string) string {
+	const most = 110
 	line, _, _ := strings.Cut(text, "\n")
+	line = strings.ReplaceAll(prefixes.ReplaceAllString(line, ""), "\t", " ")
+	if letters := []rune(line); len(letters) > most {
+		return string(letters[:most-1]) + "…"
+	}
 	return line
 }
 
@@ -223,7 +232,7 @@ func clientKilled(ctx context.Context, t *trial) {
 	}
 	t.GoesOn = "no"
 	if err := t.pair.startClient(ctx); err != nil {
-		t.GoesOn = "no: " + firstLine(err.Error())
+		t.How += "; then: " + firstLine(err.Error())
 	} else if t.untilAnswered(ctx) {
 		t.GoesOn = "yes"
 	}
@@ -237,7 +246,7 @@ func serverKilled(ctx context.Context, t *trial) {
 	t.Left = t.pair.names() - names
 	t.GoesOn = "no"
 	if err := t.pair.startServer(ctx); err != nil {
-		t.GoesOn = "no: " + firstLine(err.Error())
+		t.How += "; then: " + firstLine(err.Error())
 		return
 	}
 	if t.untilAnswered(ctx) {

@@ -23,12 +23,13 @@ import (
 type own struct {
 	peer, name string
 	figure     string // what it measures: p50 or mean, of a round trip
+	together   bool   // both its sides run in one process, and at best on one CPU: ours, too, for comparison
 	run        func(ctx context.Context, m *measuring, temporary string) (ns float64, err error)
 }
 
 var owns = []own{
-	{"aeron", "EmbeddedPingPong of its samples, over aeron:ipc", "p50", runEmbeddedPingPong},
-	{"shmipc", "BenchmarkParallelPingPongByShmipc64B of its bench_test.go, with one goroutine", "mean", runShmipcBenchmark},
+	{"aeron", "EmbeddedPingPong of its samples, over aeron:ipc", "p50", false, runEmbeddedPingPong},
+	{"shmipc", "BenchmarkParallelPingPongByShmipc64B of its bench_test.go, with one goroutine", "mean", true, runShmipcBenchmark},
 }
 
 // ownRun is one line of own.jsonl.
@@ -39,6 +40,8 @@ type ownRun struct {
 	Run    int     `json:"run"`
 	OwnNs  float64 `json:"own_ns"`
 	OursNs float64 `json:"ours_ns"`
+	// TogetherNs is ours with both processes on one CPU; 0: not measured.
+	TogetherNs float64 `json:"together_ns,omitempty"`
 }
 
 const ownFile = "own.jsonl"
@@ -82,12 +85,21 @@ func (m *measuring) ownOnce(ctx context.Context, o own, run int, temporary strin
 	if line.OwnNs, err = o.run(ctx, m, temporary); err != nil {
 		return line, err
 	}
-	cells, err := m.measure(ctx, kind, visit{threads: 1, payload: 64}, run)
-	if err != nil {
+	if line.OursNs, err = m.oursOnce(ctx, kind, o.figure, run); err != nil || !o.together {
 		return line, err
 	}
-	line.OursNs, err = figureOf(cells, o.figure)
+	together := *m
+	together.together = true
+	line.TogetherNs, err = together.oursOnce(ctx, kind, o.figure, run)
 	return line, err
+}
+
+func (m *measuring) oursOnce(ctx context.Context, kind peerKind, figure string, run int) (float64, error) {
+	cells, err := m.measure(ctx, kind, visit{threads: 1, payload: 64}, run)
+	if err != nil {
+		return 0, err
+	}
+	return figureOf(cells, figure)
 }
 
 // figureOf is that of all cells of a run, wherever the CPUs were: so it is with a benchmark of others.
@@ -178,14 +190,21 @@ func runShmipcBenchmark(ctx context.Context, m *measuring, temporary string) (fl
 
 // ownLines has a line for each benchmark.
 func ownLines(l log) []string {
-	lines := []string{"peer\tfigure\truns\tits own\tmin\tmax\tours\tmin\tmax\tours / its own\tbenchmark\t"}
+	lines := []string{"peer\tfigure\truns\tits own\tmin\tmax\tours\tmin\tmax\tours / its own\tours on one CPU\tbenchmark\t"}
 	for _, runs := range result.Group(l.own, func(o ownRun) string { return o.Name }) {
-		var theirs, ours []float64
+		var theirs, ours, together []float64
 		for _, o := range runs {
 			theirs, ours = append(theirs, o.OwnNs), append(ours, o.OursNs)
+			if o.TogetherNs > 0 {
+				together = append(together, o.TogetherNs)
+			}
 		}
-		lines = append(lines, fmt.Sprintf("%s\t%s\t%d\t%s\t%s\t%s\t%s\t", runs[0].Peer, runs[0].Figure, len(runs), threeOf(theirs, result.FormatNs),
-			threeOf(ours, result.FormatNs), result.FormatSig3(stat.Median(ours)/stat.Median(theirs)), runs[0].Name))
+		onOne := "-"
+		if len(together) > 0 {
+			onOne = result.FormatNs(stat.Median(together))
+		}
+		lines = append(lines, fmt.Sprintf("%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t", runs[0].Peer, runs[0].Figure, len(runs), threeOf(theirs, result.FormatNs),
+			threeOf(ours, result.FormatNs), result.FormatSig3(stat.Median(ours)/stat.Median(theirs)), onOne, runs[0].Name))
 	}
 	return lines
 }

@@ -14,7 +14,6 @@ import (
 
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/proctest"
-	"dx/experiments/internal/result"
 )
 
 func testConfig(t *testing.T, args ...string) config {
@@ -48,11 +47,17 @@ func TestPlainPeersAreMeasured(t *testing.T) {
 			payload int
 			rate    float64
 		}{{64, 0}, {64, 1000}, {4096, 0}} {
-			if !slices.ContainsFunc(l.cells, func(c result.Cell) bool {
-				return c.Variant == p.name && c.PayloadBytes == want.payload && c.Rate() == want.rate && c.Ops > 0 && c.Verified &&
-					c.RTTSamples > 0 && c.Errors+c.VerifyFailures == 0 && c.FloorRTTNs != nil && c.BareRTTNs != nil
-			}) {
-				t.Errorf("%s, %d bytes, %g/s: no result", p.name, want.payload, want.rate)
+			var calls, times uint64 // perhaps at different distances of the CPUs
+			for _, c := range l.cells {
+				if c.Variant == p.name && c.PayloadBytes == want.payload && c.Rate() == want.rate {
+					calls, times = calls+c.Ops, times+c.RTTSamples
+					if !c.Verified || c.Wrong() != nil || c.FloorRTTNs == nil || c.BareRTTNs == nil {
+						t.Errorf("%+v", c)
+					}
+				}
+			}
+			if calls == 0 || times == 0 {
+				t.Errorf("%s, %d bytes, %g/s: %d calls, %d times", p.name, want.payload, want.rate, calls, times)
 			}
 		}
 	}

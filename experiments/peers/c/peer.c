@@ -17,8 +17,9 @@
 #define CODE_USAGE 2
 #define CODE_CANNOT 3
 #define SECOND_NS 1000000000ll
-#define SPIN_NS 20000ll /* what remains of a wait for a start is spun away: no sleep is so short   \
-                         */
+#define SPIN_NS                                                                                    \
+    20000ll /* what remains of a wait for a start is spun away: no sleep is so short               \
+             */
 #define CALLERS_MAX 4096
 
 struct order {
@@ -134,15 +135,16 @@ static void call_once(struct caller *c)
     c->made++;
 }
 
+/* A call that fails ends the order for its caller: the next one might hang. */
 static void run_closed(struct caller *c)
 {
     if (!order.timed) {
-        while (!atomic_load_explicit(&ended, memory_order_relaxed))
+        while (!atomic_load_explicit(&ended, memory_order_relaxed) && c->errors == 0)
             call_once(c);
         return;
     }
     int64_t before_ns = now_ns();
-    while (!atomic_load_explicit(&ended, memory_order_relaxed)) {
+    while (!atomic_load_explicit(&ended, memory_order_relaxed) && c->errors == 0) {
         uint64_t made = c->made;
         call_once(c);
         int64_t after_ns = now_ns();

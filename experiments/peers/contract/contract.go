@@ -12,8 +12,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,6 +121,17 @@ func takeOutput() (*os.File, error) {
 	}
 	return os.NewFile(uintptr(fd), "output"), unix.Dup3(unix.Stderr, unix.Stdout, 0)
 }
+
+// Listen returns a listening Unix socket FOLDER/socket; one that a dead server left there is replaced.
+func (o Options) Listen() (net.Listener, error) {
+	if err := os.Remove(o.Socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return net.Listen("unix", o.Socket())
+}
+
+// Socket is the socket's path.
+func (o Options) Socket() string { return filepath.Join(o.At, "socket") }
 
 func parse(args []string) (side string, o Options) {
 	fs := flag.NewFlagSet("server|client", flag.ExitOnError)
@@ -230,6 +243,7 @@ func (l *load) carryOut(order Order) Report {
 	return r
 }
 
+// run ends with the first call that fails, but for schedules: the next one might hang.
 func (c *caller) run() {
 	switch {
 	case c.load.order.RatePerS > 0:
@@ -237,7 +251,7 @@ func (c *caller) run() {
 	case c.load.order.Timed:
 		c.runTimed()
 	default:
-		for !c.load.ended.Load() {
+		for !c.load.ended.Load() && c.errors == 0 {
 			c.once()
 		}
 	}
@@ -262,7 +276,7 @@ func (c *caller) once() bool {
 
 func (c *caller) runTimed() {
 	before := time.Now()
-	for !c.load.ended.Load() {
+	for !c.load.ended.Load() && c.errors == 0 {
 		made := c.once()
 		after := time.Now()
 		if made {

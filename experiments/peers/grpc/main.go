@@ -9,8 +9,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
-	"path/filepath"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -64,7 +62,7 @@ func main() {
 }
 
 func serve(o contract.Options) (end func(), err error) {
-	listener, err := net.Listen("unix", filepath.Join(o.At, "socket"))
+	listener, err := o.Listen()
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +80,7 @@ var (
 )
 
 func open(o contract.Options, _ int) (contract.Call, error) {
-	address = "unix://" + filepath.Join(o.At, "socket")
+	address = "unix://" + o.Socket()
 	connection, err := dial()
 	if err != nil {
 		return nil, err

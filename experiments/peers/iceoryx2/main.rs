@@ -20,6 +20,9 @@ use iox::service::port_factory::request_response::PortFactory as Calls;
 type Ipc = ipc::Service;
 type Failure = Box<dyn Error>;
 
+/// Room for sides that are started again.
+const SPARE: usize = 4;
+
 /// `struct peer_options` of peer.h.
 #[repr(C)]
 pub struct RawOptions {
@@ -80,9 +83,9 @@ impl Options {
         Ok(node
             .service_builder(&"calls".try_into()?)
             .request_response::<[u8], [u8]>()
-            .max_clients(self.callers)
-            .max_servers(1)
-            .max_nodes(self.callers + 1)
+            .max_clients(self.callers + SPARE)
+            .max_servers(1 + SPARE)
+            .max_nodes(self.callers + 1 + SPARE)
             .max_response_buffer_size(1)
             .open_or_create()?)
     }
@@ -93,9 +96,9 @@ impl Options {
         Ok(node
             .service_builder(&name.as_str().try_into()?)
             .event()
-            .max_notifiers(self.callers)
-            .max_listeners(1)
-            .max_nodes(self.callers + 1)
+            .max_notifiers(self.callers + SPARE)
+            .max_listeners(1 + SPARE)
+            .max_nodes(self.callers + 1 + SPARE)
             .open_or_create()?)
     }
 }

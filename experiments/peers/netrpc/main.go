@@ -5,9 +5,7 @@
 package main
 
 import (
-	"net"
 	"net/rpc"
-	"path/filepath"
 	"sync"
 
 	"dx/experiments/peers/contract"
@@ -31,7 +29,7 @@ func serve(o contract.Options) (end func(), err error) {
 	if err := server.Register(Echo{}); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("unix", filepath.Join(o.At, "socket"))
+	listener, err := o.Listen()
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +42,7 @@ var dial = sync.OnceValues(func() (*rpc.Client, error) { return rpc.Dial("unix",
 var socket string
 
 func open(o contract.Options, _ int) (contract.Call, error) {
-	socket = filepath.Join(o.At, "socket")
+	socket = o.Socket()
 	client, err := dial()
 	if err != nil {
 		return nil, err

@@ -50,29 +50,36 @@ func serve(o contract.Options) (end func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("unix", filepath.Join(o.At, "socket"))
+	listener, err := o.Listen()
 	if err != nil {
 		return nil, err
 	}
 	go func() {
-		connection, err := listener.Accept()
-		if err != nil {
-			return // the end
-		}
-		session, err := shmipc.Server(connection, config)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "session:", err)
-			os.Exit(contract.CodeFailed)
-		}
 		for {
-			stream, err := session.AcceptStream()
+			connection, err := listener.Accept()
 			if err != nil {
-				return
+				return // the end
 			}
-			go answer(stream, o.Payload)
+			go serveSession(connection, config, o.Payload)
 		}
 	}()
 	return func() { _ = listener.Close() }, nil
+}
+
+func serveSession(connection net.Conn, config *shmipc.Config, payload int) {
+	session, err := shmipc.Server(connection, config)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "session:", err)
+		return
+	}
+	defer func() { _ = session.Close() }()
+	for {
+		stream, err := session.AcceptStream()
+		if err != nil {
+			return
+		}
+		go answer(stream, payload)
+	}
 }
 
 // answer copies each request into the next response, from shared memory to shared memory.
@@ -100,7 +107,7 @@ var (
 		if c.Config, err = configOf(options); err != nil {
 			return err
 		}
-		c.Network, c.Address, c.SessionNum = "unix", filepath.Join(options.At, "socket"), 1
+		c.Network, c.Address, c.SessionNum = "unix", options.Socket(), 1
 		manager, err = shmipc.NewSessionManager(c)
 		return err
 	})
@@ -111,25 +118,45 @@ func open(o contract.Options, _ int) (contract.Call, error) {
 	if err := connect(); err != nil {
 		return nil, err
 	}
-	stream, err := manager.GetStream()
-	if err != nil {
-		return nil, err
+	c := &caller{}
+	return c.call, c.connect()
+}
+
+// caller has a stream; after an error it takes another one, since the session manager connects again.
+type caller struct{ stream *shmipc.Stream }
+
+func (c *caller) connect() (err error) {
+	c.stream, err = manager.GetStream()
+	return err
+}
+
+func (c *caller) call(request, response []byte) (err error) {
+	if c.stream == nil {
+		if err := c.connect(); err != nil {
+			return err
+		}
 	}
-	return func(request, response []byte) error {
-		if _, err := stream.BufferWriter().WriteBytes(request); err != nil {
-			return err
-		}
-		if err := stream.Flush(false); err != nil {
-			return err
-		}
-		reply, err := stream.BufferReader().ReadBytes(len(response))
-		if err != nil {
-			return err
-		}
-		copy(response, reply)
-		stream.ReleaseReadAndReuse()
-		return nil
-	}, nil
+	if err = exchange(c.stream, request, response); err != nil {
+		c.stream.Close()
+		c.stream = nil
+	}
+	return err
+}
+
+func exchange(stream *shmipc.Stream, request, response []byte) error {
+	if _, err := stream.BufferWriter().WriteBytes(request); err != nil {
+		return err
+	}
+	if err := stream.Flush(false); err != nil {
+		return err
+	}
+	reply, err := stream.BufferReader().ReadBytes(len(response))
+	if err != nil {
+		return err
+	}
+	copy(response, reply)
+	stream.ReleaseReadAndReuse()
+	return nil
 }
 
 func closeSession() error { return manager.Close() }
