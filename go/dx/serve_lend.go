@@ -141,7 +141,7 @@ func (s *server) pick(journal *uint64) (c claim, ok bool) {
 		if w == s.seen[slot-s.base] {
 			continue
 		}
-		if stateOf(w) != libdx.CallerSending || s.occupied != 0 && s.isOccupied(slot) {
+		if stateOf(w) != libdx.CallerSending || s.occupied != 0 && s.isOccupied(slot, w) {
 			s.takeUp(slot, w)
 		} else {
 			c = claim{slot: slot, kind: s.kindOf(slot), n: s.bytesOf(slot), word: w}

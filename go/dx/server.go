@@ -236,14 +236,14 @@ func (s *server) settle() {
 }
 
 // isOccupied says whether what the slot's caller says is for others to judge.
-func (s *server) isOccupied(slot uint32) bool {
+func (s *server) isOccupied(slot uint32, w uint64) bool {
 	return s.lending.busy != nil && s.lending.busy[slot-s.base] != 0 ||
-		s.streams.of != nil && s.streamGoesOn(slot)
+		s.streams.of != nil && s.streamGoesOn(slot, w)
 }
 
 // takeUp acts on a caller's word that is new to us.
 func (s *server) takeUp(slot uint32, w uint64) {
-	if s.occupied != 0 && s.isOccupied(slot) {
+	if s.occupied != 0 && s.isOccupied(slot, w) {
 		s.seen[slot-s.base] = w // for us when that has ended
 		if s.concurrent != nil && s.lending.busy[slot-s.base] != 0 {
 			s.concurrent.callerSays(slot, s.lending.busy[slot-s.base], w)

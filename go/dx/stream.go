@@ -32,7 +32,7 @@ type StreamOptions struct {
 // It is an io.Reader of what the other side writes and an io.Writer of what it
 // reads; Reserve and Commit write in place, Peek and Consume read in place. One
 // goroutine may write while another reads, and any may close; neither waits longer than the stream's
-// context. A context that ends, ends waits and not the stream. Other errors are the
+// context, or that of its direction. A context that ends, ends waits and not the stream. Other errors are the
 // stream's end and are reported ever after: ErrEnded (the other side reads no more),
 // ErrCancelled, ErrCorrupt, ErrLost, ErrPeerClosed, ErrPeerDead, ErrStopped, ErrType.
 type Stream struct {
@@ -46,6 +46,7 @@ type Stream struct {
 	answered   uint64  // caller: its value when the handler has returned
 	accepted   atomic.Bool
 	over       atomic.Pointer[ending]
+	done       chan struct{} // closed when over is set
 	sharedCell uint32
 	kind       uint32
 	slot       uint32
@@ -79,13 +80,27 @@ func (s *Stream) Context() context.Context { return s.ctx }
 
 // SetContext changes what bounds the waits that begin from now on. It must not be
 // called while another goroutine uses the stream.
-func (s *Stream) SetContext(ctx context.Context) { s.ctx = ctx }
+func (s *Stream) SetContext(ctx context.Context) { s.ctx, s.in.ctx, s.out.ctx = ctx, ctx, ctx }
+
+// SetReadContext changes what bounds the waits of those who read, and leaves the others
+// as they are. It must not be called while another goroutine reads. The end of this
+// context may move while somebody waits: what counts is what Done, Err and Deadline say.
+func (s *Stream) SetReadContext(ctx context.Context) { s.in.ctx = ctx }
+
+// SetWriteContext is SetReadContext for those who write.
+func (s *Stream) SetWriteContext(ctx context.Context) { s.out.ctx = ctx }
+
+// Done is closed when this side knows that the stream has ended. Who reads or writes
+// notices that at once. Where nobody does, serving notices within a second that the caller
+// has given up or died. On the caller's side nobody else looks.
+func (s *Stream) Done() <-chan struct{} { return s.done }
 
 // fail ends the stream, unless it has ended already, and returns how it ended.
 func (s *Stream) fail(err error) *ending { return s.end(&ending{err: err}) }
 
 func (s *Stream) end(e *ending) *ending {
 	if s.over.CompareAndSwap(nil, e) {
+		close(s.done)
 		return e
 	}
 	return s.over.Load()
@@ -117,19 +132,28 @@ func (s *Stream) lookAtWord() *ending {
 	// A3 <- R3, A2 <- R2: what the slot's word publishes.
 	w := atomic.LoadUint64(s.theirWord)
 	switch {
+	case s.server != nil:
+		return s.callerSays(w)
 	case w == s.goesOn:
 		if !s.accepted.Load() {
 			s.accepted.Store(true)
 		}
-	case s.server != nil && epochOf(w) == epochOf(s.goesOn):
-		return s.fail(ErrCancelled)
-	case s.server != nil:
-		return s.fail(ErrPeerDead)
 	case w == s.answered:
 		s.accepted.Store(true)
 		return s.end(s.caller.streamAnswer())
 	}
 	return nil
+}
+
+// callerSays judges the caller's word, on the server's side.
+func (s *Stream) callerSays(w uint64) *ending {
+	switch {
+	case w == s.goesOn:
+		return nil
+	case epochOf(w) == epochOf(s.goesOn):
+		return s.fail(ErrCancelled)
+	}
+	return s.fail(ErrPeerDead)
 }
 
 // Reserve returns room to write in place: all that is free and contiguous, at

@@ -54,14 +54,15 @@ func (c *Caller) line() unsafePointer { return unsafePointer(c.callerWord) }
 
 func (c *Caller) newStream(ctx context.Context, kind uint32, o StreamOptions) *Stream {
 	view := c.raw.View()
-	s := &Stream{ch: c.ch, caller: c, ctx: ctx, theirWord: c.serverWord, kind: kind,
-		slot: view.Slot, released: make(chan struct{}), sharedCell: view.SharedCell}
+	s := &Stream{ch: c.ch, caller: c, theirWord: c.serverWord, kind: kind,
+		slot: view.Slot, done: make(chan struct{}), released: make(chan struct{}), sharedCell: view.SharedCell}
 	s.out = flow{stream: s, sends: true, ring: part(c.request, o.RequestRing),
 		ours: at[uint64](c.line(), libdx.CallerSent), theirs: at[uint64](c.results, libdx.ServerTaken),
 		wake: make(chan error, 1)}
 	s.in = flow{stream: s, ring: part(c.response, o.ResponseRing),
 		ours: at[uint64](c.line(), libdx.CallerTaken), theirs: at[uint64](c.results, libdx.ServerSent),
 		wake: make(chan error, 1)}
+	s.SetContext(ctx)
 	s.out.begins(&c.waiter)
 	s.in.begins(&c.waiter)
 	*s.out.ours, *s.in.ours = 0, 0

@@ -3,6 +3,7 @@
 package dx
 
 import (
+	"context"
 	"sync/atomic"
 
 	"dx/go/internal/spin"
@@ -13,7 +14,8 @@ import (
 // words. stream.h in Go. One goroutine at a time uses it.
 type flow struct {
 	stream   *Stream
-	sends    bool // we write it
+	ctx      context.Context // bounds its waits
+	sends    bool            // we write it
 	ring     []byte
 	offset   int    // of our position in the ring
 	position uint64 // bytes that we have sent, or taken
@@ -29,6 +31,7 @@ type flow struct {
 	// What it sleeps for, frozen while it does.
 	wanted  int        // bytes
 	wordToo bool       // only for the slot's word: progress is of no interest
+	all     bool       // until the other side has taken all
 	wake    chan error // the parker's word: nil for news
 	late    bool       // as of a Caller
 }
@@ -95,6 +98,9 @@ func (f *flow) has(word uint64) bool {
 	}
 	if f.sends {
 		used := f.position - word
+		if f.all {
+			return used == 0 || used > uint64(len(f.ring))
+		}
 		return used > uint64(len(f.ring)) || len(f.ring)-int(used) >= f.enough()
 	}
 	return word&libdx.StreamEnd != 0 || word-f.position >= uint64(f.enough())
@@ -119,5 +125,11 @@ func (f *flow) ready() bool {
 }
 
 func (f *flow) satisfied() bool {
-	return !f.wordToo && (!f.sends && f.ended || len(f.span()) >= f.enough() && len(f.ring) != 0)
+	switch {
+	case f.wordToo:
+		return false
+	case f.all:
+		return f.peer == f.position
+	}
+	return !f.sends && f.ended || len(f.span()) >= f.enough() && len(f.ring) != 0
 }

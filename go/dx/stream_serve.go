@@ -79,7 +79,7 @@ func (s *server) beginStream(slot uint32, w uint64, kind, requestRing uint32) bo
 func (s *server) newStream(slot uint32, w uint64, kind, requestRing, responseRing uint32) *Stream {
 	request := unsafe.Add(s.payload, uintptr(slot)*s.stride)
 	response := unsafe.Add(request, s.responseOffset)
-	st := &Stream{ch: s.ch, server: s, ctx: context.Background(), released: make(chan struct{}),
+	st := &Stream{ch: s.ch, server: s, done: make(chan struct{}), released: make(chan struct{}),
 		theirWord: (*uint64)(s.callerField(slot, libdx.CallerWord)), goesOn: w, begun: w,
 		kind: kind, slot: slot, sharedCell: s.streams.sharedCell}
 	st.accepted.Store(true)
@@ -89,6 +89,7 @@ func (s *server) newStream(slot uint32, w uint64, kind, requestRing, responseRin
 	st.out = flow{stream: st, sends: true, ring: unsafe.Slice((*byte)(response), responseRing),
 		ours:   (*uint64)(s.serverField(slot, libdx.ServerSent)),
 		theirs: (*uint64)(s.callerField(slot, libdx.CallerTaken)), wake: make(chan error, 1)}
+	st.SetContext(context.Background())
 	st.in.begins(&s.waiter)
 	st.out.begins(&s.waiter)
 	*st.in.ours, *st.out.ours = 0, 0
@@ -168,8 +169,9 @@ func (s *server) ringCaller(slot uint32) bool {
 	return cell < s.cellsCount && s.ch.raw.Ring(cell)
 }
 
-// streamGoesOn says whether a slot's word is for a stream to judge.
-func (s *server) streamGoesOn(slot uint32) bool {
+// streamGoesOn says whether a slot's word is for a stream to judge. The stream is told of it, since
+// its handler may be waiting for something else.
+func (s *server) streamGoesOn(slot uint32, w uint64) bool {
 	st := s.streams.of[slot-s.base]
 	if st == nil {
 		return false
@@ -177,6 +179,9 @@ func (s *server) streamGoesOn(slot uint32) bool {
 	// Its goroutine has answered, and the caller has gone on already? Our word in the
 	// region would say so too, but there a peer can write.
 	if !st.returned.Load() {
+		if st.callerSays(w) != nil {
+			st.ch.parker.wakeStream(st)
+		}
 		return true
 	}
 	s.takeBack(st)

@@ -3,7 +3,6 @@
 package dx
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +23,7 @@ func (f *flow) begins(w *waiter) {
 // await waits until wanted bytes are there or will never be. What to make of
 // that is for the caller: e is what ended the stream, if it has ended.
 func (f *flow) await(wanted int) (e *ending, err error) {
-	ctx := f.stream.ctx
+	ctx := f.ctx
 	f.wanted = max(1, wanted)
 	if ctx.Done() != nil {
 		if err := ctx.Err(); err != nil {
@@ -83,10 +82,10 @@ func (f *flow) between(n uint32) (done bool, err error) {
 		s.fail(ErrStopped) // which the next look finds
 		return false, nil
 	}
-	if err := overdue(s.ctx); err != nil || !f.waiter.due(s.ch.liveness) {
+	if err := overdue(f.ctx); err != nil || !f.waiter.due(s.ch.liveness) {
 		return false, err
 	}
-	if err := s.ctx.Err(); err != nil {
+	if err := f.ctx.Err(); err != nil {
 		return false, err
 	}
 	if err := errorOf(s.ch.raw.Check()); err != nil {
@@ -100,13 +99,13 @@ func (f *flow) between(n uint32) (done bool, err error) {
 func (f *flow) park() (slept time.Duration, err error) {
 	s := f.stream
 	for {
-		asleep, err := s.ch.parker.parkFlow(s.ctx, f)
+		asleep, ended, err := s.ch.parker.parkFlow(f)
 		slept += asleep
 		switch {
 		case f.look(): // news count first
 			return slept, nil
-		case err != nil && err == s.ctx.Err():
-			return slept, err
+		case ended != nil:
+			return slept, ended
 		case err != nil:
 			f.over = s.fail(err)
 			return slept, nil
@@ -130,18 +129,18 @@ func (s *Stream) addWaits(to *libdx.Counters) {
 	}
 }
 
-// parkFlow sleeps until there is something to look at. An error says that waiting
-// makes no sense any more.
-func (p *parker) parkFlow(ctx context.Context, f *flow) (slept time.Duration, err error) {
+// parkFlow sleeps until there is something to look at. ended is the context's error, and
+// err says that waiting makes no sense any more.
+func (p *parker) parkFlow(f *flow) (slept time.Duration, ended, err error) {
 	if err := p.addFlow(f); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	f.counted.Parks++
 	began := time.Now()
 	select {
 	case err = <-f.wake:
-	case <-ctx.Done():
-		err = ctx.Err()
+	case <-f.ctx.Done():
+		ended = f.ctx.Err()
 	}
 	p.removeFlow(f)
 	slept = time.Since(began)
@@ -150,7 +149,7 @@ func (p *parker) parkFlow(ctx context.Context, f *flow) (slept time.Duration, er
 		f.late = false
 		f.counted.Rescued++
 	}
-	return slept, err
+	return slept, ended, err
 }
 
 func (p *parker) addFlow(f *flow) error {
