@@ -61,7 +61,7 @@ check_library() { # prefix
 
 check_files() { # prefix
     local file header
-    for file in lib/libdx.a lib/pkgconfig/dx.pc lib/cmake/dx/dxConfig.cmake \
+    for file in include/dx/dx.hpp lib/libdx.a lib/pkgconfig/dx.pc lib/cmake/dx/dxConfig.cmake \
         share/doc/dx/examples/{{,stream_}{host,guest},queue_host,{restart,loop,uv}_guest}.c; do
         [ -f "$1/$file" ] || fail "$file is not installed"
     done
@@ -80,6 +80,7 @@ check_files() { # prefix
     # Each public header stands alone, and no private one is there.
     for header in "$1"/include/dx/*; do
         case ${header##*/} in
+        dx.hpp) continue ;; # cplusplus.sh
         dx.h | dx_*.h) ;;
         *) fail "${header##*/} is private, yet installed" ;;
         esac
