@@ -34,8 +34,8 @@ static void rates_are_printed(void **state)
     assert_true(number_of(r, "host.calls_per_s") < 1);
     assert_true(number_of(r, "interval_s") >= 1);
     pid_t calls = start_calls(s);
-    (void)look_for(s, "host.calls_per_s");
-    r = look_for(s, "guest.serves_per_s");
+    (void)look_for(s, "host.calls_per_s", 0);
+    r = look_for(s, "guest.serves_per_s", 0);
     assert_true(number_of(r, "guest.calls_per_s") < 1);
     assert_int_equal((int)number_of(r, "host.pid"), s->host.pid);
     r = run("top", "-once", "-slots", s->url);

@@ -68,14 +68,14 @@ static inline const struct result *look_at(const struct scene *s)
     return run("top", "-once", "-json", s->url);
 }
 
-/* The same until a number is above 0: who does something gets a CPU at some time. */
+/* The same until a number is above a bound: who does something gets a CPU at some time. */
 #define LOOKS_MAX 100
-static inline const struct result *look_for(const struct scene *s, const char *path)
+static inline const struct result *look_for(const struct scene *s, const char *path, double bound)
 {
     const struct result *r = look_at(s);
-    for (int i = 1; i < LOOKS_MAX && number_of(r, path) <= 0; i++)
+    for (int i = 1; i < LOOKS_MAX && number_of(r, path) <= bound; i++)
         r = look_at(s);
-    assert_true(number_of(r, path) > 0);
+    assert_true(number_of(r, path) > bound);
     return r;
 }
 
