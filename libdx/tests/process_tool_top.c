@@ -24,6 +24,17 @@ static void without_a_terminal_it_says_what_to_give_instead(void **state)
     assert_refuses(run("top", "-once", "shm:dx-test-nobody", NULL), "nothing there");
 }
 
+/* Lines but those that name the region fit on a terminal. */
+static void assert_narrow(const struct scene *s, const struct result *r)
+{
+    for (const char *line = r->out; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        if (strncmp(line, s->url, strlen(s->url)) != 0)
+            assert_in_range(length, 1, 80);
+        line += length + (line[length] != '\0');
+    }
+}
+
 static void rates_are_printed(void **state)
 {
     struct scene *s = *state;
@@ -45,13 +56,35 @@ static void rates_are_printed(void **state)
     assert_says(r, pid);
     (void)snprintf(pid, sizeof pid, " guest open   %7d ", (int)s->guest.pid);
     assert_says(r, pid);
-    for (const char *line = r->out; *line != '\0';) {
-        size_t length = strcspn(line, "\n");
-        if (strncmp(line, s->url, strlen(s->url)) != 0)
-            assert_in_range(length, 1, 80);
-        line += length + (line[length] != '\0');
-    }
+    assert_narrow(s, r);
     end_calls(calls);
+}
+
+/* Whatever the sides wrote: all of it is input. */
+static void noise_is_shown_as_well_as_it_can_be(void **state)
+{
+    struct scene *s = *state;
+    static const int values[] = {0xff, 0x01, 0x02, 0x80};
+    unsigned char noise[8192];
+    leave_stale(s->url, small);
+    struct snapshot before = take_snapshot(s->path);
+    off_t bytes = before.stat.st_size;
+    free(before.bytes);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        memset(noise, values[i], sizeof noise);
+        for (off_t at = sizeof(struct dx_header); at < bytes;) {
+            size_t now = bytes - at < (off_t)sizeof noise ? (size_t)(bytes - at) : sizeof noise;
+            patch_file(s->path, at, noise, now);
+            at += (off_t)now;
+        }
+        const struct result *r = run("top", "-once", "-slots", s->url);
+        assert_says(r, " guest ");
+        assert_narrow(s, r);
+        assert_true(number_of(look_at(s), "host.calls_per_s") <= 0);
+        assert_says(run("metrics", s->url, NULL, NULL), "dx_calls_total{");
+        assert_says(run("ls", s->url, NULL, NULL), s->url);
+        assert_int_equal(run("info", s->url, NULL, NULL)->code, 0);
+    }
 }
 
 static void a_side_that_died_is_dead(void **state)
@@ -266,6 +299,7 @@ int main(int argc, char **argv)
         TRANSPORT_TEST_OF("shm", usage_is_taught_and_misuse_is_refused),
         TRANSPORT_TEST_OF("shm", without_a_terminal_it_says_what_to_give_instead),
         TRANSPORT_TEST(rates_are_printed),
+        TRANSPORT_TEST_OF("shm", noise_is_shown_as_well_as_it_can_be),
         TRANSPORT_TEST_OF_FILES(a_side_that_died_is_dead),
         TRANSPORT_TEST_OF("unix", it_is_drawn_and_keys_work),
         TRANSPORT_TEST_OF("shm", it_is_drawn_and_keys_work),

@@ -50,6 +50,7 @@ static bool add_side(struct top_lines *lines, const struct top_side *s, const ch
                      size_t region)
 {
     char t[10][UNITS_BYTES];
+    char pid[UNITS_BYTES];
     const struct top_rates *r = &s->rates;
     enum top_style style = is_bad(s->state)           ? TOP_DEAD
                            : r->calls + r->serves > 0 ? TOP_BUSY
@@ -57,10 +58,12 @@ static bool add_side(struct top_lines *lines, const struct top_side *s, const ch
     struct top_line *line = add(lines, style, region);
     if (line == NULL)
         return false;
+    /* Linux has seven digits at most, but what a peer says of itself may have more. */
+    (void)snprintf(pid, sizeof pid, "%" PRIu32, s->pid);
     (void)snprintf(line->text, sizeof line->text,
-                   " %-5s %-6.6s %7" PRIu32 " %4.4s %5.5s %6.6s %5.5s %4.4s %5.5s %4.4s %6.6s "
+                   " %-5s %-6.6s %7.7s %4.4s %5.5s %6.6s %5.5s %4.4s %5.5s %4.4s %6.6s "
                    "%6.6s %4.4s",
-                   name, short_state(s->state), s->pid, units_rate(t[0], s->beats),
+                   name, short_state(s->state), pid, units_rate(t[0], s->beats),
                    units_rate(t[1], r->calls), units_rate(t[2], r->serves),
                    units_rate(t[3], r->errors), share(t[4], r->spin, r), share(t[5], r->yield, r),
                    share(t[6], r->park, r), units_rate(t[7], r->parks), units_rate(t[8], r->rings),
