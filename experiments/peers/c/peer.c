@@ -40,6 +40,7 @@ struct caller {
     uint64_t missed;
     pthread_t thread;
     unsigned index;
+    /* cppcheck-suppress unusedStructMember */
     char apart[64]; /* the next one's counters are on another line */
 };
 
@@ -241,6 +242,19 @@ static void carry_out(void)
     answer(now_ns() - began_ns);
 }
 
+/* Reads "NANOSECONDS TIMED RATE CALLS". */
+static void read_order(char *line)
+{
+    char *rest = line;
+    order.duration_ns = strtoll(rest, &rest, 10);
+    order.timed = (int)strtol(rest, &rest, 10);
+    order.rate_per_s = strtod(rest, &rest);
+    char *last = rest;
+    order.calls = (int)strtol(last, &rest, 10);
+    if (order.duration_ns <= 0 || rest == last)
+        peer_fail("no order: %s", line);
+}
+
 static void open_callers(void)
 {
     callers = peer_new(options.callers * sizeof *callers);
@@ -299,8 +313,8 @@ int peer_main(int count, char **arguments)
     if (strcmp(arguments[1], "server") == 0) {
         peer_serve(&options);
         ready();
-        while (fgets(line, sizeof line, stdin) != NULL)
-            continue;
+        while (fgets(line, sizeof line, stdin) != NULL) {
+        }
         peer_end(&options, 1);
         _exit(0); /* threads still wait for requests */
     }
@@ -309,12 +323,7 @@ int peer_main(int count, char **arguments)
     open_callers();
     ready();
     while (fgets(line, sizeof line, stdin) != NULL) {
-        long long duration_ns;
-        if (sscanf(line, "%lld %d %lf %d", &duration_ns, &order.timed, &order.rate_per_s,
-                   &order.calls) != 4 ||
-            duration_ns <= 0)
-            peer_fail("no order: %s", line);
-        order.duration_ns = duration_ns;
+        read_order(line);
         carry_out();
     }
     peer_end(&options, 0);

@@ -11,7 +11,7 @@ static const struct way *way;
 
 static void choose(const struct peer_options *options)
 {
-    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
         if (strcmp(ways[i]->name, options->way) == 0)
             way = ways[i];
     if (way == NULL)

@@ -42,8 +42,8 @@ static void *answer_packets(void *argument)
 {
     struct packets *p = argument;
     while (recv(p->fd, p->buffer, p->bytes, 0) == (ssize_t)p->bytes &&
-           send(p->fd, p->buffer, p->bytes, 0) == (ssize_t)p->bytes)
-        continue;
+           send(p->fd, p->buffer, p->bytes, 0) == (ssize_t)p->bytes) {
+    }
     (void)close(p->fd);
     free(p->buffer);
     free(p);
@@ -56,7 +56,7 @@ static void *accept_packets(void *argument)
     for (;;) {
         int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
-            peer_fail("accept: %s", strerror(errno));
+            peer_fail("accept: %m");
         peer_thread(answer_packets, new_packets(fd, options));
     }
 }
@@ -113,7 +113,7 @@ static mqd_t open_queue(const struct peer_options *options, const char *directio
         peer_cannot("a message of %zu bytes is longer than /proc/sys/fs/mqueue/msgsize_max allows",
                     options->payload_bytes);
     if (queue == (mqd_t)-1)
-        peer_fail("message queue %s: %s", name, strerror(errno));
+        peer_fail("message queue %s: %m", name);
     free(name);
     return queue;
 }
@@ -122,8 +122,8 @@ static void *answer_queue(void *argument)
 {
     struct queues *q = argument;
     while (mq_receive(q->request, q->buffer, q->bytes, NULL) == (ssize_t)q->bytes &&
-           mq_send(q->response, q->buffer, q->bytes, 0) == 0)
-        continue;
+           mq_send(q->response, q->buffer, q->bytes, 0) == 0) {
+    }
     return NULL;
 }
 

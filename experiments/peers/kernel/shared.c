@@ -52,7 +52,7 @@ static void map(struct shared *s)
     size_t size = sizeof *s->slot + 2 * lines(s->bytes);
     s->slot = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, s->fd[MEMORY], 0);
     if (s->slot == MAP_FAILED)
-        peer_fail("shared memory: %s", strerror(errno));
+        peer_fail("shared memory: %m");
     s->request = (char *)(s->slot + 1);
     s->response = s->request + lines(s->bytes);
 }
@@ -66,7 +66,7 @@ static struct shared *make(size_t bytes)
     s->fd[RESPONSE_BELL] = eventfd(0, EFD_CLOEXEC);
     if (s->fd[MEMORY] < 0 || s->fd[REQUEST_BELL] < 0 || s->fd[RESPONSE_BELL] < 0 ||
         ftruncate(s->fd[MEMORY], (off_t)(sizeof *s->slot + 2 * lines(bytes))) != 0)
-        peer_fail("shared memory: %s", strerror(errno));
+        peer_fail("shared memory: %m");
     map(s);
     return s;
 }
@@ -91,7 +91,7 @@ static void hand_over(int connection, const int *fd)
     control.head.cmsg_len = CMSG_LEN(DESCRIPTORS * sizeof(int));
     memcpy(CMSG_DATA(&control.head), fd, DESCRIPTORS * sizeof(int));
     if (sendmsg(connection, &message, MSG_NOSIGNAL) != 1)
-        peer_fail("cannot hand over shared memory: %s", strerror(errno));
+        peer_fail("cannot hand over shared memory: %m");
 }
 
 static void take(int connection, int *fd)
@@ -115,7 +115,7 @@ static void *accept_callers(void *argument)
     for (;;) {
         int connection = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
         if (connection < 0)
-            peer_fail("accept: %s", strerror(errno));
+            peer_fail("accept: %m");
         struct shared *s = make(l->bytes);
         hand_over(connection, s->fd);
         (void)close(connection);

@@ -40,8 +40,9 @@ static struct stream *new_stream(int in, int out, size_t bytes)
 static void *answer(void *argument)
 {
     struct stream *s = argument;
-    while (read_all(s->in, s->buffer, s->bytes) == 0 && write_all(s->out, s->buffer, s->bytes) == 0)
-        continue;
+    while (read_all(s->in, s->buffer, s->bytes) == 0 &&
+           write_all(s->out, s->buffer, s->bytes) == 0) {
+    }
     (void)close(s->in);
     if (s->out != s->in)
         (void)close(s->out);
@@ -69,7 +70,7 @@ static void *accept_callers(void *argument)
     for (;;) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
-            peer_fail("accept: %s", strerror(errno));
+            peer_fail("accept: %m");
         without_delay(fd);
         peer_thread(answer, new_stream(fd, fd, l->bytes));
     }
@@ -98,7 +99,7 @@ int kernel_listen(const struct peer_options *options, int type)
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
         listen(fd, SOMAXCONN) != 0)
-        peer_fail("%s: %s", address.sun_path, strerror(errno));
+        peer_fail("%s: %m", address.sun_path);
     return fd;
 }
 
@@ -107,7 +108,7 @@ int kernel_connect(const struct peer_options *options, int type)
     struct sockaddr_un address = address_of(options);
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-        peer_fail("%s: %s", address.sun_path, strerror(errno));
+        peer_fail("%s: %m", address.sun_path);
     return fd;
 }
 
@@ -137,11 +138,11 @@ static void serve_tcp(const struct peer_options *options)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, SOMAXCONN) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) != 0)
-        peer_fail("loopback: %s", strerror(errno));
+        peer_fail("loopback: %m");
     char *path = peer_path(options, "port");
     FILE *file = fopen(path, "we");
     if (file == NULL || fprintf(file, "%u\n", ntohs(address.sin_port)) < 0 || fclose(file) != 0)
-        peer_fail("%s: %s", path, strerror(errno));
+        peer_fail("%s: %m", path);
     free(path);
     serve_at(fd, options);
 }
@@ -151,9 +152,11 @@ static uint16_t port_of(const struct peer_options *options)
     char text[16] = "";
     char *path = peer_path(options, "port");
     FILE *file = fopen(path, "re");
-    if (file == NULL || fgets(text, sizeof text, file) == NULL)
+    const char *line = file == NULL ? NULL : fgets(text, sizeof text, file);
+    if (file != NULL)
+        (void)fclose(file);
+    if (line == NULL)
         peer_fail("%s: no port", path);
-    (void)fclose(file);
     free(path);
     return (uint16_t)strtoul(text, NULL, 10);
 }
@@ -166,7 +169,7 @@ static void *open_tcp(const struct peer_options *options, unsigned caller)
                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
-        peer_fail("loopback: %s", strerror(errno));
+        peer_fail("loopback: %m");
     without_delay(fd);
     return new_stream(fd, fd, options->payload_bytes);
 }
@@ -189,7 +192,7 @@ static int open_pipe(const char *path, int flags)
 {
     int fd = open(path, flags | O_CLOEXEC);
     if (fd < 0)
-        peer_fail("%s: %s", path, strerror(errno));
+        peer_fail("%s: %m", path);
     return fd;
 }
 
@@ -210,7 +213,7 @@ static void serve_pipe(const struct peer_options *options)
         p->response = peer_path_of(options, "response", i);
         p->bytes = options->payload_bytes;
         if (mkfifo(p->request, 0600) != 0 || mkfifo(p->response, 0600) != 0)
-            peer_fail("%s: %s", p->request, strerror(errno));
+            peer_fail("%s: %m", p->request);
         peer_thread(serve_pipes, p);
     }
 }

@@ -24,8 +24,7 @@ static char *address_of(const struct peer_options *options)
     char *path = peer_path(options, "socket");
     size_t bytes = strlen("ipc://") + strlen(path) + 1;
     char *address = peer_new(bytes);
-    memcpy(address, "ipc://", strlen("ipc://"));
-    memcpy(address + strlen("ipc://"), path, strlen(path));
+    (void)snprintf(address, bytes, "ipc://%s", path);
     free(path);
     return address;
 }
@@ -47,8 +46,8 @@ static void *answer(void *socket)
 {
     zmq_msg_t message;
     (void)zmq_msg_init(&message);
-    while (zmq_msg_recv(&message, socket, 0) >= 0 && zmq_msg_send(&message, socket, 0) >= 0)
-        continue;
+    while (zmq_msg_recv(&message, socket, 0) >= 0 && zmq_msg_send(&message, socket, 0) >= 0) {
+    }
     peer_fail("serve: %s", zmq_strerror(errno));
 }
 
