@@ -32,6 +32,7 @@ type config struct {
 	out      string
 	from     string
 	page     string
+	hangs    time.Duration // from when on a call of a trial counts as hanging
 }
 
 const usage = `peers measures the same exchange over dx and over what a user would pick instead.
@@ -94,7 +95,7 @@ const (
 )
 
 func parse(args []string, stderr io.Writer) (config, error) {
-	var c config
+	c := config{hangs: hangs}
 	fs := command.Flags("peers", fmt.Sprintf(usage, described()), stderr)
 	peers := fs.String("peers", "all", "which: all, plain, or a list of names")
 	payloads := fs.String("payload", "64,1024,16384,131072,1048576", "bytes of each request and each response: a list, 8 to 1048576")

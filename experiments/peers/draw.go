@@ -142,7 +142,7 @@ func (d drawing) rate() (string, chart.Sheet) {
 			continue
 		}
 		first = v.payload
-		bars := v.bars(func(s result.Summary) result.Range { return s.OpsPerS }, rateText, true)
+		bars := v.bars(rateOf, rateText, true)
 		references := []chart.Line{v.reference("bare cache line (floor)", -1, func(s result.Summary) result.Range { return s.FloorRTTNs }),
 			v.reference("bare loop that copies the same bytes", -2, func(s result.Summary) result.Range { return s.BareRTTNs })}
 		s.Panels = append(s.Panels, rows("Round trips per second, "+v.title(), "round trips per second (logarithmic)", bars, references, rateText))
@@ -171,18 +171,14 @@ func rateText(perS float64) string {
 }
 
 func (d drawing) cpu() (string, chart.Sheet) {
-	s := chart.Sheet{Columns: 1, Note: colours + " Without the time that waiting for the starts of a schedule takes."}
+	s := chart.Sheet{Columns: 1, Note: colours + " By a schedule the waiting for the starts is in it."}
 	first := 0
 	for _, v := range views(d.at) {
 		if first != 0 && v.payload != first {
 			continue
 		}
 		first = v.payload
-		of := func(s result.Summary) result.Range { return s.CPUSPerMop }
-		if v.rate > 0 {
-			of = func(s result.Summary) result.Range { return s.NetCPUSPerMop }
-		}
-		bars := v.bars(of, result.FormatSig3, false)
+		bars := v.bars(cpuOf, result.FormatSig3, false)
 		if len(bars) == 0 {
 			continue
 		}

@@ -36,7 +36,7 @@ type outcome struct {
 
 const (
 	faultsName = "faults.jsonl"
-	// hangs is how long a call counts as hanging.
+	// hangs is from when on a call counts as hanging.
 	hangs = 10 * time.Second
 	// glance is the length of an order by which it is seen whether calls are answered.
 	glance = 20 * time.Millisecond
@@ -181,11 +181,11 @@ func (p *pair) glanceAt(ctx context.Context, limit time.Duration) (r contract.Re
 // untilNoticed gives orders until a call fails, the client ends or a call hangs.
 func (t *trial) untilNoticed(ctx context.Context) {
 	began := time.Now()
-	for time.Since(began) < hangs && ctx.Err() == nil {
-		r, err := t.pair.glanceAt(ctx, hangs)
+	for time.Since(began) < t.m.c.hangs && ctx.Err() == nil {
+		r, err := t.pair.glanceAt(ctx, t.m.c.hangs)
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
-			t.How = fmt.Sprintf("the call hangs, for %v at least", hangs)
+			t.How = fmt.Sprintf("the call hangs, for %v at least", t.m.c.hangs)
 			return
 		case err != nil:
 			t.NoticedNs, t.How = int64(time.Since(began)), "the client ended: "+firstLine(err.Error())
@@ -200,8 +200,8 @@ func (t *trial) untilNoticed(ctx context.Context) {
 
 // untilAnswered says whether calls of the client are answered within the time in which one hangs.
 func (t *trial) untilAnswered(ctx context.Context) bool {
-	for began := time.Now(); time.Since(began) < hangs && ctx.Err() == nil; {
-		r, err := t.pair.glanceAt(ctx, hangs)
+	for began := time.Now(); time.Since(began) < t.m.c.hangs && ctx.Err() == nil; {
+		r, err := t.pair.glanceAt(ctx, t.m.c.hangs)
 		if err != nil {
 			return false
 		}
@@ -272,7 +272,7 @@ func serverStopped(ctx context.Context, t *trial) {
 		_ = await(ctx, pause)
 		_ = t.pair.server.Resume()
 	}()
-	r, err := t.pair.glanceAt(ctx, hangs)
+	r, err := t.pair.glanceAt(ctx, t.m.c.hangs)
 	took := time.Since(began)
 	<-done
 	switch {
@@ -333,9 +333,9 @@ func noMemory(ctx context.Context, t *trial) {
 		t.NoticedNs, t.How = int64(time.Since(began)), "it does not start: "+firstLine(err.Error())
 		return
 	}
-	switch r, err := t.pair.glanceAt(ctx, hangs); {
+	switch r, err := t.pair.glanceAt(ctx, t.m.c.hangs); {
 	case errors.Is(err, context.DeadlineExceeded):
-		t.How = fmt.Sprintf("it starts, and the call hangs, for %v at least", hangs)
+		t.How = fmt.Sprintf("it starts, and the call hangs, for %v at least", t.m.c.hangs)
 	case err != nil:
 		t.NoticedNs, t.How = int64(time.Since(began)), "it starts, and ends: "+firstLine(err.Error())
 	case r.Errors > 0:

@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how much longer than it should an order or an end may take before a peer counts as hung.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // cpus says on which CPUs each side runs.
 type cpus struct {

@@ -62,13 +62,20 @@ func load(folder string) (l log, e env.Environment, err error) {
 	if len(l.cells) == 0 || l.cells[0].Experiment != "peers" {
 		return l, e, fmt.Errorf("%s: no results of peers", folder)
 	}
-	err = errors.Join(readLog(filepath.Join(folder, leftOutName), &l.out), readLog(filepath.Join(folder, idleName), &l.idle),
-		readLog(filepath.Join(folder, faultsName), &l.faults), readLog(filepath.Join(folder, ownFile), &l.own))
+	err = errors.Join(readLog(filepath.Join(folder, leftOutName), &l.out), readLog(filepath.Join(folder, idleName), &l.idle))
+	tried, trialsErr := loadTrials(folder)
+	l.faults, l.own = tried.faults, tried.own
 	saved, loadErr := env.Load(folder)
 	if saved != nil {
 		e = *saved
 	}
-	return l, e, errors.Join(err, loadErr)
+	return l, e, errors.Join(err, trialsErr, loadErr)
+}
+
+// loadTrials reads what -faults and -own have left in a folder.
+func loadTrials(folder string) (l log, err error) {
+	err = errors.Join(readLog(filepath.Join(folder, faultsName), &l.faults), readLog(filepath.Join(folder, ownFile), &l.own))
+	return l, err
 }
 
 // readLog reads lines of JSON; no file has none.

@@ -53,8 +53,8 @@ func (v view) rates() string {
 	if best.OpsPerS.Median == 0 {
 		return ""
 	}
-	if !apart(best.OpsPerS, base.OpsPerS) {
-		return fmt.Sprintf("%s: %s and %s, the fastest of the others, do not differ: the ranges of their slices meet.", v.title(), reference, best.Variant)
+	if !differ(best, base, rateOf) {
+		return fmt.Sprintf("%s: neither %s nor %s, the fastest of the others, may be called faster.", v.title(), reference, best.Variant)
 	}
 	if ratio := base.OpsPerS.Median / best.OpsPerS.Median; ratio >= 1 {
 		return fmt.Sprintf("%s: %s makes %s times the calls of %s, the fastest of the others.", v.title(), reference, result.FormatSig3(ratio), best.Variant)
@@ -71,7 +71,7 @@ func (v view) better() string {
 		}
 		var faster []string
 		for _, s := range v.rows {
-			if kindOf(s.Variant).group != groupDX && s.OpsPerS.Known && s.OpsPerS.Min > own.OpsPerS.Max {
+			if kindOf(s.Variant).group != groupDX && s.OpsPerS.Median > own.OpsPerS.Median && differ(s, own, rateOf) {
 				faster = append(faster, s.Variant)
 			}
 		}
@@ -99,7 +99,7 @@ func (v view) latencies() string {
 			best = s
 		}
 	}
-	if own.Variant == "" || best.Variant == "" {
+	if own.Variant == "" || best.Variant == "" || min(own.Slices, best.Slices) < result.SlicesWanted {
 		return ""
 	}
 	return fmt.Sprintf("%s: the p50 from the intended start is %s with %s and %s with %s, the shortest of the others.", v.title(),
@@ -110,25 +110,24 @@ func (v view) latencies() string {
 func (v view) cheapest() string {
 	var own, best result.Summary
 	for _, s := range v.rows {
-		switch cpu := s.NetCPUSPerMop; {
+		switch cpu := s.CPUSPerMop; {
 		case !cpu.Known:
 		case kindOf(s.Variant).group == groupDX:
-			if own.Variant == "" || cpu.Median < own.NetCPUSPerMop.Median {
+			if own.Variant == "" || cpu.Median < own.CPUSPerMop.Median {
 				own = s
 			}
-		case best.Variant == "" || cpu.Median < best.NetCPUSPerMop.Median:
+		case best.Variant == "" || cpu.Median < best.CPUSPerMop.Median:
 			best = s
 		}
 	}
-	if own.Variant == "" || best.Variant == "" {
+	switch {
+	case own.Variant == "" || best.Variant == "":
 		return ""
+	case !differ(own, best, cpuOf):
+		return fmt.Sprintf("%s: neither %s nor %s, the cheapest of the others, may be called cheaper by the CPU time of a call.", v.title(), own.Variant, best.Variant)
 	}
-	if !apart(own.NetCPUSPerMop, best.NetCPUSPerMop) {
-		return fmt.Sprintf("%s: the CPU time of a call of %s and of %s, the lowest of the others, do not differ: the ranges of their runs meet.",
-			v.title(), own.Variant, best.Variant)
-	}
-	return fmt.Sprintf("%s: a call takes %s us of CPU time with %s and %s us with %s, the lowest of the others.", v.title(),
-		result.FormatSig3(own.NetCPUSPerMop.Median), own.Variant, result.FormatSig3(best.NetCPUSPerMop.Median), best.Variant)
+	return fmt.Sprintf("%s: a call takes %s us of CPU time with %s and %s us with %s, the cheapest of the others; the waiting for its start is in that.",
+		v.title(), result.FormatSig3(own.CPUSPerMop.Median), own.Variant, result.FormatSig3(best.CPUSPerMop.Median), best.Variant)
 }
 
 // absent names what is missing.

@@ -16,7 +16,8 @@ const legend = `calls/s: the median of slices of 100 ms (500 ms of a schedule), 
 that of the bare cache line, and over that of a bare loop that copies the same bytes, slice by slice. p50 to p99.9: of a round trip, of
 all runs together; by a schedule from when a call was to start. A dash stands for too few calls. CPU us: of both processes for a
 call, which is CPU seconds a million calls; net: without what waiting for the starts takes. fair: calls of the slowest caller over those
-of the fastest. as fast: the rate over that of dx-c; in brackets where the ranges of the slices meet, so that neither is faster.
+of the fastest. as fast: the rate over that of dx-c; in brackets where neither may be called faster: fewer than 5 slices, or their middle
+halves meet.
 `
 
 // reference is what the others are compared with.
@@ -159,13 +160,21 @@ func (v view) asFast(s result.Summary) string {
 		return "1"
 	}
 	ratio := result.FormatSig3(s.OpsPerS.Median / base.OpsPerS.Median)
-	if apart(s.OpsPerS, base.OpsPerS) {
+	if differ(s, base, rateOf) {
 		return ratio
 	}
 	return "(" + ratio + ")"
 }
 
-func apart(a, b result.Range) bool { return a.Max < b.Min || b.Max < a.Min }
+// differ says whether one may be called better: both have slices enough, and the middle halves of those,
+// or of the runs, do not meet.
+func differ(a, b result.Summary, of func(result.Summary) result.Range) bool {
+	x, y := of(a), of(b)
+	return min(a.Slices, b.Slices) >= result.SlicesWanted && x.Known && y.Known && (x.High < y.Low || y.High < x.Low)
+}
+
+func rateOf(s result.Summary) result.Range { return s.OpsPerS }
+func cpuOf(s result.Summary) result.Range  { return s.CPUSPerMop }
 
 // floorsOf says what the floor and the bare loop took meanwhile.
 func floorsOf(rows []result.Summary) string {
