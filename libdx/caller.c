@@ -332,9 +332,45 @@ static void stream_parked(void *user, bool on)
     parked(((struct dx_stream *)user)->caller, on);
 }
 
+int dx_caller_fd(struct dx_caller *c)
+{
+    if (dx_channel_forked(c->channel)) {
+        (void)dx_channel_stopped(c->channel);
+        return -1;
+    }
+    if (c->notifier == NULL)
+        (void)dx_notifier_open(c->channel, c->slot, &c->notifier);
+    return c->notifier != NULL ? dx_notifier_fd(c->notifier) : -1;
+}
+
+dx_status dx_caller_arm(struct dx_caller *c)
+{
+    if (c->notifier == NULL)
+        return DX_ERR_TIMEOUT;
+    parked(c, true);
+    dx_notifier_arm(c->notifier, INT64_MAX);
+    dx_status status = dx_stream_look(&c->stream) ? DX_OK : check_peer(c);
+    if (status == DX_OK && !dx_stream_look(&c->stream))
+        return DX_ERR_TIMEOUT;
+    dx_notifier_signal(c->notifier);
+    return status;
+}
+
+void dx_caller_quiet(struct dx_caller *c)
+{
+    if (c->notifier == NULL)
+        return;
+    if (!dx_channel_forked(c->channel))
+        parked(c, false);
+    dx_notifier_close(c->notifier);
+    c->notifier = NULL;
+}
+
 dx_status dx_caller_wait(struct dx_caller *c, bool (*stream_look)(void *user), uint32_t looks,
                          int64_t timeout_ns)
 {
+    if (dx_unlikely(c->notifier != NULL))
+        dx_notifier_recall(c->notifier); /* two cannot sleep in one cell */
     struct dx_source source = dx_channel_source(c->channel, c->slot, &c->stream);
     source.look = stream_look;
     source.check = stream_check;

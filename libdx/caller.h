@@ -5,6 +5,7 @@
 
 #include "channel.h"
 #include "dx_caller.h"
+#include "notifier.h"
 #include "stream.h"
 
 struct dx_caller {
@@ -23,7 +24,8 @@ struct dx_caller {
     struct dx_waiter waiter;
     struct dx_reply reply;
     struct dx_channel *channel;
-    struct dx_stream stream; /* while it is open, the slot carries nothing else */
+    struct dx_notifier *notifier; /* of a stream whose descriptor was asked for, else NULL */
+    struct dx_stream stream;      /* while it is open, the slot carries nothing else */
 };
 
 /* caller.c, for streams: the steps of a call. */
@@ -40,6 +42,12 @@ void dx_caller_ring(struct dx_caller *caller);
 /* Waits until `look` finds something in the caller's stream. `looks` looks have found nothing. */
 dx_status dx_caller_wait(struct dx_caller *caller, bool (*look)(void *stream), uint32_t looks,
                          int64_t timeout_ns);
+
+/* The descriptor of the caller's stream, or -1; announces a sleep of those who wait for it, as
+ * dx_stream_side.arm says; ends it, if there is one. */
+int dx_caller_fd(struct dx_caller *caller);
+dx_status dx_caller_arm(struct dx_caller *caller);
+void dx_caller_quiet(struct dx_caller *caller);
 
 /* Gives up the request that is under way. */
 void dx_caller_abandon(struct dx_caller *caller);

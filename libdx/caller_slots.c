@@ -175,6 +175,7 @@ void dx_caller_close(struct dx_caller *c)
     struct dx_channel *channel = c->channel;
     dx_turn_leave(&c->waiter.turn);
     if (dx_channel_forked(channel)) {
+        dx_caller_quiet(c);
         free(c);
         return;
     }

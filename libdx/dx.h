@@ -23,8 +23,8 @@
  * adds the detail.
  *
  * The headers, each of which explains its subject first: dx_channel.h, dx_peer.h, dx_caller.h,
- * dx_queue.h, dx_serve.h, dx_answer.h, dx_stream.h, dx_wait.h, dx_stats.h, dx_status.h, dx_device.h
- * and dx_version.h. dx_native.h is for authors of bindings.
+ * dx_queue.h, dx_serve.h, dx_answer.h, dx_stream.h, dx_stream_loop.h, dx_wait.h, dx_stats.h,
+ * dx_status.h, dx_device.h and dx_version.h. dx_native.h is for authors of bindings.
  */
 /**
  * @mainpage libdx, the direct-exchange channel
@@ -44,6 +44,7 @@
 #include "dx_stats.h"
 #include "dx_status.h"
 #include "dx_stream.h"
+#include "dx_stream_loop.h"
 #include "dx_version.h"
 #include "dx_wait.h"
 

@@ -68,6 +68,7 @@ DX_BEGIN_DECLS
 enum dx_stream_event {
     DX_STREAM_READABLE = 1, /**< there are bytes to read, or the writer has finished */
     DX_STREAM_WRITABLE = 2, /**< there is room in the ring, or nobody will read any more */
+    DX_STREAM_NOW = 4,      /**< always: see dx_stream_set_events() */
 };
 
 /** Options of dx_stream_open(). All zero uses the whole of both areas. */
@@ -237,7 +238,7 @@ DX_API void dx_stream_consume(struct dx_stream *stream, size_t bytes);
  * wait.
  *
  * @param stream      the stream
- * @param events      any of these: a sum of enum dx_stream_event
+ * @param events      any of these: a sum of enum dx_stream_event; 0: only the end of the stream
  * @param timeout_ns  as for dx_stream_write()
  *
  * @retval DX_ERR_TIMEOUT  none of them came
@@ -277,7 +278,8 @@ DX_API dx_status dx_stream_end(struct dx_stream *stream, int32_t *status, int64_
 DX_API void dx_stream_cancel(struct dx_stream *stream);
 
 /** For the server: what a dx_stream_handler() returns to be entered again when one of `events` (a
- * sum of enum dx_stream_event) holds. */
+ * sum of enum dx_stream_event) holds. With 0 it is entered when the stream fails, see also
+ * dx_stream_loop.h. */
 #define DX_STREAM_AGAIN(events) (INT32_MIN + (int32_t)(events))
 
 /**

@@ -80,6 +80,7 @@ bool dx_stream_look(void *user)
     if (s->failure == DX_OK)
         s->side->refresh(s);
     return s->failure != DX_OK || (s->events == 0 && s->answered) ||
+           (s->events & DX_STREAM_NOW) != 0 ||
            ((s->events & DX_STREAM_READABLE) != 0 && readable(s, s->wanted)) ||
            ((s->events & DX_STREAM_WRITABLE) != 0 && writable(s, s->wanted));
 }
@@ -284,8 +285,13 @@ dx_status dx_stream_read(struct dx_stream *s, void *buffer, size_t capacity, siz
 dx_status dx_stream_wait(struct dx_stream *s, uint32_t events, int64_t timeout_ns)
 {
     struct dx_patience patience = {.timeout_ns = timeout_ns};
-    assert(s != NULL && s->open && events != 0);
+    assert(s != NULL && s->open);
     dx_status status = dx_stream_await(s, events, 1, &patience);
+    if (status == DX_ERR_TIMEOUT && timeout_ns == 0 && s->side->arm != NULL) {
+        status = s->side->arm(s);
+        if (status != DX_OK && status != DX_ERR_TIMEOUT && s->failure == DX_OK)
+            s->failure = status;
+    }
     return dx_stream_tell(s, s->failure != DX_OK ? s->failure : status);
 }
 

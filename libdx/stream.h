@@ -46,6 +46,9 @@ struct dx_stream_side {
     void (*ring)(struct dx_stream *stream);    /* whoever waits for our progress */
     struct dx_waiter *(*waiter)(struct dx_stream *stream);
     dx_status (*wait)(struct dx_stream *stream, uint32_t looks, int64_t timeout_ns);
+    /* Nothing is new: makes the descriptor tell when there is. DX_ERR_TIMEOUT, DX_OK if there is
+     * news after all, or why the stream ends. NULL: there is no descriptor. */
+    dx_status (*arm)(struct dx_stream *stream);
 };
 
 struct dx_stream {
@@ -118,6 +121,13 @@ static inline void dx_flow_advance(struct dx_flow *f, size_t bytes)
     f->offset += bytes;
     if (f->offset == f->ring)
         f->offset = 0;
+}
+
+/* Has all that the other side writes been read? True also of a stream that has failed since. */
+static inline bool dx_stream_at_end(const struct dx_stream *s)
+{
+    /* A12 <- R12: nothing comes after what the word says. */
+    return dx_load_acquire(s->in.theirs) == (s->in.position | DX_STREAM_END);
 }
 
 /* Looks at everything that the other side says; true if what the stream waits for is there, or

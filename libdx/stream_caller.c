@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "caller.h"
+#include "dx_stream_loop.h"
 #include "error.h"
 #include "fault.h"
 #include "probe.h"
@@ -90,8 +91,13 @@ static dx_status await(struct dx_stream *s, uint32_t looks, int64_t timeout_ns)
     return dx_caller_wait(s->caller, dx_stream_look, looks, timeout_ns);
 }
 
+static dx_status arm(struct dx_stream *s)
+{
+    return dx_caller_arm(s->caller);
+}
+
 static const struct dx_stream_side side = {
-    .refresh = refresh, .ring = ring, .waiter = waiter_of, .wait = await};
+    .refresh = refresh, .ring = ring, .waiter = waiter_of, .wait = await, .arm = arm};
 
 dx_status dx_stream_open(struct dx_caller *c, uint32_t type,
                          const struct dx_stream_options *options, int64_t timeout_ns,
@@ -126,6 +132,12 @@ dx_status dx_stream_open(struct dx_caller *c, uint32_t type,
     return DX_OK;
 }
 
+int dx_stream_fd(struct dx_stream *s)
+{
+    assert(s != NULL && s->open && s->caller != NULL);
+    return dx_caller_fd(s->caller);
+}
+
 /* Drops what came of the response, up to the ring's end; how much that was. */
 static size_t drop(struct dx_stream *s)
 {
@@ -143,6 +155,7 @@ static void close_stream(struct dx_stream *s)
     struct dx_counters *counters = c->waiter.counters;
     DX_PROBE2(stream_end, s, s->failure);
     s->open = false;
+    dx_caller_quiet(c);
     if (dx_channel_forked(c->channel))
         return;
     if (s->answered)

@@ -4,7 +4,10 @@
  * knows that our progress words are of this stream, and a server that takes over knows that it had
  * begun. While it goes on, only the stream looks at what the caller's word says.
  */
+#include <assert.h>
+
 #include "clock.h"
+#include "dx_stream_loop.h"
 #include "fault.h"
 #include "probe.h"
 #include "serve.h"
@@ -104,7 +107,7 @@ static bool enter(struct dx_server *server, struct dx_stream *s)
         dx_server_ring_answered(server);
     int32_t status = server->stream(server->user, s);
     int64_t events = (int64_t)status - INT32_MIN;
-    if (events >= DX_STREAM_READABLE && events <= (DX_STREAM_READABLE | DX_STREAM_WRITABLE)) {
+    if (events >= 0 && events <= (DX_STREAM_READABLE | DX_STREAM_WRITABLE | DX_STREAM_NOW)) {
         s->events = (uint32_t)events;
         s->wanted = 1;
         if (s->failure == DX_OK)
@@ -113,6 +116,13 @@ static bool enter(struct dx_server *server, struct dx_stream *s)
     }
     conclude(server, s, status);
     return false;
+}
+
+void dx_stream_set_events(struct dx_stream *s, uint32_t events)
+{
+    assert(s != NULL && s->open && s->server != NULL);
+    s->events = events;
+    s->wanted = 1;
 }
 
 static void set_flows(struct dx_server *server, struct dx_stream *s, size_t request_ring,
