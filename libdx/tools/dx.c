@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dx: looks at regions and machines, clears what dead processes left, serves rendezvous. */
+/* dx: looks at regions and machines, clears what dead processes left, serves rendezvous, forwards
+ * sockets. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ static const struct verb {
     int (*run)(int argc, char **argv);
 } verbs[] = {
     {"bind", "give a guest's ivshmem device to vfio-pci, for ivshmem:doorbell", tool_bind},
+    {"forward", "carry TCP and Unix sockets over a channel, also into a VM", tool_forward},
     {"info", "show a region: its sizes, who lives, what was counted", tool_info},
     {"ls", "list the regions and sockets of this user, and which are left behind", tool_ls},
     {"doctor", "say what this machine, host or guest, lacks, and what to do", tool_doctor},

@@ -40,6 +40,27 @@ int world_accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
     return accept4(fd, address, bytes, flags);
 }
 
+ssize_t world_send(int fd, const void *data, size_t bytes, int flags)
+{
+    if (WORLD_FAILS("send", EINTR, EAGAIN, ENOBUFS, ENOMEM, ECONNRESET, EPIPE))
+        return -1;
+    return send(fd, data, bytes, flags);
+}
+
+ssize_t world_recv(int fd, void *data, size_t bytes, int flags)
+{
+    if (WORLD_FAILS("recv", EINTR, EAGAIN, ENOMEM, ECONNRESET))
+        return -1;
+    return recv(fd, data, bytes, flags);
+}
+
+int world_setsockopt(int fd, int level, int name, const void *value, socklen_t bytes)
+{
+    if (WORLD_FAILS("setsockopt", ENOMEM))
+        return -1;
+    return setsockopt(fd, level, name, value, bytes);
+}
+
 ssize_t world_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     if (WORLD_FAILS("sendmsg", EINTR, EAGAIN, ENOBUFS, ENOMEM, ETOOMANYREFS))
