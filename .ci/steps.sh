@@ -9,7 +9,7 @@
 # that do not. What measures a little, to check it, may run beside others: no check is of how fast
 # anything is. The last one looks at what the others left.
 step_order=(gcc tidy shellcheck gofmt clang-format govet cppcheck asan model world clang-tidy gotest
-    builds pingpong frames browser vm soak fuzz tsan goasan docs abi install leftovers)
+    builds grpc outside pingpong frames browser vm soak fuzz tsan goasan docs abi install leftovers)
 step_last='leftovers'
 # What a person runs before each commit. goquick is part of gotest, and so of no full run.
 step_quick=(gcc goquick tidy shellcheck gofmt clang-format cppcheck govet leftovers)
@@ -30,7 +30,7 @@ declare -A step_text=(
     [tidy]='the rules of .ci/tidy: sizes, memory-order labels, banned words, licences'
     [shellcheck]='shellcheck on every script'
     [gofmt]='gofmt on every Go file'
-    [clang-format]='clang-format on every C file'
+    [clang-format]='clang-format on every file in C and C++'
     [cppcheck]='cppcheck on every C file'
     [govet]='go vet ./...'
     [model]='the slot protocol in Promela, searched by spin; every mutation of it is found'
@@ -275,7 +275,7 @@ step_gofmt() {
 
 step_clang-format() {
     local files
-    files=$(sources '\.[ch]$')
+    files=$(sources '\.([ch]|hpp|cc)$')
     # shellcheck disable=SC2086 # words on purpose
     clang-format --dry-run -Werror $files
 }
