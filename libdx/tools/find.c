@@ -278,7 +278,7 @@ static void search_devices(struct found_list *list)
         struct stat s;
         struct doctor_path memory =
             doctor_path(&here, "/sys/bus/pci/devices/%s/resource2", devices[i]);
-        (void)snprintf(name, sizeof name, "?addr=%s", devices[i]);
+        (void)snprintf(name, sizeof name, "?addr=%.*s", DOCTOR_ADDRESS_BYTES - 1, devices[i]);
         if (stat(memory.text, &s) != 0 || access(memory.text, R_OK) != 0)
             continue;
         struct found *f = add(list, "ivshmem:plain", count > 1 ? name : "", &s);
