@@ -217,12 +217,12 @@ func (d drawing) latency() (string, chart.Sheet) {
 					sum.Merge(l)
 				}
 			}
-			line := chart.Line{Name: kind.name, Style: i, Look: chart.Plain}
+			line := chart.Line{Style: i, Look: chart.Plain} // it is named at its end
 			for _, dot := range chart.Quantiles(sum) {
 				line.Dots = append(line.Dots, chart.Dot{X: dot.X, Y: dot.Y / 1e3})
 			}
 			if len(line.Dots) > 0 {
-				line.Dots[0].Label, line.Dots[len(line.Dots)-1].Label = "", kind.name
+				line.Dots[len(line.Dots)-1].Label = kind.name
 				p.Lines = append(p.Lines, line)
 			}
 		}
