@@ -107,7 +107,7 @@ func page(w io.Writer, prefix string, e env.Environment, l log) error {
 	fmt.Fprint(&text, "*Asked:* what the same exchange costs over dx and over its alternatives, on one machine, in one run.\n\n")
 	fmt.Fprint(&text, "*Command:* `go run ./experiments/peers`. A server and a client, each a process on CPUs of its own, exchange requests and responses; "+
 		"the client verifies each response. Peers take turns, run by run. `-h` says what is measured and how.\n\n")
-	fmt.Fprintf(&text, "*Machine:* %s. Nothing else ran.\n\n", e.Footer())
+	fmt.Fprintf(&text, "*Machine:* %s.\n\n", e.Footer())
 	fmt.Fprintf(&text, "![Round trips per second of each peer, logarithmic](%srate.png)\n\n", prefix)
 	fmt.Fprint(&text, "*What it says:*\n\n")
 	for _, sentence := range sentences(l) {
