@@ -35,6 +35,8 @@ declare -A step_text=(
     [govet]='go vet ./...'
     [model]='the slot protocol in Promela, searched by spin; every mutation of it is found'
     [clang-tidy]='clang-tidy on every C file'
+    [grpc]='gRPC over go/dxnet, in a module of its own'
+    [outside]='Go programs elsewhere that require this module by replace, workspace and vendor'
     [pingpong]='a short verified run of experiments/pingpong, and what it writes'
     [browser]='the report of frames in a headless Chromium: no error, no request, nothing cut off'
     [frames]='short verified frames, and spoilt ones that experiments/frames must find'
@@ -49,6 +51,7 @@ declare -A step_tools=(
     [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl ncurses zeromq nng'
+    [grpc]='cc go' [outside]='cc go'
     [pingpong]='cc go' [browser]='cc go chromium'
     [model]='spin cc' [frames]='cc go openssl' [vm]='cc go openssl qemu-system-x86_64' [soak]='cc go' [leftovers]=''
 )
@@ -165,23 +168,6 @@ step_tsan() {
         -j "$(nproc)" --output-on-failure
 }
 
-# Its own limit of time is off: .ci/watch.sh ends what hangs, by a signal that makes each program say
-# where its goroutines are. A program under the race detector would rest for a second at its end.
-# govet is a check by itself. What others wrote to draw runs in one goroutine of ours, and took most of
-# the time of the tests that draw: the race detector does not look at it.
-step_gotest() {
-    local drawing=() package
-    for package in gonum.org/v1 codeberg.org git.sr.ht github.com/golang/freetype golang.org/x/image image compress; do
-        drawing+=("-gcflags=$package/...=-race=false")
-    done
-    GORACE=atexit_sleep_ms=0 CGO_CFLAGS='-O1 -g' go test -race "${drawing[@]}" -vet=off -ldflags='-s -w' \
-        -count=1 -timeout 0 ./...
-}
-
-step_goasan() { CGO_CFLAGS='-O1 -g' go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx; }
-
-step_goquick() { go test -count=1 -timeout 0 ./go/... ./vm/child ./libdx; }
-
 step_fuzz() {
     build_with fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS='-O1 -g1' -- --target fuzz_attach fuzz_rendezvous
     ctest --test-dir build/check-fuzz -R '^fuzz_attach$' --no-tests=error --output-on-failure
@@ -296,8 +282,6 @@ cppcheck_with() { # severities file...
         -D__linux__ -D__SIZEOF_POINTER__=8 \
         --quiet "${@:2}"
 }
-
-step_govet() { go vet ./... ./.ci/tidy; }
 
 step_model() { libdx/model/check.sh; }
 

@@ -1,19 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Checks of Go modules beside this one. Sourced by run, after steps.sh.
+# Checks of what is in Go. Sourced by run, after steps.sh.
 
-# shellcheck disable=SC2154 # both are associative arrays of .ci/steps.sh
-step_text[grpc]='gRPC over go/dxnet, in a module of its own'
-step_tools[grpc]='cc go'
-# shellcheck disable=SC2154
-step_text[outside]='Go programs elsewhere that require this module by replace, workspace and vendor'
-step_tools[outside]='cc go'
+# Its own limit of time is off: .ci/watch.sh ends what hangs, by a signal that makes each program say
+# where its goroutines are. A program under the race detector would rest for a second at its end.
+# govet is a check by itself. What others wrote to draw runs in one goroutine of ours, and took most of
+# the time of the tests that draw: the race detector does not look at it.
+step_gotest() {
+    local drawing=() package
+    for package in gonum.org/v1 codeberg.org git.sr.ht github.com/golang/freetype golang.org/x/image image compress; do
+        drawing+=("-gcflags=$package/...=-race=false")
+    done
+    GORACE=atexit_sleep_ms=0 CGO_CFLAGS='-O1 -g' go test -race "${drawing[@]}" -vet=off -ldflags='-s -w' \
+        -count=1 -timeout 0 ./...
+}
+
+step_goasan() { CGO_CFLAGS='-O1 -g' go test -asan -count=1 -timeout 0 -run 'Storm|Clos|Answer' ./go/dx; }
+
+step_goquick() { go test -count=1 -timeout 0 ./go/... ./vm/child ./libdx; }
+
+step_govet() { go vet ./... ./.ci/tidy; }
 
 step_grpc() {
-    cd go/dxnet/grpctest
-    go vet ./...
-    GORACE=atexit_sleep_ms=0 go test -race -vet=off -count=1 -timeout 0 ./...
+    go vet -C go/dxnet/grpctest ./...
+    GORACE=atexit_sleep_ms=0 go test -C go/dxnet/grpctest -race -vet=off -count=1 -timeout 0 ./...
 }
 
 step_outside() { go/outside/outside.sh; }

@@ -241,7 +241,6 @@ func TestADeadlineThatIsMovedHoldsForWhoWaits(t *testing.T) {
 				_, err := ours.Read(make([]byte, 1))
 				done <- err
 			}()
-			awaitIn("Conn).Read")
 			return done
 		}
 		soon := time.Now().Add(30 * time.Millisecond)
@@ -254,10 +253,12 @@ func TestADeadlineThatIsMovedHoldsForWhoWaits(t *testing.T) {
 			mustRead(t, ours, "1")
 		}
 		second := read()
+		awaitIn("Conn).Read")
 		_ = ours.SetReadDeadline(time.Unix(1, 0))
 		wants(t, "read", <-second, os.ErrDeadlineExceeded, true)
 		_ = ours.SetReadDeadline(time.Time{})
 		third := read()
+		awaitIn("Conn).Read")
 		mustWrite(t, theirs, "2")
 		if err := <-third; err != nil {
 			t.Error(err)

@@ -30,7 +30,9 @@ func urlOf(t testing.TB, kind string) string {
 	if kind == "unix" {
 		return "unix:" + t.TempDir() + "/s"
 	}
-	return fmt.Sprintf("shm:dx-test-net-%d-%d", os.Getpid(), names.Add(1))
+	name := fmt.Sprintf("dx-test-net-%d-%d", os.Getpid(), names.Add(1))
+	t.Cleanup(func() { _ = os.Remove("/dev/shm/" + name) }) // what a host that was killed has left
+	return "shm:" + name
 }
 
 // way is who is the host, and how the sides meet.

@@ -43,7 +43,7 @@ static void rates_are_printed(void **state)
     start_guest(s);
     const struct result *r = run("top", "-once", "-json", s->url);
     assert_true(number_of(r, "host.calls_per_s") < 1);
-    assert_true(number_of(r, "interval_s") >= 1);
+    assert_true(number_of(r, "interval_s") > 0);
     pid_t calls = start_calls(s);
     (void)look_for(s, "host.calls_per_s", 0);
     r = look_for(s, "guest.serves_per_s", 0);

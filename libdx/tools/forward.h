@@ -86,7 +86,8 @@ enum forward_state {
     FORWARD_GREETING,   /* dialed: the other side has yet to take the stream up */
     FORWARD_CONNECTING, /* serving: the socket has yet to connect */
     FORWARD_OPEN,
-    FORWARD_DONE, /* serving: the handler is to return `status` */
+    FORWARD_ENDING, /* dialed: both directions have ended, and the other side has yet to say so */
+    FORWARD_DONE,   /* serving: the handler is to return `status` */
 };
 
 struct forward_link {

@@ -237,6 +237,16 @@ static bool is_connected(struct forward_link *l)
     return true;
 }
 
+/* Both directions have ended. To end the stream before the other side has delivered all of it would
+ * be to give it up. */
+static void await_end(struct forward_link *l)
+{
+    l->state = FORWARD_ENDING;
+    dx_status status = dx_stream_wait(l->stream, 0, 0);
+    if (status != DX_ERR_TIMEOUT)
+        end_link(l, status == DX_OK && l->stream->status == 0 ? 0 : ECONNRESET);
+}
+
 /* One turn; true if it goes on and nothing more can be moved now. */
 static bool pump(struct forward_link *l, uint32_t *events)
 {
@@ -252,7 +262,10 @@ static bool pump(struct forward_link *l, uint32_t *events)
             return false;
         }
         if (l->read_ended && l->write_ended) {
-            end_link(l, 0);
+            if (l->caller != NULL)
+                await_end(l);
+            else
+                end_link(l, 0);
             return false;
         }
         if (in == MOVED_NOTHING && out == MOVED_NOTHING)
@@ -280,6 +293,10 @@ void forward_link_move(struct forward_link *l)
         return;
     if (l->state == FORWARD_CONNECTING && !is_connected(l))
         return;
+    if (l->state == FORWARD_ENDING) {
+        await_end(l);
+        return;
+    }
     if (l->state == FORWARD_GREETING && !is_greeted(l, &events, &over)) {
         if (over)
             end_link(l, ECONNREFUSED);
