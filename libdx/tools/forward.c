@@ -49,6 +49,8 @@ static const char usage[] =
     "  -buffer N     bytes under way in each direction of a connection, with suffix K or M\n"
     "                (default 32K). The side that creates the channel says so\n"
     "  -guests N     guests at once of a host with -connect, 1 to 30 (default 1)\n"
+    "  -peer-timeout N  across kernels (a VM): a side that gives no sign of life for so many\n"
+    "                seconds is dead, 1 to 1000 (default 1). Give it on both sides\n"
     "  -any-address  allow addresses beyond this machine\n"
     "  -v            say what happens\n"
     "\n"
@@ -147,6 +149,10 @@ static int parse_flag(int option, struct forward_options *o, struct words *w)
     case 'g':
         o->guests = (uint32_t)parse_number(optarg, DX_GUESTS_MAX, false);
         return o->guests != 0 ? -1 : wrong("-guests takes 1 to 30, not", optarg);
+    case 't':
+        o->wait.peer_timeout_ns = (int64_t)parse_number(optarg, 1000, false) * 1000000000;
+        return o->wait.peer_timeout_ns != 0 ? -1
+                                            : wrong("-peer-timeout takes 1 to 1000, not", optarg);
     case 'a':
         o->any_address = true;
         return -1;
@@ -187,6 +193,7 @@ static int parse(int argc, char **argv, struct forward_options *o)
                                           {"conns", required_argument, NULL, 'n'},
                                           {"buffer", required_argument, NULL, 'b'},
                                           {"guests", required_argument, NULL, 'g'},
+                                          {"peer-timeout", required_argument, NULL, 't'},
                                           {"any-address", no_argument, NULL, 'a'},
                                           {"v", no_argument, NULL, 'v'},
                                           {"h", no_argument, NULL, 'h'},
@@ -194,6 +201,9 @@ static int parse(int argc, char **argv, struct forward_options *o)
                                           {NULL, 0, NULL, 0}};
     *o = (struct forward_options){.conns = 64, .guests = 1, .buffer = (size_t)32 << 10};
     struct words words = {0};
+    dx_status status = dx_wait_default(&o->wait);
+    if (status != DX_OK)
+        return tool_fail("forward", status);
     int option;
     optind = 1;
     while ((option = getopt_long_only(argc, argv, "", names, NULL)) >= 0) {

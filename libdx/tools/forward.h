@@ -44,6 +44,7 @@ struct forward_options {
     uint32_t conns;  /* at once, of each guest */
     uint32_t guests; /* of a host that serves */
     size_t buffer;
+    struct dx_wait wait; /* of this side */
 };
 
 /* What the loop calls when a descriptor that it watches has news. */

@@ -32,8 +32,10 @@ static void listener_ready(struct forward_watch *watch, uint32_t events)
 static dx_status open_dial(struct forward *f)
 {
     struct forward_options *o = f->options;
-    const struct dx_config config = {
-        .slots = o->conns, .request_capacity = o->buffer, .response_capacity = o->buffer};
+    const struct dx_config config = {.wait = &o->wait,
+                                     .slots = o->conns,
+                                     .request_capacity = o->buffer,
+                                     .response_capacity = o->buffer};
     dial.forward = f;
     dial.watch.ready = listener_ready;
     dial.listener = forward_listen(&o->address);
@@ -51,7 +53,7 @@ static void give_back(struct forward_link *l)
 
 static dx_status attach(struct forward *f)
 {
-    dx_status status = dx_attach(f->options->url, NULL, 0, &dial.channel);
+    dx_status status = dx_attach(f->options->url, &f->options->wait, 0, &dial.channel);
     if (status == DX_OK) {
         forward_say(f, "attached");
         return DX_OK;

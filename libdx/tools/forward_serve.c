@@ -80,8 +80,10 @@ static dx_status open_serve(struct forward *f)
 {
     const struct forward_options *o = f->options;
     struct dx_channel *channels[DX_GUESTS_MAX];
-    const struct dx_config config = {
-        .guest_slots = o->conns, .request_capacity = o->buffer, .response_capacity = o->buffer};
+    const struct dx_config config = {.wait = &o->wait,
+                                     .guest_slots = o->conns,
+                                     .request_capacity = o->buffer,
+                                     .response_capacity = o->buffer};
     place_count = o->creates ? o->guests : 1;
     if (!o->creates)
         return DX_OK;
@@ -97,7 +99,7 @@ static dx_status begin_place(struct forward *f, struct place *p)
     const struct dx_serve_options options = {.stream = handle};
     dx_status status = DX_OK;
     if (p->channel == NULL)
-        status = dx_attach(f->options->url, NULL, 0, &p->channel);
+        status = dx_attach(f->options->url, &f->options->wait, 0, &p->channel);
     if (status != DX_OK || dx_channel_peer(p->channel) != DX_PEER_ALIVE) {
         forward_soon(f, LOOK_FOR_PEER);
         return status == DX_OK || forward_peer_ended(status) ? DX_OK : status;

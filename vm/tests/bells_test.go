@@ -54,6 +54,10 @@ func play(role string) error {
 		return rendezvous(url)
 	case "host":
 		return host(url)
+	case "echo":
+		return echo()
+	case "relay":
+		return relay(url)
 	case "look":
 		return look(url)
 	case "guest":
