@@ -57,7 +57,7 @@
 //
 // A connection is a stream of the type [StreamType]. The side that listens first writes
 // one byte, [Hello]; the bytes of the connection follow. To refuse a connection it writes
-// nothing, and ends the stream with a number of errno as its status. A status that is not 0
-// after other bytes resets the connection. The program dx speaks
+// nothing, and ends the stream with a number of errno as its status. A stream that fails, or
+// whose status is not 0 after other bytes, resets the connection. The program dx speaks
 // the same protocol, so that "dx forward" connects a dxnet program to one that speaks TCP.
 package dxnet

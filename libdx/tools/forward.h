@@ -107,6 +107,7 @@ struct forward_link {
     struct dx_stream *stream;
     struct dx_caller *caller; /* dialed, else NULL */
     int32_t status;           /* serving: of the handler */
+    bool greeted;             /* the other side was told that the socket has connected */
     void (*freed)(struct forward_link *link);
 };
 

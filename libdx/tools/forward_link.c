@@ -233,6 +233,7 @@ static bool is_connected(struct forward_link *l)
         end_link(l, error);
         return false;
     }
+    l->greeted = true;
     l->state = FORWARD_OPEN;
     return true;
 }

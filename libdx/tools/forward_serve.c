@@ -37,9 +37,12 @@ static int32_t refuse_call(void *user, const struct dx_request *request,
     return EPROTOTYPE;
 }
 
-static int32_t finish(struct forward_link *l)
+static int32_t finish(struct forward_link *l, struct dx_stream *s)
 {
     int32_t status = l->status;
+    /* What was cut short is not to look complete until the status comes. */
+    if (status != 0 && l->greeted && s->failure == DX_OK)
+        s->failure = DX_ERR_LOST;
     forward_link_free(l, status != 0);
     return status;
 }
@@ -73,7 +76,7 @@ static int32_t handle(void *user, struct dx_stream *s)
     if (l->state != FORWARD_DONE && s->failure != DX_OK)
         forward_link_fail(l);
     forward_link_move(l);
-    return l->state == FORWARD_DONE ? finish(l) : DX_STREAM_AGAIN(s->events);
+    return l->state == FORWARD_DONE ? finish(l, s) : DX_STREAM_AGAIN(s->events);
 }
 
 static dx_status open_serve(struct forward *f)
