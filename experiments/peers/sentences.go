@@ -85,20 +85,24 @@ func (v view) better() string {
 	return fmt.Sprintf("%s: faster are %s.", v.title(), strings.Join(parts, "; "))
 }
 
-// latencies compares the p50 by a schedule.
-func (v view) latencies() string {
-	var own, best result.Summary
+// smallest are the form of dx and the other peer with the smallest median of a figure; without a
+// name where none is known.
+func (v view) smallest(of func(result.Summary) result.Range) (own, best result.Summary) {
 	for _, s := range v.rows {
-		switch p50 := s.IntendedP50Ns; {
-		case !p50.Known:
-		case kindOf(s.Variant).group == groupDX:
-			if own.Variant == "" || p50.Median < own.IntendedP50Ns.Median {
-				own = s
-			}
-		case best.Variant == "" || p50.Median < best.IntendedP50Ns.Median:
-			best = s
+		least := &best
+		if kindOf(s.Variant).group == groupDX {
+			least = &own
+		}
+		if of(s).Known && (least.Variant == "" || of(s).Median < of(*least).Median) {
+			*least = s
 		}
 	}
+	return own, best
+}
+
+// latencies compares the p50 by a schedule.
+func (v view) latencies() string {
+	own, best := v.smallest(func(s result.Summary) result.Range { return s.IntendedP50Ns })
 	if own.Variant == "" || best.Variant == "" || min(own.Slices, best.Slices) < result.SlicesWanted {
 		return ""
 	}
@@ -108,18 +112,7 @@ func (v view) latencies() string {
 
 // cheapest compares the CPU time of a call by a schedule.
 func (v view) cheapest() string {
-	var own, best result.Summary
-	for _, s := range v.rows {
-		switch cpu := s.CPUSPerMop; {
-		case !cpu.Known:
-		case kindOf(s.Variant).group == groupDX:
-			if own.Variant == "" || cpu.Median < own.CPUSPerMop.Median {
-				own = s
-			}
-		case best.Variant == "" || cpu.Median < best.CPUSPerMop.Median:
-			best = s
-		}
-	}
+	own, best := v.smallest(cpuOf)
 	switch {
 	case own.Variant == "" || best.Variant == "":
 		return ""

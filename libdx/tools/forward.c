@@ -4,16 +4,15 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "../error.h"
+#include "signals.h"
 #include "tool.h"
 
 #define EVENTS 64
@@ -260,13 +259,8 @@ int tool_forward(int argc, char **argv)
     int code = parse(argc, argv, &o);
     if (code >= 0)
         return code;
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &set, NULL);
     struct forward f = {.options = &o, .epoll = epoll_create1(EPOLL_CLOEXEC)};
-    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    int signals = signals_take(false);
     const struct forward_side *side = o.listens ? &forward_dial : &forward_serve;
     dx_status status = f.epoll >= 0 && signals >= 0
                            ? side->open(&f)

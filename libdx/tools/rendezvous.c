@@ -6,18 +6,17 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "../dx_status.h"
 #include "../error.h"
 #include "../fd_wait.h"
 #include "../transport.h"
+#include "signals.h"
 #include "tool.h"
 
 #define BYTES_MIN 4096u
@@ -177,12 +176,7 @@ int tool_rendezvous(int argc, char **argv)
     int code = parse(argc, argv, &o);
     if (code >= 0)
         return code;
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    int signals = signals_take(false);
     dx_status status =
         signals >= 0 ? open_and_serve(&o, signals) : dx_fail_errno("signals cannot be waited for");
     if (status == DX_OK)

@@ -4,14 +4,13 @@
 
 #include <getopt.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "../clock.h"
 #include "../fd_wait.h"
 #include "options.h"
+#include "signals.h"
 #include "tool.h"
 #include "units.h"
 
@@ -118,12 +117,7 @@ static int print_looks(struct top *t, const struct options *o, int signals)
 
 static int print(struct top *t, const struct options *o)
 {
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    int signals = signals_take(false);
     if (signals < 0) {
         (void)fputs("dx top: signals cannot be waited for\n", stderr);
         return TOOL_FAILED;

@@ -5,15 +5,14 @@
  */
 #include <inttypes.h>
 #include <ncurses.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../../clock.h"
 #include "../../fd_wait.h"
+#include "../signals.h"
 #include "../tool.h"
 #include "../top.h"
 
@@ -281,18 +280,6 @@ static void run(struct screen *s, int signals)
     }
 }
 
-/* Those that end it; a descriptor, or -1. */
-static int take_signals(void)
-{
-    sigset_t set;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGHUP);
-    (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* Can the cursor be put anywhere? */
 static bool can_draw(void)
 {
@@ -304,7 +291,7 @@ static bool can_draw(void)
 int top_screen_run(struct top *t, int64_t every_ns)
 {
     struct screen s = {.top = t, .every_ns = every_ns, .follow = true, .slots = t->want_slots};
-    int signals = take_signals();
+    int signals = signals_take(true);
     SCREEN *terminal = signals >= 0 ? newterm(NULL, stdout, stdin) : NULL;
     bool drawing = terminal != NULL && can_draw();
     if (drawing) {
