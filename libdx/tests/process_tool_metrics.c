@@ -79,6 +79,11 @@ static void promtool_takes_what_is_written_to_a_file(void **state)
         assert_int_equal(unlink(path), 0);
     }
     assert_refuses(run("metrics", "-o", "/nonexistent/x.prom", s->url), "cannot be written");
+    assert_int_equal(mkfifo(path, 0600), 0); /* as a device, it is not replaced */
+    assert_refuses(run("metrics", "-o", path, s->url), "no regular file");
+    assert_int_equal(stat(path, &file), 0);
+    assert_true(S_ISFIFO(file.st_mode));
+    assert_int_equal(unlink(path), 0);
 }
 
 int main(int argc, char **argv)

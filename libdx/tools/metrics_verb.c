@@ -140,9 +140,17 @@ static int fail_file(const char *path)
     return TOOL_FAILED;
 }
 
-/* A reader sees the old file or the new one, never a part. */
+/* A reader sees the old file or the new one, never a part. What is no file, such as /dev/stdout, is
+ * not replaced by one. */
 static int write_file(const char *path, char **urls, size_t count)
 {
+    struct stat before;
+    if (stat(path, &before) == 0 && !S_ISREG(before.st_mode)) {
+        (void)fprintf(
+            stderr, "dx metrics: %s: is no regular file; without -o it prints to standard output\n",
+            path);
+        return TOOL_FAILED;
+    }
     size_t bytes = strlen(path) + 32;
     char *temporary = malloc(bytes);
     if (temporary == NULL)
