@@ -58,8 +58,13 @@ func TestInterruptKeepsResultsAndLeavesNothing(t *testing.T) {
 		t.Errorf("left in shared memory: %v", left)
 	}
 	cells, torn, err := result.Read(filepath.Join(dir, result.FileName))
-	if err != nil || torn || len(cells) == 0 || cells[0].Ops == 0 {
-		t.Errorf("kept: %d cells, torn %v, %v", len(cells), torn, err)
+	// A run has a cell for each distance that it met; on a starved machine there may be no call in one.
+	calls := uint64(0)
+	for _, cell := range cells {
+		calls += cell.Ops
+	}
+	if err != nil || torn || calls == 0 {
+		t.Errorf("kept: %d cells with %d calls, torn %v, %v", len(cells), calls, torn, err)
 	}
 	for _, name := range []string{"ops.png", "ops.svg", "table.txt", "environment.json"} {
 		if s, err := os.Stat(filepath.Join(dir, name)); err != nil || s.Size() == 0 {

@@ -125,10 +125,9 @@ static inline void *queue_on(void *user)
     while (dx_clock_ns() < atomic_load(&s->until_ns)) {
         struct attacked_flights all = {.s = s};
         dx_status status = dx_queue_open(s->channel, QUEUED, &all.queue);
-        if (status != DX_OK) {
-            impossible(s, (int)status);
+        opened(s, status);
+        if (status != DX_OK)
             return NULL;
-        }
         for (unsigned n = 0; n < REOPEN && dx_clock_ns() < atomic_load(&s->until_ns); n++)
             queue_round(&all);
         dx_queue_close(all.queue);

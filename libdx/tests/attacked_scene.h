@@ -89,6 +89,14 @@ static inline void impossible(struct scene *s, int what)
     atomic_store(&s->latest_impossible, what);
 }
 
+/* Nothing but the end of the traffic stops the channel. */
+static inline void opened(struct scene *s, dx_status status)
+{
+    bool ended = status == DX_ERR_STOPPED && atomic_load(&s->until_ns) == 0;
+    if (status != DX_OK && !ended)
+        impossible(s, (int)status);
+}
+
 /* What a call may end with while the peer does what it likes. */
 static inline bool may_end_with(dx_status status)
 {
