@@ -7,7 +7,9 @@
 #define DX_TEST_TERMINAL_H
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "test.h"
 
@@ -16,12 +18,14 @@
 
 struct terminal {
     pid_t server;
+    pid_t watcher; /* a client in control mode, which says what the pane prints */
+    int news;      /* where it says so */
     const char *socket;
     char screen[TERMINAL_BYTES]; /* as it was captured last */
 };
 
-/* Starts tmux with these words after the socket's; what it prints goes to `out`. */
-static inline pid_t terminal_spawn(const struct terminal *t, const char *const *words, int out)
+/* Starts tmux with these words after the socket's; `fd` is all that it reads and prints to. */
+static inline pid_t terminal_spawn(const struct terminal *t, const char *const *words, int fd)
 {
     const char *arguments[TERMINAL_WORDS] = {"tmux", "-f", "/dev/null", "-S", t->socket};
     for (size_t i = 0; words[i] != NULL && i + 6 < TERMINAL_WORDS; i++)
@@ -32,7 +36,8 @@ static inline pid_t terminal_spawn(const struct terminal *t, const char *const *
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)unsetenv("TMUX");
         (void)setenv("LC_ALL", "C.UTF-8", 1);
-        if (getppid() != parent || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0)
+        if (getppid() != parent || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 ||
+            dup2(fd, STDERR_FILENO) < 0)
             _exit(126);
         (void)execvp("tmux", (char *const *)arguments);
         _exit(127);
@@ -60,6 +65,16 @@ static inline int terminal_run(struct terminal *t, const char *const *words)
 
 #define TERMINAL_RUN(t, ...) terminal_run((t), (const char *const[]){__VA_ARGS__, NULL})
 
+static inline void terminal_watch(struct terminal *t)
+{
+    const char *const words[] = {"-C", "attach-session", "-f", "ignore-size", NULL};
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    t->watcher = terminal_spawn(t, words, ends[1]);
+    (void)close(ends[1]);
+    t->news = ends[0];
+}
+
 /* Starts a terminal of this size, in which the shell runs a command. */
 static inline void terminal_start(struct terminal *t, const char *columns, const char *lines,
                                   const char *command)
@@ -72,6 +87,7 @@ static inline void terminal_start(struct terminal *t, const char *columns, const
     /* Until the server listens. */
     while (TERMINAL_RUN(t, "-N", "new-session", "-d", "-x", columns, "-y", lines, command) != 0)
         (void)sched_yield();
+    terminal_watch(t);
     watchdog_step();
 }
 
@@ -84,8 +100,14 @@ static inline const char *terminal_screen(struct terminal *t)
 /* Waits until the screen has this text, or has it no more. */
 static inline void terminal_await(struct terminal *t, const char *text, bool there)
 {
-    while ((strstr(terminal_screen(t), text) != NULL) != there)
-        (void)sched_yield();
+    struct pollfd news = {.fd = t->news, .events = POLLIN};
+    while ((strstr(terminal_screen(t), text) != NULL) != there) {
+        /* What came before the next look was seen by it. */
+        (void)poll(&news, 1, -1);
+        char said[4096];
+        while (recv(t->news, said, sizeof said, MSG_DONTWAIT) == (ssize_t)sizeof said)
+            ;
+    }
     watchdog_step();
 }
 
@@ -102,6 +124,8 @@ static inline void terminal_end(struct terminal *t)
     (void)TERMINAL_RUN(t, "kill-server");
     (void)kill(t->server, SIGKILL);
     (void)waitpid(t->server, &status, 0);
+    (void)close(t->news);
+    (void)waitpid(t->watcher, &status, 0);
     (void)unlink(t->socket);
     test_paths()->count--; /* its name is free again */
     t->server = 0;

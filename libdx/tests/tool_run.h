@@ -30,9 +30,11 @@ static inline void read_back(int fd, char *text)
     (void)close(fd);
 }
 
-/* Runs dx with up to four arguments (NULL: none), its standard output to a descriptor of ours. */
+#define ARGUMENTS 5
+
+/* Runs dx with these arguments (NULL: none), its standard output to a descriptor of ours. */
 struct command {
-    const char *arguments[4];
+    const char *arguments[ARGUMENTS];
     int out;
     int err;
 };
@@ -40,8 +42,8 @@ struct command {
 static inline int execute(void *user)
 {
     const struct command *c = user;
-    char *arguments[6] = {(char *)"dx"};
-    for (int i = 0; i < 4 && c->arguments[i] != NULL; i++)
+    char *arguments[ARGUMENTS + 2] = {(char *)"dx"};
+    for (int i = 0; i < ARGUMENTS && c->arguments[i] != NULL; i++)
         arguments[i + 1] = (char *)c->arguments[i];
     if (dup2(c->out, STDOUT_FILENO) < 0 || dup2(c->err, STDERR_FILENO) < 0)
         return 103;
@@ -49,16 +51,21 @@ static inline int execute(void *user)
     return 104;
 }
 
-static inline const struct result *run(const char *a, const char *b, const char *c, const char *d)
+static inline const struct result *run_command(struct command *command)
 {
     static struct result r;
-    struct command command = {
-        {a, b, c, d}, memfd_create("out", MFD_CLOEXEC), memfd_create("err", MFD_CLOEXEC)};
-    int status = test_in_child(execute, &command);
+    command->out = memfd_create("out", MFD_CLOEXEC);
+    command->err = memfd_create("err", MFD_CLOEXEC);
+    int status = test_in_child(execute, command);
     r.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    read_back(command.out, r.out);
-    read_back(command.err, r.err);
+    read_back(command->out, r.out);
+    read_back(command->err, r.err);
     return &r;
+}
+
+static inline const struct result *run(const char *a, const char *b, const char *c, const char *d)
+{
+    return run_command(&(struct command){.arguments = {a, b, c, d}});
 }
 
 static inline void check_result(const struct result *r, int code, const char *word,

@@ -62,19 +62,24 @@ static inline void check_value_of(const struct result *r, const char *path, cons
 #define assert_value_of(r, path, expected)                                                         \
     check_value_of((r), (path), (expected), __FILE__, __LINE__)
 
-/* Looks at the scene's region. */
+/* Looks twice at the scene's region, at this interval. */
+static inline const struct result *look_again(const struct scene *s, const char *every)
+{
+    return run_command(&(struct command){.arguments = {"top", "-once", "-json", s->url, every}});
+}
+
 static inline const struct result *look_at(const struct scene *s)
 {
-    return run("top", "-once", "-json", s->url);
+    return look_again(s, "-every=1");
 }
 
 /* The same until a number is above a bound: who does something gets a CPU at some time. */
-#define LOOKS_MAX 100
+#define LOOKS_MAX 1000
 static inline const struct result *look_for(const struct scene *s, const char *path, double bound)
 {
-    const struct result *r = look_at(s);
+    const struct result *r = look_again(s, "-every=0.1");
     for (int i = 1; i < LOOKS_MAX && number_of(r, path) <= bound; i++)
-        r = look_at(s);
+        r = look_again(s, "-every=0.1");
     assert_true(number_of(r, path) > bound);
     return r;
 }
