@@ -30,8 +30,41 @@ func left(t *testing.T) []string {
 	return names
 }
 
+// wantMeasured demands calls and times of a peer, perhaps at different distances of the CPUs.
+func wantMeasured(t *testing.T, l log, peer string, payload int, rate float64) {
+	t.Helper()
+	var calls, times uint64
+	for _, c := range l.cells {
+		if c.Variant == peer && c.PayloadBytes == payload && c.Rate() == rate {
+			calls, times = calls+c.Ops, times+c.RTTSamples
+			if !c.Verified || c.Wrong() != nil || c.FloorRTTNs == nil || c.BareRTTNs == nil {
+				t.Errorf("%+v", c)
+			}
+		}
+	}
+	if calls == 0 || times == 0 {
+		t.Errorf("%s, %d bytes, %g/s: %d calls, %d times", peer, payload, rate, calls, times)
+	}
+}
+
+func TestPayloadsAndASchedule(t *testing.T) {
+	c := testConfig(t, "-peers", "dx-c,unix-stream", "-payload", "64,4096", "-rate", "1000")
+	if code := act(context.Background(), c); code != command.OK {
+		t.Fatalf("code %d", code)
+	}
+	l, _, err := load(c.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range c.peers {
+		wantMeasured(t, l, p.name, 64, 0)
+		wantMeasured(t, l, p.name, 4096, 0)
+		wantMeasured(t, l, p.name, 64, 1000)
+	}
+}
+
 func TestPlainPeersAreMeasured(t *testing.T) {
-	c := testConfig(t, "-peers", plain, "-payload", "64,4096", "-rate", "1000", "-idle", "1ms")
+	c := testConfig(t, "-peers", plain, "-payload", "4096", "-idle", "1ms")
 	if code := act(context.Background(), c); code != command.OK {
 		t.Fatalf("code %d", code)
 	}
@@ -43,23 +76,7 @@ func TestPlainPeersAreMeasured(t *testing.T) {
 		t.Errorf("%d peers lay idle", len(l.idle))
 	}
 	for _, p := range c.peers {
-		for _, want := range []struct {
-			payload int
-			rate    float64
-		}{{64, 0}, {64, 1000}, {4096, 0}} {
-			var calls, times uint64 // perhaps at different distances of the CPUs
-			for _, c := range l.cells {
-				if c.Variant == p.name && c.PayloadBytes == want.payload && c.Rate() == want.rate {
-					calls, times = calls+c.Ops, times+c.RTTSamples
-					if !c.Verified || c.Wrong() != nil || c.FloorRTTNs == nil || c.BareRTTNs == nil {
-						t.Errorf("%+v", c)
-					}
-				}
-			}
-			if calls == 0 || times == 0 {
-				t.Errorf("%s, %d bytes, %g/s: %d calls, %d times", p.name, want.payload, want.rate, calls, times)
-			}
-		}
+		wantMeasured(t, l, p.name, 4096, 0)
 	}
 	for _, name := range []string{"table.txt", "environment.json", "rate.png", "rate.svg"} {
 		if s, err := os.Stat(filepath.Join(c.out, name)); err != nil || s.Size() == 0 {
