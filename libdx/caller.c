@@ -209,9 +209,9 @@ static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes, 
     return DX_OK;
 }
 
-/* The exchange itself: publish, ring if need be, await the one word that answers. */
-static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t bytes,
-                                 int64_t timeout_ns)
+/* Publish, ring if need be, await the one word that answers. */
+static inline dx_status send_and_await(struct dx_caller *c, uint32_t type, size_t bytes,
+                                       int64_t timeout_ns)
 {
     DX_FAULT(REQUEST_STORED);
     uint32_t sequence = ++c->sequence;
@@ -240,6 +240,30 @@ static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t byte
         return take_answer(c, bytes);
     abandon(c);
     return failed(c, dx_fail_plain(status));
+}
+
+/* While round trips are measured. */
+static __attribute__((noinline)) dx_status measured_exchange(struct dx_caller *c, uint32_t type,
+                                                             size_t bytes, int64_t timeout_ns,
+                                                             uint64_t control)
+{
+    if (!dx_recorder_due(&c->round_trips, c->channel, control, c->slot))
+        return send_and_await(c, type, bytes, timeout_ns);
+    uint64_t began = dx_ticks(c->round_trips.scale);
+    dx_status status = send_and_await(c, type, bytes, timeout_ns);
+    if (status == DX_OK)
+        dx_recorder_end(&c->round_trips, began);
+    return status;
+}
+
+/* The exchange itself. */
+static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t bytes,
+                                 int64_t timeout_ns)
+{
+    uint64_t control = dx_histogram_control(c->channel);
+    if (dx_unlikely(dx_histogram_is_on(control)))
+        return measured_exchange(c, type, bytes, timeout_ns, control);
+    return send_and_await(c, type, bytes, timeout_ns);
 }
 
 dx_status dx_call_in_place(struct dx_caller *c, uint32_t type, size_t bytes, struct dx_reply *reply,

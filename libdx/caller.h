@@ -5,6 +5,7 @@
 
 #include "channel.h"
 #include "dx_caller.h"
+#include "histogram.h"
 #include "notifier.h"
 #include "stream.h"
 
@@ -22,6 +23,7 @@ struct dx_caller {
     uint32_t slot;
     uint64_t mourned; /* session of the peer whose end the caller was told; 0: none */
     struct dx_waiter waiter;
+    struct dx_recorder round_trips;
     struct dx_reply reply;
     struct dx_channel *channel;
     struct dx_notifier *notifier; /* of a stream whose descriptor was asked for, else NULL */

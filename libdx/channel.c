@@ -8,6 +8,7 @@
 #include "atomic.h"
 #include "clock.h"
 #include "error.h"
+#include "histogram.h"
 #include "liveness_kernel.h"
 #include "rendezvous_link.h"
 #include "serving.h"
@@ -19,6 +20,7 @@ void dx_channel_point(struct dx_channel *c)
     const struct dx_geometry *g = &c->geometry;
     c->header = (struct dx_header *)(void *)base;
     c->peers = (struct dx_peer_lines *)(void *)(base + sizeof(struct dx_header));
+    c->switches = (struct dx_switches *)(void *)(c->peers + DX_PEERS);
     c->caller_lines = (struct dx_caller_line *)(void *)(base + g->callers_offset);
     c->server_lines = (struct dx_server_line *)(void *)(base + g->servers_offset);
     c->counters = (struct dx_counters *)(void *)(base + g->counters_offset);
@@ -32,10 +34,12 @@ void dx_channel_destroy(struct dx_channel *c)
     dx_channel_forget_forks(c);
     dx_heartbeat_end(&c->heartbeat);
     dx_link_stop(c->region.link, c);
+    dx_histogram_unmap(c);
     dx_region_close(&c->region);
     (void)pthread_mutex_destroy(&c->lock);
     free(c->slots);
     free(c->sleepers);
+    free(c->wakes);
     free(c);
 }
 
@@ -57,6 +61,7 @@ dx_status dx_channel_make(enum dx_side side, const struct dx_wait *wait, struct 
         return dx_fail(DX_ERR_SYSTEM, "no memory for a channel");
     c->side = side;
     c->region.fd = -1;
+    dx_ticks_begin();
     c->wait = chosen;
     c->liveness_ns = DX_LIVENESS_NS;
     c->brake = (struct dx_brake)DX_BRAKE_INIT;
@@ -87,7 +92,8 @@ dx_status dx_channel_make_books(struct dx_channel *c)
     uint32_t count = dx_slot_count(&c->geometry, c->side);
     c->slots = calloc(count != 0 ? count : 1, sizeof *c->slots);
     c->sleepers = calloc(c->geometry.cells, sizeof *c->sleepers);
-    return c->slots != NULL && c->sleepers != NULL
+    c->wakes = calloc(c->geometry.cells, sizeof *c->wakes);
+    return c->slots != NULL && c->sleepers != NULL && c->wakes != NULL
                ? DX_OK
                : dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
 }

@@ -20,11 +20,14 @@
 /* Values of `stopping`. */
 enum dx_stopping { DX_GOES_ON = 0, DX_STOPS = 1, DX_FORKED = 2 };
 
+struct dx_histogram_lines;
+
 struct dx_channel {
     struct dx_region region;
     struct dx_geometry geometry; /* checked, private: the region's own is never read again */
     enum dx_side side;
     bool observer;
+    bool switching;      /* an observer that writes the switches */
     uint64_t session;    /* of our life; a guest that finds another one in its place is ousted */
     uint32_t epoch;      /* of the words of our callers */
     struct dx_wait wait; /* checked */
@@ -44,12 +47,15 @@ struct dx_channel {
 
     struct dx_header *header;
     struct dx_peer_lines *peers;
+    struct dx_switches *switches;
     struct dx_caller_line *caller_lines;
     struct dx_server_line *server_lines;
     struct dx_counters *counters; /* of callers, one a slot */
     struct dx_worker *workers;    /* host's, then guest's */
     struct dx_cell *cells;
     unsigned char *payload;
+    struct dx_histogram_lines *_Atomic histograms; /* NULL until they are measured or read */
+    uint64_t histograms_offset;                    /* in the file, once they are mapped */
 
     _Atomic uint32_t stopping; /* enum dx_stopping */
     _Atomic uint32_t serving;  /* 1 while dx_serve runs */
@@ -57,6 +63,7 @@ struct dx_channel {
     struct dx_serving *served; /* the run of dx_serve; NULL while none, or a binding, serves */
     uint32_t callers_open;
     struct dx_slot_wait *slot_waits; /* who waits for a slot, longest first */
+    struct dx_recorder *wakes;       /* one a cell; each is its sleeper's */
     struct dx_slot_book *slots;      /* one for each slot on which this side calls */
     struct dx_later *later;          /* what is answered later; NULL until it is served */
     struct dx_stream *streams;       /* of dx_serve, while it runs: one a slot of the other side */
@@ -181,6 +188,9 @@ void dx_channel_wake(struct dx_channel *channel, uint32_t cell);
 /* channel_sleep.c: dx_cell_wait for a cell of ours, also where no futex can lie in the region. */
 enum dx_slept dx_channel_sleep(struct dx_channel *channel, struct dx_cell *cell, uint32_t armed,
                                const struct dx_wait *wait, int64_t timeout_ns);
+
+/* channel_sleep.c: one that has slept in a cell of ours since then was rung and runs. */
+void dx_channel_woken(struct dx_channel *channel, uint32_t cell, int64_t asleep_since_ns);
 
 /* What all waits in a cell of ours have in common. */
 static inline struct dx_source dx_channel_source(struct dx_channel *c, uint32_t cell, void *user)

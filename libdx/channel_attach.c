@@ -160,7 +160,7 @@ static dx_status open_region(struct dx_channel *c, const struct dx_url *url)
 {
     if (c->region.base != NULL && !dx_region_is_current(&c->region))
         dx_region_close(&c->region);
-    return c->region.base == NULL ? dx_region_open(url, c->observer, &c->region)
+    return c->region.base == NULL ? dx_region_open(url, c->observer && !c->switching, &c->region)
                                   : dx_region_view(&c->region, 0, 0, 0);
 }
 

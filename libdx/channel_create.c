@@ -10,6 +10,7 @@
 #include "channel.h"
 #include "error.h"
 #include "fault.h"
+#include "histogram.h"
 #include "rendezvous_link.h"
 
 /* Begins to listen for a guest from another kernel in a place of a dead host, if one may be there.
@@ -71,6 +72,7 @@ static dx_status begin_on_stale(struct dx_channel *c, dx_status found)
                        "and its sizes are not the ones asked for: end that guest or take the same "
                        "sizes",
                        c->region.url.path);
+    c->geometry.histograms = old.histograms; /* as the guest knows it */
     return dx_session_begin_host(c, false);
 }
 
@@ -145,7 +147,8 @@ static dx_status open_places(struct dx_channel **c, uint32_t places, const char 
     dx_status status = dx_url_new(url, &parsed);
     if (status != DX_OK)
         return status;
-    struct dx_region_size size = {c[0]->geometry.region_bytes, c[0]->geometry.place_bytes, places};
+    struct dx_region_size size = {c[0]->geometry.region_bytes, c[0]->geometry.place_bytes, places,
+                                  dx_histogram_room(&c[0]->geometry, places)};
     status = dx_region_create(parsed, size, &c[0]->region, &fresh[0]);
     free(parsed);
     if (status == DX_OK) {
@@ -158,6 +161,8 @@ static dx_status open_places(struct dx_channel **c, uint32_t places, const char 
         dx_channel_point(c[place]);
         status = dx_channel_make_books(c[place]);
     }
+    if (status == DX_OK)
+        dx_histogram_place(c, places);
     return status == DX_OK && !fresh[0] ? check_layout(c[0]) : status;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which way a ring takes: through the memory (futex, semaphore), or by the doorbell of the peer. */
 #include "channel.h"
+#include "clock.h"
+#include "histogram.h"
 #include "rendezvous_link.h"
 
 /* Rings the doorbell of a sleeper that asked for it. */
@@ -27,6 +29,9 @@ bool dx_channel_ring_armed(struct dx_channel *c, uint32_t cell, uint32_t armed)
 {
     if (!in_reach(c, cell, armed))
         return false;
+    /* Relaxed: R10 publishes it. */
+    if (dx_unlikely(dx_histogram_is_on(dx_histogram_control(c))))
+        dx_store_relaxed(&c->cells[cell].rung_ns, (uint64_t)dx_clock_ns());
     if (!dx_cell_ring_armed(&c->cells[cell], armed))
         return false;
     ring_doorbell(c, cell, armed);

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "fault.h"
 #include "fd_wait.h"
+#include "histogram.h"
 #include "rendezvous_link.h"
 
 /* True if the time ran out. */
@@ -93,8 +94,8 @@ static bool hear_for_all(struct dx_channel *c, uint32_t own, uint32_t armed, int
     return timed_out;
 }
 
-enum dx_slept dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint32_t armed,
-                               const struct dx_wait *wait, int64_t timeout_ns)
+static enum dx_slept sleep_in(struct dx_channel *c, struct dx_cell *cell, uint32_t armed,
+                              const struct dx_wait *wait, int64_t timeout_ns)
 {
     if (DX_CELL_KIND(armed) != DX_PARK_DOORBELL || c->region.link == NULL ||
         !dx_link_is_sole(c->region.link))
@@ -113,4 +114,38 @@ enum dx_slept dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint3
         timed_out = sleep_privately(&c->sleepers[own], before, timeout_ns);
     }
     return dx_cell_slept(cell, armed, timed_out);
+}
+
+/* Of two kernels the clocks differ, and a shared cell has several sleepers. */
+static bool may_measure(const struct dx_channel *c, uint32_t cell)
+{
+    return c->wakes != NULL && cell != dx_cell_shared(c->geometry.slots, c->side) &&
+           !dx_channel_is_remote(c);
+}
+
+void dx_channel_woken(struct dx_channel *c, uint32_t cell, int64_t asleep_since_ns)
+{
+    uint64_t control = dx_histogram_control(c);
+    if (!dx_histogram_is_on(control) || !may_measure(c, cell))
+        return;
+    struct dx_recorder *r = &c->wakes[cell];
+    if (r->control != control)
+        dx_recorder_find(r, c, control, dx_histogram_of_wake(&c->geometry, cell));
+    /* Relaxed: A10 in dx_cell_rung. It is input. */
+    int64_t rung_ns = (int64_t)dx_load_relaxed(&c->cells[cell].rung_ns);
+    int64_t now = dx_clock_ns();
+    /* Every one: a wake-up is dear anyway. */
+    if (r->lines != NULL && rung_ns >= asleep_since_ns && rung_ns <= now)
+        dx_recorder_add(r, (uint64_t)(now - rung_ns));
+}
+
+enum dx_slept dx_channel_sleep(struct dx_channel *c, struct dx_cell *cell, uint32_t armed,
+                               const struct dx_wait *wait, int64_t timeout_ns)
+{
+    bool on = dx_histogram_is_on(dx_histogram_control(c));
+    int64_t since = dx_unlikely(on) ? dx_clock_ns() : 0;
+    enum dx_slept slept = sleep_in(c, cell, armed, wait, timeout_ns);
+    if (dx_unlikely(on) && slept == DX_SLEPT_RUNG)
+        dx_channel_woken(c, (uint32_t)(cell - c->cells), since);
+    return slept;
 }

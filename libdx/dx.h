@@ -24,7 +24,8 @@
  *
  * The headers, each of which explains its subject first: dx_channel.h, dx_peer.h, dx_caller.h,
  * dx_queue.h, dx_serve.h, dx_answer.h, dx_stream.h, dx_stream_loop.h, dx_wait.h, dx_stats.h,
- * dx_status.h, dx_device.h and dx_version.h. dx_native.h is for authors of bindings.
+ * dx_histogram.h, dx_status.h, dx_device.h and dx_version.h. dx_native.h is for authors of
+ * bindings.
  */
 /**
  * @mainpage libdx, the direct-exchange channel
@@ -37,6 +38,7 @@
 #include "dx_caller.h"
 #include "dx_channel.h"
 #include "dx_device.h"
+#include "dx_histogram.h"
 #include "dx_peer.h"
 #include "dx_queue.h"
 #include "dx_serve.h"

@@ -8,10 +8,9 @@
 #include "fault.h"
 
 #define DX_PAGE 4096u
-/* A mapping begins at a page, and no Linux has larger ones by default than 64 KiB. */
-#define PLACE_ALIGNMENT 65536u
 /* Before it, each place began where the one before it ended. */
 #define ALIGNED_SINCE_MINOR 3u
+#define HISTOGRAMS_SINCE_MINOR 4u
 
 static uint64_t round_up(uint64_t value, uint64_t to)
 {
@@ -62,7 +61,7 @@ dx_status dx_geometry_make(uint32_t host_slots, uint32_t guest_slots, size_t req
     if (g.payload_stride != 0 && (g.payload_stride / DX_LINE) % 2 == 0)
         g.payload_stride += DX_LINE;
     g.region_bytes = round_up(g.payload_offset + g.slots * g.payload_stride, DX_PAGE);
-    g.place_bytes = round_up(g.region_bytes, PLACE_ALIGNMENT);
+    g.place_bytes = round_up(g.region_bytes, DX_PLACE_ALIGNMENT);
     *out = g;
     return DX_OK;
 }
@@ -81,7 +80,7 @@ void dx_header_write(struct dx_header *header, const struct dx_geometry *g)
     header->sem_bytes = (uint32_t)sizeof(sem_t);
     header->places = g->places;
     header->place = g->place;
-    header->padding = 0;
+    header->histograms = (uint32_t)g->histograms;
     DX_FAULT(HEADER_HALF);
     header->callers_offset = g->callers_offset;
     header->servers_offset = g->servers_offset;
@@ -141,6 +140,8 @@ dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct
     g.place = copy.place;
     if ((copy.version & 0xffffu) < ALIGNED_SINCE_MINOR)
         g.place_bytes = g.region_bytes;
+    if ((copy.version & 0xffffu) >= HISTOGRAMS_SINCE_MINOR)
+        g.histograms = copy.histograms;
     struct dx_header expected;
     memset((void *)&expected, 0, sizeof expected);
     dx_header_write(&expected, &g);
@@ -149,7 +150,7 @@ dx_status dx_header_check(const struct dx_header *header, uint64_t bytes, struct
      * to read. */
     copy.sem_bytes = expected.sem_bytes;
     copy.places = g.places;
-    copy.padding = 0;
+    copy.histograms = (uint32_t)g.histograms;
     size_t from = offsetof(struct dx_header, header_bytes);
     if (memcmp((const char *)&copy + from, (const char *)&expected + from,
                sizeof expected - from) != 0)

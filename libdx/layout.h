@@ -3,8 +3,11 @@
  * The bytes of a region. docs/protocol.md is the contract; the asserts below keep this file equal
  * to it. Little-endian, offsets instead of pointers, each field with one writer.
  *
- *   header 128 | peers 31 x 128 | caller lines | server lines | counters | workers | cells |
- * payload
+ *   header 128 | peers 30 x 128 | switches 128 | caller lines | server lines | counters | workers |
+ *   cells | payload
+ *
+ * Behind all places of the memory may be room for histograms, of which nothing is reserved before
+ * they are switched on: see histogram.h.
  *
  * Lines of callers lie together, and so do lines of servers. So no line shares a cache line, or the
  * pair of lines that a prefetcher fetches, with a line that the other side writes.
@@ -27,10 +30,12 @@
 /* In place of the magic while a host rebuilds a region that a dead one left. */
 #define DX_MAGIC_REBUILDING 0x305f454e48435844ull /* "DXCHNE_0" */
 #define DX_PROTOCOL_MAJOR 1u
-#define DX_PROTOCOL_MINOR 3u
+#define DX_PROTOCOL_MINOR 4u
 #define DX_PROTOCOL_VERSION ((DX_PROTOCOL_MAJOR << 16) | DX_PROTOCOL_MINOR)
-#define DX_PEERS 31u /* room for as many; a region has one host and one guest */
+#define DX_PEERS 30u /* room for as many; a region has one host and one guest */
 #define DX_HEADER_BYTES 4096u
+/* A mapping begins at a page, and no Linux has larger ones by default than 64 KiB. */
+#define DX_PLACE_ALIGNMENT 65536u
 
 /* A peer's place in the header, and a channel's own side. */
 enum dx_side { DX_HOST = 0, DX_GUEST = 1 };
@@ -57,7 +62,7 @@ struct dx_header {
     uint32_t sem_bytes; /* sizeof(sem_t) of the host's C library */
     uint32_t places;    /* regions of this size in the memory, each at a multiple of 64 KiB; 0: 1 */
     uint32_t place;     /* which of them this is */
-    uint32_t padding;
+    uint32_t histograms; /* of this place: where they begin in the memory, / 64 KiB; 0: no room */
     uint64_t callers_offset;
     uint64_t servers_offset;
     uint64_t counters_offset;
@@ -84,6 +89,12 @@ struct dx_peer_lines {
     _Atomic uint64_t
         heartbeat; /* advances for as long as the peer lives: see liveness_heartbeat.h */
     uint64_t padding1[7];
+};
+
+/* Written by people, through dx_histogram_switch. */
+struct dx_switches {
+    _Atomic uint64_t histograms; /* generation << 32 | one call in so many is measured; 0: none */
+    uint64_t padding[15];
 };
 
 /* Written by the side that calls on this slot. */
@@ -143,9 +154,9 @@ struct dx_worker {
 
 /* Where somebody sleeps: see cell.h. */
 struct dx_cell {
-    _Atomic uint32_t armed; /* writer: the sleeper */
-    _Atomic uint32_t rings; /* writers: those who ring; also the futex word */
-    uint64_t padding0;
+    _Atomic uint32_t armed;   /* writer: the sleeper */
+    _Atomic uint32_t rings;   /* writers: those who ring; also the futex word */
+    _Atomic uint64_t rung_ns; /* when it was rung last, while wake-ups are measured */
     union {
         sem_t sem;
         uint64_t room[4];
@@ -156,12 +167,14 @@ struct dx_cell {
 _Static_assert(sizeof(sem_t) <= 32, "sem_t fits its room");
 _Static_assert(sizeof(struct dx_header) == 2 * DX_LINE, "header");
 _Static_assert(offsetof(struct dx_header, places) == 52, "places");
+_Static_assert(offsetof(struct dx_header, histograms) == 60, "histograms");
 _Static_assert(offsetof(struct dx_header, callers_offset) == 64, "header line 1");
 _Static_assert(sizeof(struct dx_peer_lines) == 2 * DX_LINE, "peer");
 _Static_assert(offsetof(struct dx_peer_lines, doorbell_id) == 24, "peer");
 _Static_assert(offsetof(struct dx_peer_lines, kernel) == 32, "peer");
 _Static_assert(offsetof(struct dx_peer_lines, heartbeat) == 64, "heartbeat has its own line");
-_Static_assert(128 + DX_PEERS * sizeof(struct dx_peer_lines) == 4096, "header is one page");
+_Static_assert(sizeof(struct dx_switches) == sizeof(struct dx_peer_lines), "switches");
+_Static_assert(128 + (DX_PEERS + 1) * sizeof(struct dx_peer_lines) == 4096, "header is one page");
 _Static_assert(sizeof(struct dx_caller_line) == DX_LINE, "caller line");
 _Static_assert(sizeof(struct dx_server_line) == DX_LINE, "server line");
 _Static_assert(offsetof(struct dx_caller_line, parked) == 16, "caller line");
@@ -174,6 +187,7 @@ _Static_assert(offsetof(struct dx_server_line, sent) == 32, "server line");
 _Static_assert(sizeof(struct dx_counters) == 2 * DX_LINE, "counters");
 _Static_assert(sizeof(struct dx_worker) == 3 * DX_LINE, "worker");
 _Static_assert(sizeof(struct dx_cell) == DX_LINE, "cell");
+_Static_assert(offsetof(struct dx_cell, rung_ns) == 8, "cell");
 _Static_assert(offsetof(struct dx_cell, sem) == 16, "cell");
 _Static_assert(_Alignof(struct dx_cell) == 8, "no hidden alignment");
 _Static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "plain atomics");
@@ -201,6 +215,7 @@ struct dx_geometry {
     uint64_t place_bytes; /* from the beginning of one place to that of the next */
     uint32_t places;
     uint32_t place;
+    uint64_t histograms; /* as in the header */
 };
 
 /* Derives a geometry. With DX_ERR_INVALID the text names the value that is out of range. */

@@ -69,6 +69,11 @@ static inline void send_request(struct dx_queue *q, struct dx_flight *f)
     f->sequence++;
     f->awaited = dx_word(q->epoch, DX_SERVER_ACKNOWLEDGED, f->sequence);
     f->state = DX_FLIGHT_SENT;
+    uint64_t control = dx_histogram_control(q->channel);
+    f->measured = dx_unlikely(dx_histogram_is_on(control)) &&
+                  dx_recorder_due(&f->round_trips, q->channel, control, f->slot);
+    if (dx_unlikely(f->measured))
+        f->sent = dx_ticks(f->round_trips.scale);
     /* R2 -> A2 (slot.h): request bytes, type and payload before the word.
      * S1 <-> S2: the fence is that of dx_queue_ring_servers, one for many words. */
     dx_store_release(&f->line->word, dx_word(q->epoch, DX_CALLER_SENDING, f->sequence));
@@ -295,6 +300,8 @@ static inline void complete(struct dx_queue *q, uint32_t index, struct dx_comple
     *done = (struct dx_completion){.tag = f->tag, .result = DX_OK};
     if (dx_likely(f->state == DX_FLIGHT_SENT)) {
         take_answer(q, f, done);
+        if (dx_unlikely(f->measured) && done->result == DX_OK)
+            dx_recorder_end(&f->round_trips, f->sent);
     } else {
         done->result = f->failure;
         count_failure(q, f);

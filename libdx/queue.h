@@ -35,6 +35,9 @@ struct dx_flight {
     uint32_t request_bytes;
     enum dx_flight_state state;
     dx_status failure;
+    bool measured; /* since `sent` */
+    uint64_t sent; /* ticks */
+    struct dx_recorder round_trips;
     bool begun;     /* a server has greeted our epoch here */
     bool abandoned; /* the latest request was given up */
 };

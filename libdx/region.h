@@ -71,6 +71,7 @@ struct dx_region_size {
     uint64_t bytes;  /* of one place */
     uint64_t stride; /* from the beginning of one place to that of the next */
     uint32_t places; /* of the memory */
+    uint64_t room;   /* behind them, to be had on demand; memory without it does, too */
 };
 
 /* Of all places together. */
@@ -192,6 +193,7 @@ void dx_region_unmap_part(void *at, uint64_t offset, uint64_t bytes, uint64_t pa
 /* Makes sure that bytes of what is mapped can be read without a SIGBUS, where nobody may have
  * reserved them. Before Linux 5.14 this cannot be known, and DX_OK is returned. */
 dx_status dx_region_touch(const struct dx_region *region, uint64_t from, uint64_t bytes);
+dx_status dx_region_touch_at(const struct dx_region *region, void *mapped, uint64_t bytes);
 
 /* Reserves the bytes of a file from `from` up to `to`, which makes it larger if need be, so that no
  * touch of them can be a SIGBUS. blank: all of them are zero, and nobody uses them. What is there

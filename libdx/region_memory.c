@@ -156,7 +156,12 @@ dx_status dx_region_reserve(int fd, const char *path, uint64_t from, uint64_t to
 
 dx_status dx_region_touch(const struct dx_region *region, uint64_t from, uint64_t bytes)
 {
-    char *at = (char *)region->base + from;
+    return dx_region_touch_at(region, (char *)region->base + from, bytes);
+}
+
+dx_status dx_region_touch_at(const struct dx_region *region, void *mapped, uint64_t bytes)
+{
+    char *at = mapped;
     uint64_t skip = (uintptr_t)at % region->page_bytes;
     /* EINVAL: an older kernel, which cannot say it. */
     if (madvise(at - skip, bytes + skip, MADV_POPULATE_READ) == 0 || errno != EFAULT)

@@ -100,6 +100,22 @@ static void answer_too_large(struct dx_server *s, uint32_t slot, uint64_t word, 
     publish_result(s, slot, word, DX_RESULT_TOO_LARGE, bytes, status);
 }
 
+/* While handlers are measured. */
+static __attribute__((noinline)) int32_t measured_handler(struct dx_server *s,
+                                                          const struct dx_request *request,
+                                                          struct dx_response *response)
+{
+    struct dx_channel *c = s->channel;
+    uint32_t worker = (uint32_t)(s->worker - dx_channel_worker(c, c->side, 0));
+    if (!dx_recorder_due(&s->handlers, c, dx_histogram_control(c),
+                         dx_histogram_of_handler(&c->geometry, c->side, worker)))
+        return s->handler(s->user, request, response);
+    uint64_t began = dx_ticks(s->handlers.scale);
+    int32_t status = s->handler(s->user, request, response);
+    dx_recorder_end(&s->handlers, began);
+    return status;
+}
+
 /* Runs the handler for one request. Length and type are input, each read once. */
 static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
 {
@@ -126,7 +142,9 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
         DX_FAULT(REQUEST_READ);
         dx_server_journal(s, slot, word);
         s->kept = false;
-        status = s->handler(s->user, request, &response);
+        status = dx_unlikely(dx_histogram_is_on(dx_histogram_control(c)))
+                     ? measured_handler(s, request, &response)
+                     : s->handler(s->user, request, &response);
         if (dx_unlikely(s->kept)) {
             dx_count(&s->waiter.counters->request_bytes, request->bytes);
             return;

@@ -7,6 +7,7 @@
 #include "dx_caller.h"
 #include "dx_protocol.h"
 #include "dx_serve.h"
+#include "histogram.h"
 #include "serve_later.h"
 #include "stream.h"
 
@@ -68,6 +69,7 @@ struct dx_server {
     struct dx_pool *pool; /* all end together */
     uint32_t cell;
     struct dx_waiter waiter;
+    struct dx_recorder handlers;
     uint32_t answered[DX_BATCH]; /* slots */
     uint32_t answered_count;
     dx_status status; /* why it ended */

@@ -66,6 +66,8 @@ static dx_status create_unnamed(struct dx_region *region, struct dx_region_size 
     dx_status status = dx_region_reserve(region->fd, region->url.path, 0, bytes, true);
     if (status != DX_OK)
         return status;
+    if (dx_region_check_limit(region->url.path, bytes + size.room) == DX_OK)
+        (void)!ftruncate(region->fd, (off_t)(bytes + size.room)); /* it does without, too */
     status = dx_region_lock(region->fd, DX_LOCK_HOST, region->url.path);
     return status == DX_OK ? dx_region_map(region, size.bytes) : status;
 }

@@ -29,7 +29,10 @@ static dx_status create(struct dx_region *out, struct dx_region_size size, bool 
     if (out->url.fd >= 0)
         return dx_fail(DX_ERR_URL, "memfd:%d: the host creates with memfd: and no number",
                        out->url.fd);
-    return dx_region_create_memfd("memfd:", size, dx_region_memory_bytes(size), out);
+    uint64_t bytes = dx_region_memory_bytes(size);
+    if (dx_region_check_limit("memfd:", bytes + size.room) == DX_OK)
+        bytes += size.room;
+    return dx_region_create_memfd("memfd:", size, bytes, out);
 }
 
 static dx_status attach_memfd(struct dx_region *out)

@@ -43,7 +43,10 @@ static uint64_t device_bytes(uint64_t bytes)
 static dx_status serve(struct dx_region *region, struct dx_region_size size)
 {
     /* A VM may join. What lies after the region is never written and costs nothing. */
-    uint64_t length = device_bytes(dx_region_memory_bytes(size));
+    uint64_t bytes = dx_region_memory_bytes(size);
+    uint64_t length = device_bytes(bytes + size.room);
+    if (dx_region_check_limit(region->url.path, length) != DX_OK)
+        length = device_bytes(bytes);
     dx_status status = dx_region_create_memfd(region->url.path, size, length, region);
     if (status != DX_OK)
         return status;

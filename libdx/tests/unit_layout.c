@@ -175,7 +175,7 @@ static bool may_differ(size_t bit)
 {
     return is_bit_of(bit, offsetof(struct dx_header, version), 2) ||
            is_bit_of(bit, offsetof(struct dx_header, sem_bytes), 4) ||
-           is_bit_of(bit, offsetof(struct dx_header, padding), 4);
+           is_bit_of(bit, offsetof(struct dx_header, histograms), 4);
 }
 
 /* Of 1 place, one flipped bit makes 0 (which means 1), 3, 5, 9 or 17: they are possible, and are

@@ -146,7 +146,7 @@ static dx_status open_and_serve(struct options *o, int signals)
     struct dx_region memory = {.fd = -1, .url = {.transport = &dx_transport_memfd, .fd = -1}};
     struct dx_rendezvous *server = NULL;
     dx_status status = dx_region_create_memfd(
-        o->path, (struct dx_region_size){o->bytes, o->bytes, 1}, o->bytes, &memory);
+        o->path, (struct dx_region_size){o->bytes, o->bytes, 1, 0}, o->bytes, &memory);
     /* Nobody is the host of this memory yet. */
     if (status == DX_OK)
         status = dx_region_unlock(memory.fd, DX_LOCK_HOST, o->path);
