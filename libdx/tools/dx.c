@@ -16,6 +16,7 @@ static const struct verb {
 } verbs[] = {
     {"bind", "give a guest's ivshmem device to vfio-pci, for ivshmem:doorbell", tool_bind},
     {"forward", "carry TCP and Unix sockets over a channel, also into a VM", tool_forward},
+    {"histogram", "measure how long calls, handlers and wake-ups take", tool_histogram},
     {"info", "show a region: its sizes, who lives, what was counted", tool_info},
     {"ls", "list the regions and sockets of this user, and which are left behind", tool_ls},
     {"doctor", "say what this machine, host or guest, lacks, and what to do", tool_doctor},

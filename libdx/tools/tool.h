@@ -12,6 +12,7 @@ enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_USAGE = 2 };
 
 int tool_doctor(int argc, char **argv);
 int tool_forward(int argc, char **argv);
+int tool_histogram(int argc, char **argv);
 int tool_info(int argc, char **argv);
 int tool_ls(int argc, char **argv);
 int tool_metrics(int argc, char **argv);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "find.h"
+#include "latency.h"
 #include "look.h"
 
 /* What a side, or the caller of a slot, did between two looks: all but `asleep` a second. */
@@ -34,6 +35,7 @@ struct top_side {
     uint32_t pid;
     double beats; /* a second */
     struct top_rates rates;
+    struct latency latencies[LATENCY_KINDS]; /* since the histograms were switched on */
 };
 
 /* One place of a region. */

@@ -21,6 +21,13 @@ static void print_side(const char *name, const struct top_side *s, FILE *out)
                   ", \"%s\": {\"state\": \"%s\", \"pid\": %" PRIu32 ", \"beats_per_s\": %.1f, ",
                   name, s->state, s->pid, s->beats);
     print_rates(&s->rates, out);
+    for (int kind = 0; kind < LATENCY_KINDS; kind++) {
+        const struct latency *l = &s->latencies[kind];
+        (void)fprintf(out,
+                      ", \"%s\": {\"count\": %" PRIu64 ", \"p50_ns\": %" PRIu64
+                      ", \"p99_ns\": %" PRIu64 "}",
+                      latency_key((enum latency_kind)kind), l->count, l->p50_ns, l->p99_ns);
+    }
     (void)fputc('}', out);
 }
 

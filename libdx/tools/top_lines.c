@@ -71,6 +71,27 @@ static bool add_side(struct top_lines *lines, const struct top_side *s, const ch
     return true;
 }
 
+/* What histograms say of a side, if they say anything. */
+static bool add_latencies(struct top_lines *lines, const struct top_side *s, size_t region)
+{
+    char text[TOP_COLUMNS + 1] = "";
+    size_t used = 0;
+    for (int kind = 0; kind < LATENCY_KINDS; kind++) {
+        const struct latency *l = &s->latencies[kind];
+        char t[2][UNITS_BYTES];
+        if (l->count != 0 && used < sizeof text)
+            used += (size_t)snprintf(text + used, sizeof text - used, "  %s p50 %s p99 %s",
+                                     latency_name((enum latency_kind)kind),
+                                     units_time(t[0], l->p50_ns), units_time(t[1], l->p99_ns));
+    }
+    if (used == 0)
+        return true;
+    struct top_line *line = add(lines, TOP_PLAIN, region);
+    if (line != NULL)
+        (void)snprintf(line->text, sizeof line->text, "%s", text);
+    return line != NULL;
+}
+
 static bool add_slots(struct top_lines *lines, const struct top_region *r, uint32_t place,
                       size_t region)
 {
@@ -115,7 +136,9 @@ static bool add_place(struct top_lines *lines, const struct top_region *r, uint3
     (void)snprintf(line->text + used, sizeof line->text - (size_t)used,
                    ", slots %" PRIu32 "+%" PRIu32, g->host_slots, g->guest_slots);
     return add_side(lines, &p.sides[DX_HOST], "host", region) &&
+           add_latencies(lines, &p.sides[DX_HOST], region) &&
            add_side(lines, &p.sides[DX_GUEST], "guest", region) &&
+           add_latencies(lines, &p.sides[DX_GUEST], region) &&
            (!slots || add_slots(lines, r, place, region));
 }
 

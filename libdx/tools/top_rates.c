@@ -44,6 +44,9 @@ void top_place(const struct top_region *r, uint32_t place, struct top_place *out
         s->rates.serves = rate(serves[0]->calls, serves[1]->calls, r->seconds);
         add_rates(&s->rates, calls[0], calls[1], r->seconds);
         add_rates(&s->rates, serves[0], serves[1], r->seconds);
+        struct dx_channel *c = r->open && place < r->look.places ? r->look.observers[place] : NULL;
+        for (int kind = 0; c != NULL && kind < LATENCY_KINDS; kind++)
+            s->latencies[kind] = latency_read(c, (enum dx_side)side, (enum latency_kind)kind);
     }
 }
 

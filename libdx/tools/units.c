@@ -32,6 +32,25 @@ const char *units_age(char text[UNITS_BYTES], int64_t seconds)
     return text;
 }
 
+const char *units_time(char text[UNITS_BYTES], uint64_t ns)
+{
+    static const char *const units[] = {"ns", "us", "ms", "s"};
+    double value = (double)ns;
+    size_t unit = 0;
+    if (value >= 999.5e9) {
+        (void)snprintf(text, UNITS_BYTES, "%.0fmin", value / 60e9);
+        return text;
+    }
+    /* What would round up to 1000 has the next unit. */
+    while (value >= 999.5 && unit + 1 < sizeof units / sizeof *units) {
+        value /= 1000;
+        unit++;
+    }
+    int digits = unit == 0 ? 0 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+    (void)snprintf(text, UNITS_BYTES, "%.*f%s", digits, value, units[unit]);
+    return text;
+}
+
 const char *units_rate(char text[UNITS_BYTES], double per_second)
 {
     static const char *const units[] = {"", "k", "M", "G", "T"};

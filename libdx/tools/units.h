@@ -13,6 +13,9 @@
 const char *units_bytes(char text[UNITS_BYTES], uint64_t bytes);
 const char *units_age(char text[UNITS_BYTES], int64_t seconds);
 
+/* At most six characters: "151ns", "1.20us", "34.5ms", "2.10s", "65min". Returns text. */
+const char *units_time(char text[UNITS_BYTES], uint64_t ns);
+
 /* At most five characters: "0", "0.25", "734", "12.3k", "1.23M". */
 const char *units_rate(char text[UNITS_BYTES], double per_second);
 
