@@ -116,17 +116,11 @@ static enum dx_slept sleep_in(struct dx_channel *c, struct dx_cell *cell, uint32
     return dx_cell_slept(cell, armed, timed_out);
 }
 
-/* Of two kernels the clocks differ, and a shared cell has several sleepers. */
-static bool may_measure(const struct dx_channel *c, uint32_t cell)
-{
-    return c->wakes != NULL && cell != dx_cell_shared(c->geometry.slots, c->side) &&
-           !dx_channel_is_remote(c);
-}
-
 void dx_channel_woken(struct dx_channel *c, uint32_t cell, int64_t asleep_since_ns)
 {
     uint64_t control = dx_histogram_control(c);
-    if (!dx_histogram_is_on(control) || !may_measure(c, cell))
+    /* Of two kernels the clocks differ. */
+    if (!dx_histogram_is_on(control) || c->wakes == NULL || dx_channel_is_remote(c))
         return;
     struct dx_recorder *r = &c->wakes[cell];
     if (r->control != control)

@@ -12,7 +12,8 @@
  *                queue from the submission until the completion is collected; not of streams
  *   handlers     from when a handler is entered until it returns
  *   wake-ups     from just before a sleeping thread is rung until it runs; only between two sides
- *                under one kernel, since two kernels have different clocks
+ *                under one kernel, since two kernels have different clocks, and not of threads that
+ *                wait for descriptors in event loops
  *
  * A bucket is at most 1/32 as wide as the times in it are long, so that dx_histogram_value() is
  * wrong by at most 1.6 %. Times below 64 ns have buckets of 1 ns, and times of 2^40 ns (18 minutes)
@@ -50,7 +51,8 @@ enum dx_histogram_of {
     DX_HISTOGRAM_GUEST_HANDLERS = 1, /**< one for each serving thread of the guest */
     DX_HISTOGRAM_GUEST_CALLS = 2,    /**< round trips; one for each slot of the guest */
     DX_HISTOGRAM_HOST_HANDLERS = 3,  /**< one for each serving thread of the host */
-    DX_HISTOGRAM_HOST_WAKES = 4,     /**< one for each slot, then one for each serving thread */
+    DX_HISTOGRAM_HOST_WAKES = 4,     /**< one for each slot, then one for each serving thread, then
+                                        one for the cell that a process' other sleepers share */
     DX_HISTOGRAM_GUEST_WAKES = 5,    /**< the same of the guest */
 };
 

@@ -278,6 +278,52 @@ DX_API void dx_native_bell_close(struct dx_native_bell *bell);
 DX_API int dx_native_take_doorbell(struct dx_channel *channel);
 
 /**
+ * Tells where the word is that switches histograms.
+ *
+ * @param channel  the channel
+ *
+ * @return A uint64_t: in its lower half what dx_histogram_every() returns. It may change at any
+ * time
+ *
+ * @threads Any thread. Never blocks.
+ */
+DX_API const void *dx_native_switches(const struct dx_channel *channel);
+
+/** Where one histogram is written by its sole writer; docs/protocol.md has its layout. */
+struct dx_native_histogram {
+    void *lines;    /**< NULL: it cannot be had */
+    uint64_t scale; /**< ticks of the time-stamp counter * scale / 2^32 are ns; 0: take a clock */
+};
+
+/**
+ * Finds a histogram for its writer, and clears it if it is of an earlier time.
+ *
+ * Call it whenever the word of dx_native_switches() is another one than at the last time.
+ *
+ * @param channel  the channel
+ * @param control  that word
+ * @param handler  false: that of the round trips of a slot; true: that of the handlers of a serving
+ *                 thread of this side
+ * @param number   of the slot, or of the thread
+ * @param[out] out filled with it
+ *
+ * @threads The thread that writes it.
+ */
+DX_API void dx_native_histogram(struct dx_channel *channel, uint64_t control, bool handler,
+                                uint32_t number, struct dx_native_histogram *out);
+
+/**
+ * Measures a wake-up, if wake-ups are measured: one who slept in a cell was rung and runs now.
+ *
+ * @param channel    the channel
+ * @param cell       the number of the cell
+ * @param asleep_ns  how long it slept
+ *
+ * @threads The thread that slept in the cell. Never blocks.
+ */
+DX_API void dx_native_woken(struct dx_channel *channel, uint32_t cell, int64_t asleep_ns);
+
+/**
  * Says whether it makes sense to wait on.
  *
  * @param channel  the channel

@@ -27,7 +27,7 @@ static uint32_t count_of(const struct dx_geometry *g, enum dx_histogram_of of)
         return DX_SERVE_THREADS_MAX;
     case DX_HISTOGRAM_HOST_WAKES:
     case DX_HISTOGRAM_GUEST_WAKES:
-        return slots + DX_SERVE_THREADS_MAX;
+        return slots + DX_SERVE_THREADS_MAX + 1u;
     }
     return 0;
 }

@@ -161,6 +161,13 @@ const (
 
 // Whose counters, as in dx_stats.h.
 const (
+	HistogramHostCalls     = C.DX_HISTOGRAM_HOST_CALLS
+	HistogramGuestHandlers = C.DX_HISTOGRAM_GUEST_HANDLERS
+	HistogramGuestCalls    = C.DX_HISTOGRAM_GUEST_CALLS
+	HistogramHostHandlers  = C.DX_HISTOGRAM_HOST_HANDLERS
+	HistogramHostWakes     = C.DX_HISTOGRAM_HOST_WAKES
+	HistogramGuestWakes    = C.DX_HISTOGRAM_GUEST_WAKES
+
 	StatsHostCallers  = C.DX_STATS_HOST_CALLERS
 	StatsGuestServers = C.DX_STATS_GUEST_SERVERS
 	StatsGuestCallers = C.DX_STATS_GUEST_CALLERS

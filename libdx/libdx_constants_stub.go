@@ -160,6 +160,15 @@ const (
 
 // Whose counters.
 const (
+	HistogramHostCalls = iota
+	HistogramGuestHandlers
+	HistogramGuestCalls
+	HistogramHostHandlers
+	HistogramHostWakes
+	HistogramGuestWakes
+)
+
+const (
 	StatsHostCallers = iota
 	StatsGuestServers
 	StatsGuestCallers

@@ -28,7 +28,7 @@ static dx_status served_open(const char *path, uint64_t bytes, uint32_t vectors,
 	if (s == NULL)
 		return DX_ERR_SYSTEM;
 	s->memory = (struct dx_region){.fd = -1, .url = {.transport = &dx_transport_memfd, .fd = -1}};
-	const struct dx_region_size size = {bytes, bytes, 1};
+	const struct dx_region_size size = {bytes, bytes, 1, 0};
 	dx_status status = dx_region_create_memfd(path, size, bytes, &s->memory);
 	// Nobody is the host of this memory yet.
 	if (status == DX_OK)

@@ -116,3 +116,27 @@ func (k Caller) CallInPlace(uint32, int, int64) (unsafe.Pointer, int, int32, Sta
 func (k Caller) Request() unsafe.Pointer   { return nil }
 func (k Caller) View() CallerView          { return CallerView{} }
 func (k Caller) Settle(uint32, bool, bool) {}
+
+// Switches is nil.
+func (Channel) Switches() *uint64 { return nil }
+
+// FindHistogram finds none.
+func (Channel) FindHistogram(uint64, bool, uint32) (*HistogramLines, uint64) { return nil, 0 }
+
+// Woken does nothing.
+func (Channel) Woken(uint32, int64) {}
+
+// HistogramEvery is 0.
+func (Channel) HistogramEvery() uint32 { return 0 }
+
+// ReadHistogram fails.
+func (Channel) ReadHistogram(int, int, *Histogram) error { return errUnsupported }
+
+// SwitchHistograms fails.
+func SwitchHistograms(string, uint32, uint32) error { return errUnsupported }
+
+// HistogramFrom is 0.
+func HistogramFrom(int) uint64 { return 0 }
+
+// HistogramValue is 0.
+func HistogramValue(*Histogram, float64) uint64 { return 0 }

@@ -46,6 +46,24 @@ type Counters struct {
 // Stats is a copy of a struct dx_stats.
 type Stats Counters
 
+// HistogramBuckets is how many buckets a histogram has.
+const HistogramBuckets = 1152
+
+// HistogramLines is a histogram in the region, as histogram.h has it.
+type HistogramLines struct {
+	_            uint64
+	SumNs, MaxNs uint64
+	_            [5]uint64
+	Counts       [HistogramBuckets]uint64
+}
+
+// Histogram is struct dx_histogram.
+type Histogram struct {
+	Count, SumNs, MaxNs uint64
+	Reserved            [5]uint64
+	Counts              [HistogramBuckets]uint64
+}
+
 // CallerView is struct dx_native_caller.
 type CallerView struct {
 	Line, ServerLine, Cells unsafe.Pointer

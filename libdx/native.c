@@ -3,6 +3,7 @@
 
 #include "atomic.h"
 #include "caller.h"
+#include "clock.h"
 #include "error.h"
 #include "serve.h"
 #include "serving.h"
@@ -158,6 +159,25 @@ uint32_t dx_native_arm(struct dx_channel *c, uint32_t cell)
 void dx_native_disarm(struct dx_channel *c, uint32_t cell, uint32_t armed)
 {
     dx_cell_disarm(&c->cells[cell], armed);
+}
+
+const void *dx_native_switches(const struct dx_channel *c)
+{
+    return &c->switches->histograms;
+}
+
+void dx_native_histogram(struct dx_channel *c, uint64_t control, bool handler, uint32_t number,
+                         struct dx_native_histogram *out)
+{
+    struct dx_recorder r = {.control = 0};
+    uint32_t index = handler ? dx_histogram_of_handler(&c->geometry, c->side, number) : number;
+    dx_recorder_find(&r, c, control, index);
+    *out = (struct dx_native_histogram){.lines = r.lines, .scale = r.scale};
+}
+
+void dx_native_woken(struct dx_channel *c, uint32_t cell, int64_t asleep_ns)
+{
+    dx_channel_woken(c, cell, dx_clock_ns() - asleep_ns);
 }
 
 dx_status dx_native_check(const struct dx_channel *c)

@@ -69,10 +69,27 @@ func (b *bell) wait(armed uint32, limit time.Duration) bool {
 	}
 	b.lieDown(armed)
 	defer b.getUp()
+	if measures(b.ch.histogramSwitch()) {
+		return b.measuredWait(limit)
+	}
+	return b.waitToBeRung(limit)
+}
+
+func (b *bell) waitToBeRung(limit time.Duration) bool {
 	if b.rung != nil {
 		return b.waitForDoorbell(limit)
 	}
 	return b.waitForFile(limit)
+}
+
+// measuredWait is the same while wake-ups are measured.
+func (b *bell) measuredWait(limit time.Duration) bool {
+	began := time.Now()
+	rung := b.waitToBeRung(limit)
+	if rung {
+		b.ch.raw.Woken(b.cell, int64(time.Since(began)))
+	}
+	return rung
 }
 
 func (b *bell) waitForDoorbell(limit time.Duration) bool {

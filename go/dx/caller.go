@@ -54,6 +54,10 @@ type Caller struct {
 	begun      bool   // the server has seen our epoch
 	abandoned  bool   // the latest request may still be running
 
+	switches   *uint64
+	measuring  bool // exchange is called by measured
+	roundTrips recorder
+
 	waiter  waiter
 	ctx     context.Context // of the wait that goes on
 	awaited uint64          // and its word
@@ -121,6 +125,7 @@ func newCaller(ch *Channel, raw libdx.Caller) *Caller {
 		begun:        v.Begun,
 		abandoned:    v.Abandoned,
 		ready:        v.Begun && !v.Abandoned,
+		switches:     ch.switches,
 		ch:           ch,
 		raw:          raw,
 		request:      unsafe.Slice((*byte)(v.Request), ch.raw.RequestCapacity()),
@@ -233,6 +238,9 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	if c.ch.path == PathCgo {
 		return c.exchangeCgo(ctx, kind, n)
 	}
+	if control := atomic.LoadUint64(c.switches); measures(control) && !c.measuring {
+		return c.measured(ctx, kind, n, control)
+	}
 	c.sequence++
 	*c.requestBytes = uint32(n)
 	*c.kind = kind
@@ -269,6 +277,22 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 		c.endTurn()
 	}
 	return c.takeAnswer(n)
+}
+
+// measured is exchange while round trips are measured.
+func (c *Caller) measured(ctx context.Context, kind uint32, n int, control uint64) (Reply, error) {
+	due := c.roundTrips.due(c.ch, control, false, c.raw.View().Slot)
+	began := uint64(0)
+	if due {
+		began = c.roundTrips.now()
+	}
+	c.measuring = true
+	reply, err := c.exchange(ctx, kind, n)
+	c.measuring = false
+	if due && err == nil {
+		c.roundTrips.add(began)
+	}
+	return reply, err
 }
 
 // ringServer wakes the thread that serves our slot, if it sleeps, and counts it.

@@ -67,6 +67,7 @@ type Channel struct {
 	crowd    crowd
 
 	slowFence bool
+	switches  *uint64 // of histograms
 
 	mu      sync.Mutex
 	users   int  // callers and servers that still hold pointers into the region
@@ -107,6 +108,7 @@ func newChannel(options Options) (*Channel, error) {
 func (ch *Channel) ready(shared *doorbell) *Channel {
 	ch.slots.init(ch)
 	ch.bytes = ch.raw.RegionBytes()
+	ch.switches = ch.raw.Switches()
 	ch.parker.init(ch)
 	ch.liveness = libdx.LivenessNs
 	if ch.path == PathNative {

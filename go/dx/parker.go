@@ -67,7 +67,9 @@ func (p *parker) prepare(cell uint32) error {
 	if p.ch.stopped.Load() {
 		return ErrStopped
 	}
-	p.bell.cell = cell
+	if p.bell.cell != cell { // the first time
+		p.bell.cell = cell
+	}
 	return p.bell.ensure()
 }
 

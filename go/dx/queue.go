@@ -88,6 +88,8 @@ type flight struct {
 	bytes    int       // of the request
 	state    flightState
 	err      error
+	measured bool // since sent
+	sent     uint64
 }
 
 // OpenQueue takes depth free slots and makes a Queue of them. Without so many it returns ErrNoSlot at

@@ -18,6 +18,10 @@ func (q *Queue) send(f *flight) {
 	c.sequence++
 	f.awaited = word(c.epoch, libdx.ServerAcknowledged, c.sequence)
 	f.state = flightSent
+	control := q.ch.histogramSwitch()
+	if f.measured = measures(control) && c.roundTrips.due(q.ch, control, false, c.raw.View().Slot); f.measured {
+		f.sent = c.roundTrips.now()
+	}
 	// R2 -> A2 (server.go): the request before its word. S1 <-> S2: the fence is that of ringServers, one
 	// for many words.
 	spin.StoreRelease(c.callerWord, word(c.epoch, libdx.CallerSending, c.sequence))

@@ -79,6 +79,9 @@ func (q *Queue) complete(f *flight, done *Completion) {
 	if f.state == flightSent {
 		// A3 <- R3: the response is there when the word is.
 		done.Reply, done.Err = f.c.takeAnswer(f.bytes)
+		if f.measured && done.Err == nil {
+			f.c.roundTrips.add(f.sent)
+		}
 		// So that the lines of many responses are under way at once.
 		spin.Prefetch(unsafe.Pointer(unsafe.SliceData(f.c.response)))
 	} else {

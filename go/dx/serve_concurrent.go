@@ -22,6 +22,8 @@ type concurrency struct {
 	over    chan struct{}   // closed when serving has ended
 	running sync.WaitGroup
 
+	measuring sync.Mutex // guards the histogram of the worker's handlers
+
 	mu      sync.Mutex
 	busy    int          // goroutines that have a request
 	waiting []concurrent // requests that were taken up and not begun, longest first
@@ -203,12 +205,35 @@ func (s *server) handle(r concurrent, copied []byte) {
 		q.Data = copied[:copy(copied, q.Data)]
 	}
 	response := unsafe.Slice((*byte)(unsafe.Add(place, s.responseOffset)), s.responseCapacity)
+	began, due := s.handlersBegin()
 	h.used, status = s.handler(&q, response)
 	returned = true
+	if due {
+		s.handlersEnd(began)
+	}
 	h.failure = libdx.ResultOK
 	if uint(h.used) > uint(s.responseCapacity) {
 		h.failure = libdx.ResultTooLarge
 	}
+}
+
+// handlersBegin and handlersEnd measure a handler that runs beside others of its worker, which have one
+// histogram.
+func (s *server) handlersBegin() (began uint64, due bool) {
+	control := s.ch.histogramSwitch()
+	if !measures(control) {
+		return 0, false
+	}
+	s.concurrent.measuring.Lock()
+	defer s.concurrent.measuring.Unlock()
+	due = s.handlers.due(s.ch, control, true, s.index)
+	return s.handlers.now(), due
+}
+
+func (s *server) handlersEnd(began uint64) {
+	s.concurrent.measuring.Lock()
+	defer s.concurrent.measuring.Unlock()
+	s.handlers.add(began)
 }
 
 // publishProcessing says that the handler is entered: a worker has one journal, and

@@ -31,6 +31,8 @@ type server struct {
 	handler                                  HandlerFunc
 	throughRestart                           bool
 	waiter                                   waiter
+	index                                    uint32 // among the workers
+	handlers                                 recorder
 	running                                  uint64 // the word of the request whose handler runs, or 0
 	runningSlot                              uint32
 	lends                                    bool         // there are other workers
@@ -54,6 +56,7 @@ func newServer(p *pool, h Handler, o ServeOptions, index, n uint32) (*server, er
 		callerLines: v.CallerLines, serverLines: v.ServerLines, cells: v.Cells, payload: v.Payload,
 		stride: uintptr(v.PayloadStride), responseOffset: uintptr(v.ResponseOffset),
 		slotsUsed: v.SlotsUsed, serving: v.Serving, counters: v.Counters,
+		index: index,
 		first: v.Base + index, step: n, base: v.Base, count: v.Count,
 		cell: v.Cell, cellsCount: v.CellsCount,
 		lineStep:         uintptr(n) * libdx.Line,
@@ -311,7 +314,13 @@ func (s *server) serve(slot uint32, w uint64, kind, n uint32) {
 		if s.lends {
 			s.lend(slot, w)
 		}
-		used, status = s.handler(&s.request, response)
+		if control := s.ch.histogramSwitch(); measures(control) && s.handlers.due(s.ch, control, true, s.index) {
+			began := s.handlers.now()
+			used, status = s.handler(&s.request, response)
+			s.handlers.add(began)
+		} else {
+			used, status = s.handler(&s.request, response)
+		}
 		if s.lends {
 			s.regain(slot, w)
 		}

@@ -30,6 +30,9 @@ func Fence()
 // Pause is one CPU relax instruction.
 func Pause()
 
+// Ticks reads the CPU's counter of constant rate.
+func Ticks() uint64
+
 // Prefetch has the line at p come into this CPU's caches. It waits for nothing.
 //
 //go:noescape

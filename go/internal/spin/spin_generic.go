@@ -9,6 +9,9 @@ import (
 	"unsafe"
 )
 
+// Ticks is 0: there is no counter that is known.
+func Ticks() uint64 { return 0 }
+
 // Until looks at *word up to looks times and returns the number of the look
 // that saw want, or 0.
 func Until(word *uint64, want uint64, looks uint32) uint32 {
