@@ -86,6 +86,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.Transport, "transport", "memfd", "memfd (leaves no name behind), shm, file, unix (rendezvous at a socket), ivshmem (the guest runs in a virtual machine), ivshmem-doorbell (and is woken by interrupt)")
 	fs.StringVar(&c.GuestRelax, "guest-relax", exchange.RelaxAuto, "of ivshmem and ivshmem-doorbell, in the guest between looks: none, pause, auto (none, unless the bare loop does better with pause)")
 	fs.StringVar(&c.waitName, "wait", "balanced", "wait strategy: a TOML file or a preset: "+strings.Join(dx.PresetNames(), ", "))
+	fs.IntVar(&c.Histogram, "histogram", 0, "measure one call in `N` by dx's histograms meanwhile, to see what that costs (0: none)")
 	fs.BoolVar(&c.Verify, "verify", false, "check the content of every call")
 	fs.StringVar(&c.Pin, "pin", "auto", "CPUs: auto gives each side its half, none lets the kernel choose")
 	fs.IntVar(&c.Procs, "procs", 0, "GOMAXPROCS of a Go side; 0: the CPUs of its half")

@@ -5,8 +5,11 @@ package exchange
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"dx/experiments/internal/result"
+	"dx/go/dx"
 )
 
 // Measure starts host and guest, measures one run of c and ends both. The cell
@@ -76,9 +79,24 @@ func betweenPeers[T any](ctx context.Context, c Config, cpus placement, vm *vmRu
 	if far, is := host.(*farLoad); is {
 		far.guest = guest
 	}
+	if err := switchHistograms(c, host); err != nil {
+		return out, err
+	}
 	if err := host.open(c.Payload, c.Verify); err != nil {
 		return out, err
 	}
 	m := measurement{c: c, host: host, guest: guest, cpus: cpus, vm: vm}
 	return measure(&m, ctx)
+}
+
+// switchHistograms has dx measure calls meanwhile, if that is asked for.
+func switchHistograms(c Config, host load) error {
+	if c.Histogram == 0 {
+		return nil
+	}
+	url := host.url()
+	if strings.HasPrefix(url, "memfd:") {
+		url = fmt.Sprintf("memfd:%d", host.fd())
+	}
+	return dx.SwitchHistograms(url, 0, c.Histogram)
 }

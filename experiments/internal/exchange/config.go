@@ -35,6 +35,7 @@ type Config struct {
 	Transport   string        // memfd, shm, file, unix, ivshmem, ivshmem-doorbell
 	Wait        dx.Wait       // of both sides
 	Verify      bool          // check the content of every call
+	Histogram   int           // one call in so many is measured by histograms meanwhile; 0: none
 	Pin         string        // auto gives each side its half of the CPUs, none does not
 	Procs       int           // GOMAXPROCS of a Go side; 0: the CPUs of its half
 	// LockOSThread ties each calling and serving goroutine to a thread of its own.
@@ -133,6 +134,8 @@ func (c Config) Check() error {
 		return wrong("handler_time", "%v, concurrency %d: they are of a guest that serves, without cgo, on a transport of dx", c.HandlerTime, c.Concurrency)
 	case c.Concurrency > 1 && c.Guest != "go":
 		return wrong("concurrency", "%d: handlers at once are of a guest in Go", c.Concurrency)
+	case c.Histogram < 0 || c.Histogram > 0 && (isAlternative(c.Transport) || c.Transport == TransportBell):
+		return wrong("histogram", "%d: 0 (none) or one call in so many, on a transport of dx", c.Histogram)
 	case c.Payload < 0 || c.Payload > PayloadMax:
 		return wrong("payload", "%d: 0 to %d bytes", c.Payload, PayloadMax)
 	case c.Verify && c.Payload < 8:
