@@ -32,16 +32,17 @@ uint64_t dx_histogram_room(const struct dx_geometry *g, uint32_t places)
     return end - ((places - 1) * g->place_bytes + g->region_bytes);
 }
 
-void dx_histogram_place(struct dx_channel **c, uint32_t places)
+void dx_histogram_place(struct dx_channel **channels, uint32_t places)
 {
-    const struct dx_geometry *g = &c[0]->geometry;
+    const struct dx_geometry *g = &channels[0]->geometry;
     uint64_t first = first_offset(g, places);
     uint64_t stride = dx_histogram_stride(g);
     uint64_t number = (first + (places - 1) * stride) / DX_PLACE_ALIGNMENT;
-    bool fits = first + places * stride <= dx_region_file_bytes(&c[0]->region) &&
-                c[0]->region.page_bytes <= DX_PLACE_ALIGNMENT && number <= UINT32_MAX;
+    bool fits = first + places * stride <= dx_region_file_bytes(&channels[0]->region) &&
+                channels[0]->region.page_bytes <= DX_PLACE_ALIGNMENT && number <= UINT32_MAX;
     for (uint32_t place = 0; place < places; place++)
-        c[place]->geometry.histograms = fits ? (first + place * stride) / DX_PLACE_ALIGNMENT : 0;
+        channels[place]->geometry.histograms =
+            fits ? (first + place * stride) / DX_PLACE_ALIGNMENT : 0;
 }
 
 /* Where in the region's file they begin. DX_ERR_SHORT: nowhere. What the header says is input: it

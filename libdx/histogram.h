@@ -40,7 +40,7 @@ uint64_t dx_histogram_bytes(const struct dx_geometry *geometry);
 uint64_t dx_histogram_stride(const struct dx_geometry *geometry);
 
 /* Sets where the histograms of the host's places are, if its memory has room for them. */
-void dx_histogram_place(struct dx_channel **places, uint32_t count);
+void dx_histogram_place(struct dx_channel **channels, uint32_t places);
 
 /* Bytes that memory which is made for these places should have behind them. */
 uint64_t dx_histogram_room(const struct dx_geometry *geometry, uint32_t places);

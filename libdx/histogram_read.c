@@ -65,8 +65,8 @@ static void add(const struct dx_histogram_lines *lines, uint32_t generation,
 }
 
 /* Adds up those from `index` on. */
-static dx_status read(struct dx_channel *c, enum dx_histogram_of of, uint32_t index, uint32_t count,
-                      struct dx_histogram *out)
+static dx_status add_up(struct dx_channel *c, enum dx_histogram_of of, uint32_t index,
+                        uint32_t count, struct dx_histogram *out)
 {
     memset(out, 0, sizeof *out);
     if (dx_channel_forked(c))
@@ -94,13 +94,13 @@ static dx_status read(struct dx_channel *c, enum dx_histogram_of of, uint32_t in
 dx_status dx_histogram_read(struct dx_channel *c, enum dx_histogram_of of,
                             struct dx_histogram *histogram)
 {
-    return read(c, of, 0, 0, histogram);
+    return add_up(c, of, 0, 0, histogram);
 }
 
 dx_status dx_histogram_read_one(struct dx_channel *c, enum dx_histogram_of of, uint32_t index,
                                 struct dx_histogram *histogram)
 {
-    return read(c, of, index, 1, histogram);
+    return add_up(c, of, index, 1, histogram);
 }
 
 uint32_t dx_histogram_every(const struct dx_channel *c)

@@ -106,9 +106,8 @@ static __attribute__((noinline)) int32_t measured_handler(struct dx_server *s,
                                                           struct dx_response *response)
 {
     struct dx_channel *c = s->channel;
-    uint32_t worker = (uint32_t)(s->worker - dx_channel_worker(c, c->side, 0));
-    if (!dx_recorder_due(&s->handlers, c, dx_histogram_control(c),
-                         dx_histogram_of_handler(&c->geometry, c->side, worker)))
+    uint32_t number = dx_histogram_of_handler(&c->geometry, 0, (uint32_t)(s->worker - c->workers));
+    if (!dx_recorder_due(&s->handlers, c, dx_histogram_control(c), number))
         return s->handler(s->user, request, response);
     uint64_t began = dx_ticks(s->handlers.scale);
     int32_t status = s->handler(s->user, request, response);

@@ -18,30 +18,30 @@ static _Atomic uint64_t known; /* the scale; 0: not yet */
 
 static bool rate_is_constant(void)
 {
+    bool constant = false;
 #if defined(__x86_64__)
     uint32_t a;
     uint32_t b;
     uint32_t c;
     uint32_t d = 0;
-    return __get_cpuid(0x80000007u, &a, &b, &c, &d) != 0 && (d & 1u << 8) != 0; /* invariant TSC */
+    constant = __get_cpuid(0x80000007u, &a, &b, &c, &d) != 0 && (d & 1u << 8) != 0;
 #elif defined(__aarch64__)
-    return true;
-#else
-    return false;
+    constant = true;
 #endif
+    return constant;
 }
 
 void dx_ticks_begin(void)
 {
     int64_t none = 0;
+    uint64_t before = 0;
     uint64_t ticks = dx_ticks_raw();
     int64_t now = dx_clock_ns();
-    /* R19 -> A19: both belong together. Who comes second leaves it. Relaxed: the first looks. */
-    if (dx_load_relaxed(&first_ns) != 0 || !rate_is_constant())
+    /* Relaxed: who comes second has nothing to do. */
+    if (dx_load_relaxed(&first_ns) != 0 || ticks == 0 || !rate_is_constant())
         return;
-    uint64_t before = 0;
     if (dx_cas_seqcst(&first_ticks, &before, ticks))
-        (void)dx_cas_seqcst(&first_ns, &none, now); /* R19 -> A19 */
+        (void)dx_cas_seqcst(&first_ns, &none, now); /* R19 -> A19: the ticks of that time */
 }
 
 dx_ticks_scale dx_ticks_find_scale(void)

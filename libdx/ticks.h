@@ -42,7 +42,7 @@ static inline uint64_t dx_ticks(dx_ticks_scale scale)
 static inline uint64_t dx_ticks_between(dx_ticks_scale scale, uint64_t from, uint64_t to)
 {
     uint64_t ticks = to - from;
-    if ((int64_t)ticks < 0)
+    if (ticks > UINT64_MAX / 2)
         return 0;
     return scale != 0 ? (ticks >> 32) * scale + ((ticks & UINT32_MAX) * scale >> 32) : ticks;
 }

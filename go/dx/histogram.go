@@ -156,6 +156,17 @@ func (r *recorder) add(began uint64) {
 	l.MaxNs = max(l.MaxNs, ns)
 }
 
+// measuredHandler runs the handler while handlers are measured.
+func (s *server) measuredHandler(control uint64, response []byte) (used int, status int32) {
+	if !s.handlers.due(s.ch, control, true, s.index) {
+		return s.handler(&s.request, response)
+	}
+	began := s.handlers.now()
+	used, status = s.handler(&s.request, response)
+	s.handlers.add(began)
+	return used, status
+}
+
 // bucketOf is dx_histogram_bucket.
 func bucketOf(ns uint64) uint {
 	if ns < 64 {

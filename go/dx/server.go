@@ -314,10 +314,8 @@ func (s *server) serve(slot uint32, w uint64, kind, n uint32) {
 		if s.lends {
 			s.lend(slot, w)
 		}
-		if control := s.ch.histogramSwitch(); measures(control) && s.handlers.due(s.ch, control, true, s.index) {
-			began := s.handlers.now()
-			used, status = s.handler(&s.request, response)
-			s.handlers.add(began)
+		if control := s.ch.histogramSwitch(); measures(control) {
+			used, status = s.measuredHandler(control, response)
 		} else {
 			used, status = s.handler(&s.request, response)
 		}

@@ -78,11 +78,12 @@ static bool add_latencies(struct top_lines *lines, const struct top_side *s, siz
     size_t used = 0;
     for (int kind = 0; kind < LATENCY_KINDS; kind++) {
         const struct latency *l = &s->latencies[kind];
+        if (l->count == 0 || used >= sizeof text)
+            continue;
         char t[2][UNITS_BYTES];
-        if (l->count != 0 && used < sizeof text)
-            used += (size_t)snprintf(text + used, sizeof text - used, "  %s p50 %s p99 %s",
-                                     latency_name((enum latency_kind)kind),
-                                     units_time(t[0], l->p50_ns), units_time(t[1], l->p99_ns));
+        used += (size_t)snprintf(text + used, sizeof text - used, "  %s p50 %s p99 %s",
+                                 latency_name((enum latency_kind)kind), units_time(t[0], l->p50_ns),
+                                 units_time(t[1], l->p99_ns));
     }
     if (used == 0)
         return true;

@@ -153,6 +153,14 @@ func (c Config) Check() error {
 	case c.Wait.Park == dx.ParkDoorbell && c.Transport != "unix" && c.Transport != boundary.TransportDoorbell:
 		return wrong("park", "doorbell needs the transport unix or %s, not %s", boundary.TransportDoorbell, c.Transport)
 	}
+	if err := c.checkTransport(); err != nil {
+		return err
+	}
+	return c.Wait.Check()
+}
+
+// checkTransport checks what not every transport and direction can do.
+func (c Config) checkTransport() error {
 	if c.Direction == result.GuestToHost && (c.Host != "go" || c.RatePerS > 0 || isAlternative(c.Transport)) {
 		return wrong("direction", "%s takes a host in Go, a closed loop, and a transport of dx", result.GuestToHost)
 	}
@@ -163,7 +171,7 @@ func (c Config) Check() error {
 	if isAlternative(c.Transport) && (c.Threads != 1 || c.Payload == 0 || c.Host != "go" || c.Guest != "go") {
 		return wrong("transport", "%s takes one caller, a payload, and both sides in Go", c.Transport)
 	}
-	return c.Wait.Check()
+	return nil
 }
 
 // slots is how many the callers need.
