@@ -28,6 +28,15 @@ func TestRegionSizeMustBeAPowerOfTwo(t *testing.T) {
 	}
 }
 
+func TestDevicesThatQEMULacksAreSaid(t *testing.T) {
+	if err := Offers(t.Context(), "ivshmem-plain"); err != nil {
+		t.Error(err)
+	}
+	if err := Offers(t.Context(), "ivshmem-pla"); err == nil || !strings.Contains(err.Error(), "has no device ivshmem-pla") {
+		t.Error(err)
+	}
+}
+
 func TestRegionIsNeverMadeOverSomethingThatExists(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mine")
 	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {

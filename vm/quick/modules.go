@@ -40,6 +40,12 @@ func moduleFiles(folder string, names []string) ([]string, error) {
 	return order, nil
 }
 
+// Has is an error unless the kernel's modules are known and these are among them.
+func (k Kernel) Has(modules ...string) error {
+	_, err := moduleFiles(k.Modules, modules)
+	return err
+}
+
 func moduleName(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
 // addModule appends what the module needs, then itself.

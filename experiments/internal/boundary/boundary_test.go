@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,17 @@ func TestBareLoopCrossesTheBoundary(t *testing.T) {
 	m.Kill()
 	if _, err := m.Measure(0, false, time.Millisecond); !errors.Is(err, quick.ErrGone) {
 		t.Error(err)
+	}
+}
+
+func TestWhatAVsockLacksIsSaid(t *testing.T) {
+	for device, want := range map[string]string{
+		filepath.Join(t.TempDir(), "none"): "none cannot be opened: no such file or directory; load the host's kernel module for it: modprobe vhost_vsock",
+		os.DevNull:                         "/dev/null gives no CID for a guest: inappropriate ioctl for device",
+	} {
+		if err := CheckVsock(t.Context(), device, nil); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
 

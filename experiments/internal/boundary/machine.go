@@ -52,6 +52,8 @@ type Options struct {
 	Doorbell bool
 	// Alternatives gives it a virtio-serial port and a virtio network card besides.
 	Alternatives bool
+	// Vsock gives it a vsock besides; CheckVsock says whether there can be one.
+	Vsock bool
 	// Say is told of what takes seconds, and which accelerator it is; may be nil.
 	Say func(string)
 }
@@ -68,6 +70,7 @@ type Machine struct {
 	area    []byte // of the bare loop: the end of the region
 	bare    *quick.Command
 	relax   string // by BestRelax
+	cid     uint32 // of its vsock; 0: it has none
 }
 
 const regionFolders = "/dev/shm/dx-boundary-"
@@ -106,6 +109,11 @@ func (m *Machine) start(ctx context.Context, o Options) error {
 	}
 	if o.Alternatives {
 		m.addAlternatives(&c)
+	}
+	if o.Vsock {
+		if err := m.addVsock(&c); err != nil {
+			return err
+		}
 	}
 	if m.guest, err = quick.Boot(ctx, c); err != nil {
 		return err

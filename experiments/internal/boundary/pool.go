@@ -18,6 +18,8 @@ type Pool struct {
 	// Everything gives every machine doorbells and alternatives, whatever is asked for, so that all ways
 	// across can be compared in one.
 	Everything bool
+	// Vsock gives every machine a vsock, too.
+	Vsock bool
 
 	machine *Machine
 	options Options
@@ -27,8 +29,9 @@ type Pool struct {
 func (p *Pool) Machine(ctx context.Context, o Options) (*Machine, error) {
 	o.Bytes = max(o.Bytes, p.Bytes)
 	o.Doorbell, o.Alternatives = o.Doorbell || p.Everything, o.Alternatives || p.Everything
+	o.Vsock = o.Vsock || p.Vsock
 	if p.machine != nil && !p.machine.Gone() && o.Bytes <= p.machine.Bytes() && o.CPUs == p.options.CPUs && o.Doorbell == p.options.Doorbell && o.Alternatives == p.options.Alternatives &&
-		o.MemoryMiB <= p.options.MemoryMiB && slices.Equal(o.Pin, p.options.Pin) {
+		o.Vsock == p.options.Vsock && o.MemoryMiB <= p.options.MemoryMiB && slices.Equal(o.Pin, p.options.Pin) {
 		return p.machine, nil
 	}
 	if err := p.Close(); err != nil {

@@ -25,23 +25,34 @@ import (
 const (
 	TransportSerial = "virtio-serial" // a port of virtio-serial, at a socket of QEMU on the host
 	TransportTCP    = "tcp"           // a virtio network card and QEMU's user networking
+	TransportVsock  = "vsock"         // AF_VSOCK, which the host's kernel carries
 )
 
 func isAlternative(transport string) bool {
-	return transport == TransportSerial || transport == TransportTCP
+	return transport == TransportSerial || transport == TransportTCP || transport == TransportVsock
 }
 
 const (
 	alternativePatience = 100 // seconds, for one read
 	alternativeTCP      = "tcp:"
 	alternativeSerial   = "serial:"
+	alternativeVsock    = "vsock:%d:%d" // CID and port
 )
+
+// isAlternativeURL says whether a guest that is told to go there is one of an alternative.
+func isAlternativeURL(url string) bool {
+	return strings.HasPrefix(url, alternativeTCP) || url == alternativeSerial || isVsock(url)
+}
+
+func isVsock(url string) bool { return strings.HasPrefix(url, TransportVsock+":") }
 
 // alternativeLoad is the calling side.
 type alternativeLoad struct {
 	c        Config
-	listener net.Listener // of TCP; the guest dials, so that no free port has to be guessed
-	stream   int          // a socket; -1: there is none yet
+	where    string                     // for the guest
+	accept   func() (fd int, err error) // the guest, which dials so that no free port has to be guessed
+	unlisten func() error               // ends accept
+	stream   int                        // a socket; -1: there is none yet
 	alarm    *alarm.Alarm
 	ended    atomic.Bool
 	stopped  atomic.Bool
@@ -50,17 +61,56 @@ type alternativeLoad struct {
 	response []byte
 }
 
-func openAlternative(c Config, m *boundary.Machine) (l *alternativeLoad, err error) {
-	l = &alternativeLoad{c: c, stream: -1, request: make([]byte, c.Payload), response: make([]byte, c.Payload)}
-	if c.Transport == TransportTCP {
-		l.listener, err = net.Listen("tcp4", "127.0.0.1:0")
-		return l, err
+func openAlternative(c Config, m *boundary.Machine) (*alternativeLoad, error) {
+	switch c.Transport {
+	case TransportTCP:
+		return listenTCP(c)
+	case TransportVsock:
+		return listenVsock(c, boundary.VsockHost, m.CID())
 	}
+	l := newAlternative(c)
+	l.where = alternativeSerial
 	conn, err := net.Dial("unix", m.SerialSocket())
 	if err == nil {
 		l.stream, err = blocking(conn)
 	}
 	return l, err
+}
+
+func newAlternative(c Config) *alternativeLoad {
+	return &alternativeLoad{c: c, stream: -1, request: make([]byte, c.Payload), response: make([]byte, c.Payload)}
+}
+
+func listenTCP(c Config) (*alternativeLoad, error) {
+	l := newAlternative(c)
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	l.unlisten = listener.Close
+	l.accept = func() (int, error) {
+		conn, err := listener.Accept()
+		if err != nil {
+			return -1, err
+		}
+		return blocking(conn)
+	}
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	l.where = alternativeTCP + net.JoinHostPort(boundary.GuestGateway, port)
+	return l, nil
+}
+
+// listenVsock awaits the guest of one CID at another.
+func listenVsock(c Config, at, guest uint32) (*alternativeLoad, error) {
+	l := newAlternative(c)
+	listener, err := boundary.ListenVsock(at)
+	if err != nil {
+		return nil, err
+	}
+	l.unlisten = listener.Close
+	l.accept = func() (int, error) { return listener.Accept(guest) }
+	l.where = fmt.Sprintf(alternativeVsock, at, listener.Port())
+	return l, nil
 }
 
 // blocking takes the socket of a connection out of the runtime's poller.
@@ -77,14 +127,7 @@ func blocking(conn net.Conn) (fd int, err error) {
 	return fd, unix.SetNonblock(fd, false)
 }
 
-func (l *alternativeLoad) url() string {
-	if l.listener == nil {
-		return alternativeSerial
-	}
-	_, port, _ := net.SplitHostPort(l.listener.Addr().String())
-	return alternativeTCP + net.JoinHostPort(boundary.GuestGateway, port)
-}
-
+func (l *alternativeLoad) url() string               { return l.where }
 func (l *alternativeLoad) fd() int                   { return -1 }
 func (l *alternativeLoad) park() dx.Park             { return dx.ParkNever }
 func (l *alternativeLoad) stats(dx.StatsOf) dx.Stats { return dx.Stats{} }
@@ -94,12 +137,8 @@ func (l *alternativeLoad) open(int, bool) error {
 	if l.alarm, err = alarm.New(); err != nil {
 		return err
 	}
-	if l.listener != nil {
-		conn, err := l.listener.Accept() // the guest has dialled
-		if err != nil {
-			return err
-		}
-		if l.stream, err = blocking(conn); err != nil {
+	if l.accept != nil {
+		if l.stream, err = l.accept(); err != nil { // the guest has dialled
 			return err
 		}
 	}
@@ -181,8 +220,8 @@ func (l *alternativeLoad) call(s *slice) error {
 func (l *alternativeLoad) stop() {
 	l.stopped.Store(true)
 	l.ended.Store(true)
-	if l.listener != nil {
-		_ = l.listener.Close() // ends Accept
+	if l.unlisten != nil {
+		_ = l.unlisten()
 	}
 }
 
@@ -245,6 +284,13 @@ func serveAlternative(g guestConfig) error {
 }
 
 func dialAlternative(url string) (fd int, err error) {
+	if isVsock(url) {
+		var cid, port uint32
+		if _, err := fmt.Sscanf(url, alternativeVsock, &cid, &port); err != nil {
+			return -1, fmt.Errorf("%s: %w", url, err)
+		}
+		return boundary.DialVsock(cid, port)
+	}
 	address, isTCP := strings.CutPrefix(url, alternativeTCP)
 	if !isTCP {
 		return boundary.OpenSerial()

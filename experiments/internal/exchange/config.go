@@ -110,7 +110,7 @@ func (c Config) Check() error {
 		oneOf("guest", c.Guest, "go", "c"),
 		oneOf("path", c.Path, "native", "cgo"),
 		oneOf("transport", c.Transport, "memfd", "shm", "file", "unix", boundary.Transport, boundary.TransportDoorbell,
-			TransportSerial, TransportTCP, TransportBell),
+			TransportSerial, TransportTCP, TransportVsock, TransportBell),
 		oneOf("pin", c.Pin, "auto", "none"),
 		oneOf("pace", c.Pace, PaceSleep, PaceSpin),
 		oneOf("guest_relax", c.GuestRelax, RelaxAuto, "none", "pause"),

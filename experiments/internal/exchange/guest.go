@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -65,7 +64,7 @@ func guestRun(g guestConfig) error {
 		return cload.Serve(g.URL, &wait, 1, g.Handler.Time)
 	}
 	runtime.GOMAXPROCS(g.Procs)
-	if strings.HasPrefix(g.URL, alternativeTCP) || g.URL == alternativeSerial {
+	if isAlternativeURL(g.URL) {
 		return serveAlternative(g)
 	}
 	return serveGo(g)

@@ -41,7 +41,7 @@ func enter(ctx context.Context, c Config, cpus placement) (x *vmRun, err error) 
 		return nil, err
 	}
 	o := boundary.Options{Bytes: bytes, CPUs: len(cpus.Guest), Doorbell: c.Transport == boundary.TransportDoorbell || c.Transport == TransportBell,
-		Alternatives: isAlternative(c.Transport)}
+		Alternatives: isAlternative(c.Transport), Vsock: c.Transport == TransportVsock}
 	if cpus.pinned {
 		o.Pin = cpus.Guest
 	}

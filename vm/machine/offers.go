@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package machine
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// Offers is an error unless QEMU is here and has a device of that name.
+func Offers(ctx context.Context, device string) error {
+	path, err := exec.LookPath(Program)
+	if err != nil {
+		return ErrMissing
+	}
+	list, err := exec.CommandContext(ctx, path, "-device", "help").Output()
+	if err != nil {
+		return fmt.Errorf("the devices of %s: %w", Program, err)
+	}
+	if !strings.Contains(string(list), fmt.Sprintf("name %q", device)) {
+		return fmt.Errorf("%s has no device %s: it was built without it", Program, device)
+	}
+	return nil
+}
