@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Boundary compares the ways from a host into a virtual machine: dx that polls, dx with
-// doorbells, virtio-serial and TCP, by latency and by what they cost. See -h.
+// doorbells, virtio-serial, TCP and vsock, by latency and by what they cost. See -h.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 
+	"dx/experiments/internal/across"
 	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
@@ -22,32 +25,23 @@ func main() {
 	command.Into("boundary", parse, func(c config) string { return c.out }, measureAll)
 }
 
-// log is what was measured.
-type log struct {
-	cells []result.Cell
-	idle  []idleRun
-}
-
-// idleRun is one line of idle.jsonl.
-type idleRun struct {
-	Way string `json:"way"`
-	Run int    `json:"run"`
-	exchange.Idleness
-	EnvCommit string `json:"env_commit"`
-}
-
-// machineAlone is the "way" of a machine in which nothing of ours runs.
-const machineAlone = "the machine alone"
-
 func measureAll(ctx context.Context, c config) int {
+	ways, out, err := c.available(ctx, func(text string) { fmt.Fprintln(os.Stderr, text) })
+	switch {
+	case ctx.Err() != nil:
+		return command.Code(ctx, "boundary", err, "nothing was measured")
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "boundary: %v\n", err)
+		return command.Usage
+	}
 	environment := env.Capture(".")
-	all, err := measure(ctx, c, environment)
-	if len(all.cells) > 0 {
+	all, err := measure(ctx, c, environment, ways, out)
+	if len(all.Cells) > 0 {
 		if reportErr := report(c, environment, all); err == nil {
 			err = reportErr
 		}
 	}
-	for _, cell := range all.cells {
+	for _, cell := range all.Cells {
 		if wrong := cell.Wrong(); err == nil && wrong != nil {
 			err = fmt.Errorf("%s, run %d: %w", cell.Variant, cell.Run, wrong)
 		}
@@ -56,26 +50,33 @@ func measureAll(ctx context.Context, c config) int {
 }
 
 // measure measures each way in turn, in one machine, so that a drift meets all alike.
-func measure(ctx context.Context, c config, e env.Environment) (l log, err error) {
+func measure(ctx context.Context, c config, e env.Environment, ways []way, out []across.LeftOut) (l across.Log, err error) {
 	w, err := openWriters(c.out, e)
 	if err != nil {
 		return l, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	bar := progress.New("boundary", c.runs*len(c.ways()))
+	bar := progress.New("boundary", c.runs*len(ways))
 	defer bar.Close()
-	machines := &boundary.Pool{Say: bar.Note, Everything: true}
+	for _, o := range out {
+		bar.Note(o.String())
+		if err := w.leaveOut(&l, o); err != nil {
+			return l, err
+		}
+	}
+	vsock := slices.ContainsFunc(ways, func(w way) bool { return w.config.Transport == exchange.TransportVsock })
+	machines := &boundary.Pool{Say: bar.Note, Everything: true, Vsock: vsock}
 	defer func() { err = errors.Join(err, machines.Close()) }()
 	m := measuring{c, w, bar, machines, &l}
 	for run := 1; run <= c.runs; run++ {
-		for _, way := range c.turn(run) {
+		for _, way := range turn(ways, run) {
 			if err := m.way(ctx, way, run); err != nil || ctx.Err() != nil {
 				return l, err
 			}
 			bar.Add(1)
 		}
 		if c.lieIdle(run) {
-			if err := m.alone(ctx, run); err != nil || ctx.Err() != nil {
+			if err := m.alone(ctx, run, ways[0].config); err != nil || ctx.Err() != nil {
 				return l, err
 			}
 		}
@@ -89,7 +90,7 @@ type measuring struct {
 	w        writers
 	bar      *progress.Bar
 	machines *boundary.Pool
-	l        *log
+	l        *across.Log
 }
 
 func (m measuring) way(ctx context.Context, w way, run int) error {
@@ -103,15 +104,14 @@ func (m measuring) way(ctx context.Context, w way, run int) error {
 }
 
 // alone comes at the end of a run: a machine that has just booted is still busy with that.
-func (m measuring) alone(ctx context.Context, run int) error {
-	m.bar.Describe(fmt.Sprintf("run %d of %d, %s", run, m.c.runs, machineAlone))
-	c := m.c.ways()[0].config
+func (m measuring) alone(ctx context.Context, run int, c exchange.Config) error {
+	m.bar.Describe(fmt.Sprintf("run %d of %d, %s", run, m.c.runs, across.MachineAlone))
 	c.Machines, c.Duration = m.machines, m.c.idle
 	cost, err := exchange.IdleMachine(ctx, c)
 	if err == nil {
-		err = m.w.idled(m.l, machineAlone, run, cost)
+		err = m.w.idled(m.l, across.MachineAlone, run, cost)
 	}
-	return explain(ctx, err, machineAlone, run)
+	return explain(ctx, err, across.MachineAlone, run)
 }
 
 // explain says where an error came from; an interruption is none.
@@ -124,8 +124,8 @@ func explain(ctx context.Context, err error, name string, run int) error {
 
 // writers keep what was measured as soon as it was.
 type writers struct {
-	cells, idle *result.Writer
-	environment env.Environment
+	cells, idle, out *result.Writer
+	environment      env.Environment
 }
 
 func openWriters(dir string, e env.Environment) (w writers, err error) {
@@ -133,25 +133,28 @@ func openWriters(dir string, e env.Environment) (w writers, err error) {
 	if w.cells, err = result.OpenWriter(dir); err != nil {
 		return w, err
 	}
-	if w.idle, err = result.OpenLog(filepath.Join(dir, "idle.jsonl")); err != nil {
+	if w.idle, err = result.OpenLog(filepath.Join(dir, across.IdleName)); err != nil {
 		return w, errors.Join(err, w.cells.Close())
+	}
+	if w.out, err = result.OpenLog(filepath.Join(dir, across.LeftOutName)); err != nil {
+		return w, errors.Join(err, w.cells.Close(), w.idle.Close())
 	}
 	return w, nil
 }
 
-func (w writers) close() error { return errors.Join(w.cells.Close(), w.idle.Close()) }
+func (w writers) close() error { return errors.Join(w.cells.Close(), w.idle.Close(), w.out.Close()) }
 
-func (w writers) visited(l *log, name string, run int, v exchange.Visited) error {
+func (w writers) visited(l *across.Log, name string, run int, v exchange.Visited) error {
 	cells := []result.Cell{v.Closed}
 	if v.Open != nil {
 		cells = append(cells, *v.Open)
 	}
 	for _, cell := range cells {
-		cell.Experiment, cell.Variant, cell.Run, cell.EnvCommit = "boundary", name, run, w.environment.Commit()
+		cell.Experiment, cell.Variant, cell.Run, cell.EnvCommit = across.Experiment, name, run, w.environment.Commit()
 		if err := w.cells.Write(cell); err != nil {
 			return err
 		}
-		l.cells = append(l.cells, cell)
+		l.Cells = append(l.Cells, cell)
 	}
 	if v.Idle == nil {
 		return nil
@@ -159,8 +162,13 @@ func (w writers) visited(l *log, name string, run int, v exchange.Visited) error
 	return w.idled(l, name, run, *v.Idle)
 }
 
-func (w writers) idled(l *log, name string, run int, cost exchange.Idleness) error {
-	one := idleRun{name, run, cost, w.environment.Commit()}
-	l.idle = append(l.idle, one)
+func (w writers) idled(l *across.Log, name string, run int, cost exchange.Idleness) error {
+	one := across.IdleRun{Way: name, Run: run, Idleness: cost, EnvCommit: w.environment.Commit()}
+	l.Idle = append(l.Idle, one)
 	return w.idle.WriteLine(one)
+}
+
+func (w writers) leaveOut(l *across.Log, o across.LeftOut) error {
+	l.Out = append(l.Out, o)
+	return w.out.WriteLine(o)
 }

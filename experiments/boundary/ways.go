@@ -3,8 +3,13 @@
 package main
 
 import (
-	"time"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
+	"dx/experiments/internal/across"
 	"dx/experiments/internal/boundary"
 	"dx/experiments/internal/exchange"
 	"dx/go/dx"
@@ -12,39 +17,29 @@ import (
 
 // way is one way over the VM boundary.
 type way struct {
-	name        string
-	config      exchange.Config
-	alternative bool // not dx
-	again       bool // a second measurement of another way, to compare it with itself and for nothing else
-	bare        bool // nothing but doorbells: what a parked call cannot be faster than
+	name   string // in tables
+	flag   string // of -ways
+	config exchange.Config
+	again  bool // a second measurement of another way, to compare it with itself and for nothing else
+	bare   bool // nothing but doorbells: what a parked call cannot be faster than
 }
 
-// The names of the ways that are compared by name.
-const (
-	polling      = "polling"
-	spinFirst    = "spin, then doorbell"
-	pollingAgain = "polling again"
-	atOnce       = "doorbell"
-	atOnceInC    = "doorbell, in C"
-	bareBell     = "bare doorbell, in C"
-	serial       = "virtio-serial"
-	tcp          = "TCP"
-)
+// ways are those that -ways asks for. They begin with those that are compared to within a few percent,
+// so that they lie side by side.
+func (c config) ways() []way {
+	return slices.DeleteFunc(c.all(), func(w way) bool { return len(c.wanted) > 0 && !slices.Contains(c.wanted, w.flag) })
+}
 
-// polls are the intervals of those that look again.
-var polls = []time.Duration{50 * time.Microsecond, 500 * time.Microsecond}
-
-// ways begins with those that are compared to within a few percent, so that they lie side by side.
-func (c config) ways() (all []way) {
+func (c config) all() (all []way) {
 	base := exchange.Default()
 	base.Payload, base.Verify, base.Pin, base.Duration, base.RatePerS = c.payload, true, c.pin, c.longest, c.rate
-	add := func(name, side string, wait dx.Wait) {
+	add := func(name, flag, side string, wait dx.Wait) {
 		if c.peerTimeout != 0 {
 			wait.PeerTimeoutNs = int64(c.peerTimeout)
 		}
 		e := base
 		e.Transport, e.Host, e.Guest, e.Wait = boundary.TransportDoorbell, side, side, wait
-		all = append(all, way{name: name, config: e, again: name == pollingAgain})
+		all = append(all, way{name: name, flag: flag, config: e, again: name == across.PollingAgain})
 	}
 	// Over the VM boundary a side is away for longer, and sleeping costs more, than between processes.
 	spins, err := dx.Preset("latency")
@@ -53,39 +48,78 @@ func (c config) ways() (all []way) {
 	}
 	never := spins
 	never.Park = dx.ParkNever
-	add(polling, "go", never)
-	add(spinFirst, "go", spins)
-	add(pollingAgain, "go", never)
-	add(atOnce, "go", exchange.ParkAtOnce(dx.ParkDoorbell, 0))
-	add(atOnceInC, "c", exchange.ParkAtOnce(dx.ParkDoorbell, 0))
+	add(across.Polling, "polling", "go", never)
+	add(across.SpinFirst, "spin", "go", spins)
+	add(across.PollingAgain, "polling-again", "go", never)
+	add(across.AtOnce, "doorbell", "go", exchange.ParkAtOnce(dx.ParkDoorbell, 0))
+	add(across.AtOnceInC, "doorbell-c", "c", exchange.ParkAtOnce(dx.ParkDoorbell, 0))
 	bare := base
 	bare.Transport, bare.Host, bare.Guest, bare.Verify, bare.RatePerS = exchange.TransportBell, "c", "c", false, 0
-	all = append(all, way{name: bareBell, config: bare, bare: true})
-	for _, poll := range polls {
-		add("poll "+poll.String(), "go", exchange.ParkAtOnce(dx.ParkPoll, poll))
+	all = append(all, way{name: across.BareBell, flag: "bare-doorbell", config: bare, bare: true})
+	for _, poll := range across.Polls {
+		add(across.Poll(poll), fmt.Sprintf("poll-%dus", poll.Microseconds()), "go", exchange.ParkAtOnce(dx.ParkPoll, poll))
 	}
-	for _, alternative := range []struct{ name, transport string }{{serial, exchange.TransportSerial}, {tcp, exchange.TransportTCP}} {
+	for i, transport := range []string{exchange.TransportSerial, exchange.TransportTCP, exchange.TransportVsock} {
 		e := base
-		e.Transport = alternative.transport
-		all = append(all, way{name: alternative.name, config: e, alternative: true})
+		e.Transport = transport
+		all = append(all, way{name: across.Alternatives[i], flag: transport, config: e})
 	}
 	return all
 }
 
-// rates puts the closed loop first.
-func (c config) rates() []float64 {
-	if c.rate == 0 {
-		return []float64{0}
+// flags are the ways as -ways names them.
+func flags() (all []string) {
+	for _, w := range (config{}).all() {
+		all = append(all, w.flag)
 	}
-	return []float64{0, c.rate}
+	return all
+}
+
+// parseWays are the flags of a list; none: all.
+func parseWays(list string) (wanted []string, err error) {
+	if list == "all" {
+		return nil, nil
+	}
+	known := flags()
+	for _, flag := range strings.Split(list, ",") {
+		if !slices.Contains(known, flag) {
+			return nil, fmt.Errorf("-ways %q: %q is none of: all, %s", list, flag, strings.Join(known, ", "))
+		}
+		wanted = append(wanted, flag)
+	}
+	return wanted, nil
+}
+
+// available are the ways that this machine has, and what is left out. One that was asked for by its name
+// is not left out: that is an error.
+func (c config) available(ctx context.Context, say func(string)) (ways []way, out []across.LeftOut, err error) {
+	for _, w := range c.ways() {
+		if w.config.Transport == exchange.TransportVsock {
+			if missing := boundary.CheckVsock(ctx, c.vsock, say); missing != nil {
+				out = append(out, across.LeftOut{Way: w.name, Why: missing.Error()})
+				continue
+			}
+		}
+		ways = append(ways, w)
+	}
+	if len(out) > 0 && len(c.wanted) > 0 {
+		return nil, nil, errors.New(out[0].Way + ": " + out[0].Why)
+	}
+	return ways, out, nil
 }
 
 // turn is the order of a run: another one in each, so that no way always comes after the same.
-func (c config) turn(run int) []way {
-	all := c.ways()
-	closely, rest := all[:3], all[3:]
+func turn(all []way, run int) []way {
+	near := 0
+	for near < len(all) && slices.Contains([]string{across.Polling, across.SpinFirst, across.PollingAgain}, all[near].name) {
+		near++
+	}
+	closely, rest := all[:near:near], all[near:]
+	if len(rest) == 0 {
+		return closely
+	}
 	first := (run - 1) % len(rest)
-	return append(append(closely[:3:3], rest[first:]...), rest[:first]...)
+	return append(append(closely, rest[first:]...), rest[:first]...)
 }
 
 // visit is what is measured of a way in one run.

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +61,7 @@ func load(folder string) (l log, e env.Environment, err error) {
 	if len(l.cells) == 0 || l.cells[0].Experiment != "peers" {
 		return l, e, fmt.Errorf("%s: no results of peers", folder)
 	}
-	err = errors.Join(readLog(filepath.Join(folder, leftOutName), &l.out), readLog(filepath.Join(folder, idleName), &l.idle))
+	err = errors.Join(result.ReadLog(filepath.Join(folder, leftOutName), &l.out), result.ReadLog(filepath.Join(folder, idleName), &l.idle))
 	tried, trialsErr := loadTrials(folder)
 	l.faults, l.own = tried.faults, tried.own
 	saved, loadErr := env.Load(folder)
@@ -74,22 +73,8 @@ func load(folder string) (l log, e env.Environment, err error) {
 
 // loadTrials reads what -faults and -own have left in a folder.
 func loadTrials(folder string) (l log, err error) {
-	err = errors.Join(readLog(filepath.Join(folder, faultsName), &l.faults), readLog(filepath.Join(folder, ownFile), &l.own))
+	err = errors.Join(result.ReadLog(filepath.Join(folder, faultsName), &l.faults), result.ReadLog(filepath.Join(folder, ownFile), &l.own))
 	return l, err
-}
-
-// readLog reads lines of JSON; no file has none.
-func readLog[T any](path string, to *[]T) error {
-	_, err := result.ReadLines(path, func(line []byte) error {
-		var one T
-		err := json.Unmarshal(line, &one)
-		*to = append(*to, one)
-		return err
-	})
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // writePage writes what was measured as a page of the documentation, and its charts beside it.

@@ -222,6 +222,22 @@ func ReadLines(path string, take func(line []byte) error) (torn bool, err error)
 	return false, nil
 }
 
+// ReadLog appends the lines of a file to a slice; a file that is not there has none.
+func ReadLog[T any](path string, to *[]T) error {
+	_, err := ReadLines(path, func(line []byte) error {
+		var one T
+		err := json.Unmarshal(line, &one)
+		if err == nil {
+			*to = append(*to, one)
+		}
+		return err
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // Replace writes a file of another name beside it and renames it, so that nobody sees half of it and
 // an interrupted run leaves the old one.
 func Replace(path string, write func(io.Writer) error) error {

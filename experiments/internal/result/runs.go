@@ -75,6 +75,11 @@ func (r Runs) PaceCPUSPerMop() Range {
 	return rangeOf(r, func(c Cell) *float64 { return c.PaceCPUSPerMop })
 }
 
+// BareRatio is the rate over that of the bare loop.
+func (r Runs) BareRatio() Range {
+	return rangeOf(r, func(c Cell) *float64 { return c.BareRatio })
+}
+
 // PerS is the rate that was reached.
 func (r Runs) PerS() Range {
 	return rangeOf(r, func(c Cell) *float64 { return c.OpsPerS })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package across
 
 import (
 	"fmt"
@@ -11,15 +11,15 @@ import (
 )
 
 // sentences say what the figures show and no more.
-func sentences(c config, l log) (all []string) {
-	for _, name := range []string{spinFirst, atOnce, atOnceInC} {
-		for _, alternative := range []string{serial, tcp} {
+func sentences(l Log) (all []string) {
+	for _, name := range []string{SpinFirst, AtOnce, AtOnceInC} {
+		for _, alternative := range Alternatives {
 			if text := l.compared(name, alternative); text != "" {
 				all = append(all, text)
 			}
 		}
 	}
-	if text := l.compared(atOnceInC, bareBell); text != "" {
+	if text := l.compared(AtOnceInC, BareBell); text != "" {
 		all = append(all, text)
 	}
 	for _, f := range figures {
@@ -27,29 +27,31 @@ func sentences(c config, l log) (all []string) {
 			all = append(all, text)
 		}
 	}
-	for _, name := range []string{spinFirst, atOnce, atOnceInC} {
+	for _, name := range []string{SpinFirst, AtOnce, AtOnceInC} {
 		if text := l.parked(name); text != "" {
 			all = append(all, text)
 		}
 	}
-	for _, w := range c.ways() {
-		if text := l.unrung(w.name); text != "" {
+	for _, name := range Names() {
+		if text := l.unrung(name); text != "" {
 			all = append(all, text)
 		}
 		missed, made := uint64(0), uint64(0)
-		for _, cell := range l.of(w.name, c.rate) {
-			missed, made = missed+cell.Missed, made+cell.Ops
+		for _, rate := range l.Rates()[1:] {
+			for _, cell := range l.Of(name, rate) {
+				missed, made = missed+cell.Missed, made+cell.Ops
+			}
 		}
 		if missed > 0 {
-			all = append(all, fmt.Sprintf("%s did not reach the rate: %d calls were never started, beside %d that were made.", w.name, missed, made))
+			all = append(all, fmt.Sprintf("%s did not reach the rate: %d calls were never started, beside %d that were made.", name, missed, made))
 		}
 	}
 	return all
 }
 
 // compared says whether one way is faster than an alternative: only if the ranges of their runs do not meet.
-func (l log) compared(name, alternative string) string {
-	own, theirs := l.of(name, 0), l.of(alternative, 0)
+func (l Log) compared(name, alternative string) string {
+	own, theirs := l.Of(name, 0), l.Of(alternative, 0)
 	ratio, apart := faster(own, theirs)
 	switch {
 	case len(own) == 0 || len(theirs) == 0:
@@ -68,12 +70,12 @@ func (l log) compared(name, alternative string) string {
 const nearMax = 1.05
 
 // ratios are those of a figure of two ways, run by run.
-func (l log) ratios(name, to string, of func(result.Cell) *float64) (all []float64) {
+func (l Log) ratios(name, to string, of func(result.Cell) *float64) (all []float64) {
 	base := map[int]*float64{}
-	for _, c := range l.of(to, 0) {
+	for _, c := range l.Of(to, 0) {
 		base[c.Run] = of(c)
 	}
-	for _, c := range l.of(name, 0) {
+	for _, c := range l.Of(name, 0) {
 		if a, b := of(c), base[c.Run]; a != nil && b != nil && *b > 0 {
 			all = append(all, *a / *b)
 		}
@@ -107,10 +109,10 @@ type figure struct {
 
 var figures = []figure{{"p50", p50Of, true}, {"mean", meanOf, true}, {"CPU per call", cpuOf, false}}
 
-func nearLines(l log) []string {
+func nearLines(l Log) []string {
 	lines := []string{"ratio of\truns\tspin first / polling\tmin\tmax\tpolling again / polling\tmin\tmax\t"}
 	for _, f := range figures {
-		spin, same := l.ratios(spinFirst, polling, f.of), l.ratios(pollingAgain, polling, f.of)
+		spin, same := l.ratios(SpinFirst, Polling, f.of), l.ratios(PollingAgain, Polling, f.of)
 		lines = append(lines, fmt.Sprintf("%s\t%d\t%s\t%s\t", f.name, len(spin), threeOf(spin), threeOf(same)))
 	}
 	return lines
@@ -125,8 +127,8 @@ func threeOf(all []float64) string {
 
 // near says whether spin first stays as near to polling as it should, as far as polling stays near to
 // itself.
-func (l log) near(f figure) string {
-	spin, same := l.ratios(spinFirst, polling, f.of), l.ratios(pollingAgain, polling, f.of)
+func (l Log) near(f figure) string {
+	spin, same := l.ratios(SpinFirst, Polling, f.of), l.ratios(PollingAgain, Polling, f.of)
 	if !f.judged || len(spin) == 0 || len(same) == 0 {
 		return ""
 	}
@@ -143,9 +145,9 @@ func (l log) near(f figure) string {
 
 // unrung tells of sleepers that no bell woke, but their own look at the peer now and then: each is a
 // bell that was lost or late.
-func (l log) unrung(name string) string {
+func (l Log) unrung(name string) string {
 	rescued, calls, runs := uint64(0), uint64(0), 0
-	for _, c := range l.cells {
+	for _, c := range l.Cells {
 		if c.Variant != name || c.Park != dx.ParkDoorbell.String() || c.Waits.Host == nil || c.Waits.Guest == nil {
 			continue
 		}
@@ -163,8 +165,8 @@ func (l log) unrung(name string) string {
 const parkedMax = 0.01 // of one CPU
 
 // parked says what a side costs that sleeps until somebody calls.
-func (l log) parked(name string) string {
-	host, beyond, alone := l.shares(name, idleRun.host), l.beyond(name), l.shares(machineAlone, idleRun.qemu)
+func (l Log) parked(name string) string {
+	host, beyond, alone := l.shares(name, IdleRun.host), l.beyond(name), l.shares(MachineAlone, IdleRun.qemu)
 	if len(host) == 0 || len(beyond) == 0 {
 		return ""
 	}
