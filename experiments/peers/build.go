@@ -116,6 +116,11 @@ func lastLine(text string) string {
 	return strings.TrimSpace(lines[len(lines)-1])
 }
 
+// cannotBeHad is for a peer that is known and has no program. It asks nobody.
+func cannotBeHad(why string) func(context.Context, making) ([]string, error) {
+	return func(context.Context, making) ([]string, error) { return nil, errors.New(why) }
+}
+
 // makeC compiles all C files of the folder with the timing loop that they share.
 func makeC(libraries ...string) func(context.Context, making) ([]string, error) {
 	return func(ctx context.Context, m making) ([]string, error) {

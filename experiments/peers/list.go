@@ -47,6 +47,8 @@ var (
 	programIceoryx = &program{folder: "iceoryx2", make: makeRust, needs: "cargo and the crate iceoryx2"}
 	programAeron   = &program{folder: "aeron", make: makeJava("io.aeron", "aeron-all", "1.44.1"),
 		needs: "a JDK, Maven, and its artifact io.aeron:aeron-all:1.44.1"}
+	programStyx = &program{folder: "styx", make: cannotBeHad("the module proxy did not serve it when this was written; there is no program for it"),
+		needs: "the Go module github.com/arloliu/styx"}
 )
 
 // all are the peers in the order of tables: dx, then what shares memory, the kernel's own, and RPC.
@@ -65,6 +67,7 @@ var all = []peerKind{
 	{"shmipc", "0.2.0, memfd, slices of the payload's size, a stream for each caller, as in its benchmark", "go",
 		programShmipc, "tuned", warmup, groupShared},
 	{"shmipc-default", "0.2.0, its default configuration", "go", programShmipc, "default", warmup, groupShared},
+	{"styx", "known, and not measured: its Go module, github.com/arloliu/styx, cannot be had", "go", programStyx, "", warmup, groupShared},
 	{"futex", "shared memory, a futex for each message", "c", programKernel, "futex", warmup, groupShared},
 	{"eventfd", "shared memory, an eventfd for each message", "c", programKernel, "eventfd", warmup, groupShared},
 	{"pipe", "a pipe each way", "c", programKernel, "pipe", warmup, groupKernel},

@@ -135,6 +135,18 @@ func TestWhatCannotBeHadIsSaidAndLeftOut(t *testing.T) {
 	}
 }
 
+func TestAKnownPeerThatCannotBeHadIsNamed(t *testing.T) {
+	c := testConfig(t, "-peers", "pipe,styx")
+	if code := act(context.Background(), c); code != command.OK {
+		t.Errorf("code %d", code)
+	}
+	l, _, err := load(c.out)
+	const want = "styx: left out: it needs the Go module github.com/arloliu/styx: the module proxy did not serve it when this was written; there is no program for it"
+	if err != nil || !slices.Equal(measured(l), []string{"pipe"}) || len(l.out) != 1 || l.out[0].String() != want {
+		t.Errorf("%v, %v, %v", measured(l), l.out, err)
+	}
+}
+
 func TestAPeerThatFailsIsNamedAndTheOthersGoOn(t *testing.T) {
 	for name, p := range map[string]peerKind{
 		"its server ends at once":   scripted("broken", `echo "no such device" >&2; exit 1`, serves),
