@@ -32,6 +32,7 @@ type config struct {
 	out      string
 	from     string
 	page     string
+	vm       string        // results of boundary
 	hangs    time.Duration // from when on a call of a trial counts as hanging
 }
 
@@ -43,7 +44,8 @@ const usage = `peers measures the same exchange over dx and over what a user wou
   go run ./experiments/peers -faults all -peers dx-c,aeron,iceoryx2,shmipc
   go run ./experiments/peers -own
   go run ./experiments/peers -from out/peers-20260102-150405
-  go run ./experiments/peers -from out/peers-20260102-150405 -page docs/measurements/peers.md
+  go run ./experiments/peers -from out/peers-20260102-150405 -page docs/measurements/peers.md \
+      -vm out/boundary-20260102-170405
 
 A server and a client, each a process of its own on CPUs of its own, exchange requests and
 responses: the client sends -payload bytes, the server answers with a copy, the client looks whether
@@ -73,7 +75,8 @@ it. With -own the benchmarks that aeron and shmipc bring run in turn with ours: 
 
 It prints tables and leaves result.jsonl, idle.jsonl, left_out.jsonl, table.txt, environment.json, and the charts
 rate, cpu, latency and payload as PNG and SVG in -out. Ctrl-C keeps what was measured. With -from it
-reports of a folder of results once more; with -page it writes them as a page, charts beside it.
+reports of a folder of results once more; with -page it writes them as a page, charts beside it. With
+-vm the page has a section on the ways into a virtual machine, which experiments/boundary measures.
 Exit code: 0 all right, 1 a peer failed, wrong answers or a failed run, 2 wrong flags or a machine
 that cannot do it, 130 interrupted.
 
@@ -111,6 +114,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&c.out, "out", "", "folder of the results; default out/peers-TIME")
 	fs.StringVar(&c.from, "from", "", "measure nothing: report of this folder of results")
 	fs.StringVar(&c.page, "page", "", "with -from: write this page, and its charts beside it")
+	fs.StringVar(&c.vm, "vm", "", "with -page: a folder of results of experiments/boundary, for a section of the page")
 	if err := command.Parse(fs, args); err != nil {
 		return c, err
 	}
@@ -130,6 +134,9 @@ func parse(args []string, stderr io.Writer) (config, error) {
 func (c config) check() error {
 	if c.page != "" && c.from == "" {
 		return errors.New("-page needs the results of -from")
+	}
+	if c.vm != "" && c.page == "" {
+		return errors.New("-vm is for a -page")
 	}
 	return cmp.Or(
 		command.Within("runs", c.runs, 1, 1000),

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 
+	"dx/experiments/internal/across"
 	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/progress"
@@ -43,6 +44,11 @@ func again(c config) error {
 	l, environment, err := load(c.from)
 	if err != nil {
 		return err
+	}
+	if c.vm != "" {
+		if l.vm, l.vmIn, err = across.Load(c.vm); err != nil {
+			return err
+		}
 	}
 	if c.page != "" {
 		return writePage(c.page, environment, l)
@@ -162,6 +168,9 @@ type log struct {
 	// faults are what was tried of them.
 	faults []outcome
 	own    []ownRun
+	// vm is what boundary measured, if the page is to show it, and vmIn where.
+	vm   across.Log
+	vmIn env.Environment
 }
 
 // leftOut is a peer that was not measured, or not in one visit.

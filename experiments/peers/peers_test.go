@@ -214,6 +214,7 @@ func TestFlagsThatCannotBe(t *testing.T) {
 		{"-idle-runs 0", "-idle-runs 0"},
 		{"-pin yes", `-pin "yes"`},
 		{"-page x.md", "-page needs"},
+		{"-from x -vm y", "-vm is for a -page"},
 		{"stray", `argument "stray"`},
 	} {
 		_, err := parse(strings.Fields(wrong.args), &strings.Builder{})

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"dx/experiments/internal/across"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/result"
 )
@@ -116,8 +117,19 @@ func page(w io.Writer, prefix string, e env.Environment, l log) error {
 		trials(&more, l)
 		indent(&text, more.String())
 	}
+	if len(l.vm.Cells) > 0 {
+		intoVM(&text, l)
+	}
 	_, err := w.Write(text.Bytes())
 	return err
+}
+
+// intoVM is the section of a page on the ways into a virtual machine.
+func intoVM(w io.Writer, l log) {
+	fmt.Fprint(w, "\n## Into a VM\n\n*Asked:* what a call from a host to a program in a QEMU guest on it costs, by dx and by what one would take without it.\n\n")
+	fmt.Fprint(w, "*Command:* `go run ./experiments/boundary`. [boundary.md](boundary.md) says what each way is, and has more.\n\n")
+	fmt.Fprintf(w, "*Machine:* %s.\n\n", across.Footer(l.vmIn))
+	indent(w, across.Tables(l.vm)+across.Legend)
 }
 
 // indent makes a block of a page of a text.

@@ -3,11 +3,16 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"dx/experiments/internal/across"
+	"dx/experiments/internal/command"
 	"dx/experiments/internal/env"
 	"dx/experiments/internal/result"
 	"dx/experiments/internal/stat"
@@ -97,6 +102,53 @@ func TestAPageHasChartsTablesAndTrials(t *testing.T) {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, text.String())
 		}
+	}
+}
+
+func TestAPageHasWhatBoundaryMeasured(t *testing.T) {
+	const rate = 300
+	vm := t.TempDir()
+	w, err := result.OpenWriter(vm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{across.SpinFirst, across.Serial} {
+		for _, perS := range []float64{0, rate} {
+			c := made(name, "", 1, 64, perS, five(9e5/float64(1+99*i))...)
+			c.Experiment, c.Accelerator = across.Experiment, "tcg"
+			if err := w.Write(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	out, err := result.OpenLog(filepath.Join(vm, across.LeftOutName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(out.WriteLine(across.LeftOut{Way: across.Vsock, Why: "no module"}), out.Close(), w.Close(),
+		env.Environment{CPUModel: "another CPU"}.Save(vm)); err != nil {
+		t.Fatal(err)
+	}
+	from, page := t.TempDir(), filepath.Join(t.TempDir(), "peers.md")
+	peers, err := result.OpenWriter(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(peers.Write(made("dx-c", result.Near, 1, 64, 0, five(9e6)...)), peers.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if code := act(t.Context(), testConfig(t, "-from", from, "-page", page, "-vm", vm)); code != command.OK {
+		t.Fatalf("code %d", code)
+	}
+	text, err := os.ReadFile(page)
+	for _, want := range []string{"\n## Into a VM\n", "`go run ./experiments/boundary`", "another CPU", "guest under TCG", "x bare", "    300 calls/s by a schedule\n",
+		" spin, then doorbell  ", "    vsock: left out: no module\n", "(boundary.md)", "| styx | known, and not measured"} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%v, %q is not in:\n%s", err, want, text)
+		}
+	}
+	if code := act(t.Context(), testConfig(t, "-from", from, "-page", page, "-vm", from)); code != command.Failed {
+		t.Errorf("results of peers as those of boundary: code %d", code)
 	}
 }
 
