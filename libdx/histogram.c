@@ -2,6 +2,8 @@
 /* Where histograms lie, and how their writers come to them. */
 #include "histogram.h"
 
+#include <errno.h>
+
 #include "error.h"
 
 static uint64_t round_up(uint64_t value, uint64_t to)
@@ -59,8 +61,11 @@ static dx_status find_offset(const struct dx_channel *c, uint64_t *offset)
                        path);
     uint64_t before = g->place * g->place_bytes;
     uint64_t start = c->region.offset - before; /* of place 0, in the file */
-    if (at < first_offset(g, g->places) ||
-        start + at + dx_histogram_bytes(g) > dx_region_file_bytes(&c->region))
+    errno = 0;
+    uint64_t there = dx_region_file_bytes(&c->region);
+    if (there == 0 && errno != 0)
+        return dx_fail_errno("%s: cannot be examined", path);
+    if (at < first_offset(g, g->places) || start + at + dx_histogram_bytes(g) > there)
         return dx_fail(DX_ERR_SHORT,
                        "%s: its histograms would lie at byte %llu, where its memory has ended or "
                        "is another's",
@@ -79,7 +84,7 @@ static dx_status map(struct dx_channel *c)
 {
     const struct dx_region *r = &c->region;
     uint64_t bytes = dx_histogram_bytes(&c->geometry);
-    uint64_t at;
+    uint64_t at = 0;
     dx_status status = find_offset(c, &at);
     if (status == DX_OK && !r->read_only && !is_device(c))
         status = dx_region_reserve(r->fd, r->url.path, at, at + bytes, false);

@@ -40,7 +40,7 @@ void dx_ticks_begin(void)
     /* Relaxed: who comes second has nothing to do. */
     if (dx_load_relaxed(&first_ns) != 0 || ticks == 0 || !rate_is_constant())
         return;
-    if (dx_cas_seqcst(&first_ticks, &before, ticks))
+    if (dx_cas_relaxed(&first_ticks, &before, ticks)) /* relaxed: R19 publishes it */
         (void)dx_cas_seqcst(&first_ns, &none, now); /* R19 -> A19: the ticks of that time */
 }
 

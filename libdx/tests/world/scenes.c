@@ -100,6 +100,26 @@ static dx_status counters_can_be_read(struct stage *s)
     return dx_stats_read(s->channels[0], DX_STATS_HOST_CALLERS, &stats);
 }
 
+/* Not through the rendezvous, which this process serves and which has scenes of its own. */
+static dx_status switch_histograms(struct stage *s)
+{
+    char url[32];
+    bool memfd = s->transport == SCENE_MEMFD || s->transport == SCENE_UNIX;
+    (void)snprintf(url, sizeof url, "memfd:%d", dx_channel_fd(s->channels[0]));
+    return dx_histogram_switch(memfd ? url : s->url, 0, 1);
+}
+
+/* Calls go through, whether they can be measured or not. */
+static dx_status measure_calls(struct stage *s)
+{
+    struct dx_histogram h;
+    dx_status status = switch_histograms(s);
+    if (status == DX_OK)
+        status = peer_calls(s->channels[0], s->limit_ns);
+    return status == DX_OK ? dx_histogram_read(s->channels[0], DX_HISTOGRAM_HOST_CALLS, &h)
+                           : status;
+}
+
 static dx_status join_as_host(struct stage *s)
 {
     dx_status status = create(s);
@@ -290,6 +310,8 @@ const struct scene scenes[] = {
     {"call-doorbell", SCENE_AT_UNIX, false, DX_PARK_DOORBELL, join_as_host, call, calls_go_through,
      close_all},
     {"call-doorbell-guest", SCENE_AT_UNIX, false, DX_PARK_DOORBELL, join_as_guest, call,
+     calls_go_through, close_all},
+    {"histogram", SCENE_EVERYWHERE, false, DX_PARK_NEVER, join_as_host, measure_calls,
      calls_go_through, close_all},
     {"queue", SCENE_EVERYWHERE, false, DX_PARK_FUTEX, join_as_host, queue, calls_go_through,
      close_all},
