@@ -192,7 +192,7 @@ func TestADoorbellThatAPeerMadeBlockingHoldsNoCloseUp(t *testing.T) {
 func TestABellThatCannotBePolledDoesNotReturnAtOnce(t *testing.T) {
 	const least = 5 * time.Millisecond
 	host, _ := meet(t, Config{RequestBytes: 8, ResponseBytes: 8}, echo)
-	ch := &Channel{raw: host.raw}
+	ch := &Channel{raw: host.raw, switches: host.switches}
 	ch.wait.PollNs = int64(least)
 	r, w, err := os.Pipe()
 	if err != nil {
