@@ -179,9 +179,10 @@ static inline dx_status admit(struct dx_caller *c, uint32_t type, size_t bytes, 
     return DX_OK;
 }
 
-/* Publish, ring if need be, await the one word that answers. */
+/* Publish, ring if need be, await the one word that answers. began: set to when the request was
+ * published, if it is not NULL. */
 static inline dx_status send_and_await(struct dx_caller *c, uint32_t type, size_t bytes,
-                                       int64_t timeout_ns)
+                                       int64_t timeout_ns, uint64_t *began)
 {
     DX_FAULT(REQUEST_STORED);
     uint32_t sequence = ++c->sequence;
@@ -193,6 +194,8 @@ static inline dx_status send_and_await(struct dx_caller *c, uint32_t type, size_
     DX_FAULT(REQUEST_DESCRIBED);
     dx_caller_publish(c->line, dx_word(c->epoch, DX_CALLER_SENDING, sequence));
     DX_FAULT(REQUEST_PUBLISHED);
+    if (began != NULL)
+        *began = dx_ticks(c->round_trips.scale); /* while the word is on its way */
     ring_server(c);
     DX_FAULT(SERVER_RUNG);
     c->awaited = dx_word(c->epoch, DX_SERVER_ACKNOWLEDGED, sequence);
@@ -218,9 +221,9 @@ static __attribute__((noinline)) dx_status measured_exchange(struct dx_caller *c
                                                              uint64_t control)
 {
     if (!dx_recorder_due(&c->round_trips, c->channel, control, c->slot))
-        return send_and_await(c, type, bytes, timeout_ns);
-    uint64_t began = dx_ticks(c->round_trips.scale);
-    dx_status status = send_and_await(c, type, bytes, timeout_ns);
+        return send_and_await(c, type, bytes, timeout_ns, NULL);
+    uint64_t began;
+    dx_status status = send_and_await(c, type, bytes, timeout_ns, &began);
     if (status == DX_OK)
         dx_recorder_end(&c->round_trips, began);
     return status;
@@ -233,7 +236,7 @@ static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t byte
     uint64_t control = dx_histogram_control(c->channel);
     if (dx_unlikely(dx_histogram_is_on(control)))
         return measured_exchange(c, type, bytes, timeout_ns, control);
-    return send_and_await(c, type, bytes, timeout_ns);
+    return send_and_await(c, type, bytes, timeout_ns, NULL);
 }
 
 dx_status dx_call_in_place(struct dx_caller *c, uint32_t type, size_t bytes, struct dx_reply *reply,

@@ -8,9 +8,10 @@
  * load more. dx_histogram_switch() switches them on for every call, or for one call in so many.
  * Three kinds of time are measured:
  *
- *   round trips  of a call, from before its request is published until its answer is found; of a
+ *   round trips  of a call, from when its request is published until its answer is found; of a
  *                queue from the submission until the completion is collected; not of streams
- *   handlers     from when a handler is entered until it returns
+ *   handlers     from when a handler is entered until its answer is published; a handler that is
+ *                answered later, until it returns. It is counted just after that
  *   wake-ups     from just before a sleeping thread is rung until it runs; only between two sides
  *                under one kernel, since two kernels have different clocks, and not of threads that
  *                wait for descriptors in event loops
@@ -20,8 +21,8 @@
  * and more share the last one.
  *
  * Where the CPU has a time-stamp counter of constant rate, times are read from it (some 10 ns
- * each), elsewhere and in the first 10 ms of a process from CLOCK_MONOTONIC (some 25 ns each). What
- * that costs is in docs/measurements/histograms.md.
+ * each), elsewhere, and while a process has known that counter for less than 10 ms, from
+ * CLOCK_MONOTONIC (some 25 ns each). What that costs is in docs/measurements/histograms.md.
  */
 #ifndef DX_HISTOGRAM_H
 #define DX_HISTOGRAM_H

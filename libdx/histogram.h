@@ -32,8 +32,12 @@ struct dx_recorder {
     uint64_t control;                 /* at which the rest was found; 0: nothing was */
     struct dx_histogram_lines *lines; /* NULL: they cannot be had */
     dx_ticks_scale scale;
-    uint32_t left; /* until the next that is measured */
+    uint32_t left;     /* until the next that is measured */
+    uint32_t unscaled; /* times that were measured without a scale */
 };
+
+/* After so many times without a scale it is asked for again. */
+#define DX_UNSCALED 1024u
 
 /* Bytes of the histograms of one place, and from those of one place to those of the next. */
 uint64_t dx_histogram_bytes(const struct dx_geometry *geometry);
@@ -87,6 +91,8 @@ static inline bool dx_recorder_due(struct dx_recorder *r, struct dx_channel *c, 
     if (r->lines == NULL || --r->left != 0)
         return false;
     r->left = (uint32_t)control;
+    if (dx_unlikely(r->scale == 0) && ++r->unscaled % DX_UNSCALED == 0)
+        r->scale = dx_ticks_find_scale();
     return true;
 }
 

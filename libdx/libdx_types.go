@@ -49,6 +49,9 @@ type Stats Counters
 // HistogramBuckets is how many buckets a histogram has.
 const HistogramBuckets = 1152
 
+// Unscaled is DX_UNSCALED: after so many times without a scale it is asked for again.
+const Unscaled = 1024
+
 // HistogramLines is a histogram in the region, as histogram.h has it.
 type HistogramLines struct {
 	_            uint64

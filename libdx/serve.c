@@ -100,19 +100,14 @@ static void answer_too_large(struct dx_server *s, uint32_t slot, uint64_t word, 
     publish_result(s, slot, word, DX_RESULT_TOO_LARGE, bytes, status);
 }
 
-/* While handlers are measured. */
-static __attribute__((noinline)) int32_t measured_handler(struct dx_server *s,
-                                                          const struct dx_request *request,
-                                                          struct dx_response *response)
+/* While handlers are measured: notes when this one begins. */
+static __attribute__((noinline)) void measure_handler(struct dx_server *s)
 {
     struct dx_channel *c = s->channel;
     uint32_t number = dx_histogram_of_handler(&c->geometry, 0, (uint32_t)(s->worker - c->workers));
-    if (!dx_recorder_due(&s->handlers, c, dx_histogram_control(c), number))
-        return s->handler(s->user, request, response);
-    uint64_t began = dx_ticks(s->handlers.scale);
-    int32_t status = s->handler(s->user, request, response);
-    dx_recorder_end(&s->handlers, began);
-    return status;
+    s->measured = dx_recorder_due(&s->handlers, c, dx_histogram_control(c), number);
+    if (s->measured)
+        s->began = dx_ticks(s->handlers.scale);
 }
 
 /* Runs the handler for one request. Length and type are input, each read once. */
@@ -141,9 +136,9 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
         DX_FAULT(REQUEST_READ);
         dx_server_journal(s, slot, word);
         s->kept = false;
-        status = dx_unlikely(dx_histogram_is_on(dx_histogram_control(c)))
-                     ? measured_handler(s, request, &response)
-                     : s->handler(s->user, request, &response);
+        if (dx_unlikely(dx_histogram_is_on(dx_histogram_control(c))))
+            measure_handler(s);
+        status = s->handler(s->user, request, &response);
         if (dx_unlikely(s->kept)) {
             dx_count(&s->waiter.counters->request_bytes, request->bytes);
             return;
@@ -179,7 +174,10 @@ static void take_up(struct dx_server *s, uint32_t slot, uint64_t word)
         return;
     switch (dx_word_state(word)) {
     case DX_CALLER_SENDING:
+        s->measured = false;
         serve_request(s, slot, word);
+        if (dx_unlikely(s->measured)) /* the caller has its answer, and does not wait for this */
+            dx_recorder_end(&s->handlers, s->began);
         break;
     case DX_CALLER_ABANDONED:
         DX_FAULT(ABANDON_SEEN);

@@ -70,6 +70,8 @@ struct dx_server {
     uint32_t cell;
     struct dx_waiter waiter;
     struct dx_recorder handlers;
+    uint64_t began; /* ticks; of a request whose handler is measured */
+    bool measured;
     uint32_t answered[DX_BATCH]; /* slots */
     uint32_t answered_count;
     dx_status status; /* why it ended */

@@ -41,7 +41,7 @@ void dx_ticks_begin(void)
     if (dx_load_relaxed(&first_ns) != 0 || ticks == 0 || !rate_is_constant())
         return;
     if (dx_cas_relaxed(&first_ticks, &before, ticks)) /* relaxed: R19 publishes it */
-        (void)dx_cas_seqcst(&first_ns, &none, now); /* R19 -> A19: the ticks of that time */
+        (void)dx_cas_seqcst(&first_ns, &none, now);   /* R19 -> A19: the ticks of that time */
 }
 
 dx_ticks_scale dx_ticks_find_scale(void)

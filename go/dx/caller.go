@@ -56,6 +56,8 @@ type Caller struct {
 
 	switches   *uint64
 	measuring  bool // exchange is called by measured
+	due        bool // and notes when the request was published
+	began      stamp
 	roundTrips recorder
 
 	waiter  waiter
@@ -248,6 +250,9 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	// the look at the server's cell. Two steps, because slot.h says so.
 	spin.Mark(c.callerWord, word(c.epoch, libdx.CallerSending, c.sequence))
 	spin.FenceBy(&c.fence)
+	if c.due {
+		c.began = c.roundTrips.now() // while the word is on its way
+	}
 	c.ringServer()
 	awaited := word(c.epoch, libdx.ServerAcknowledged, c.sequence)
 	if c.ch.crowd.yields() && c.sequence%probeEvery != 0 {
@@ -282,15 +287,11 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 // measured is exchange while round trips are measured.
 func (c *Caller) measured(ctx context.Context, kind uint32, n int, control uint64) (Reply, error) {
 	due := c.roundTrips.due(c.ch, control, false, c.raw.View().Slot)
-	began := uint64(0)
-	if due {
-		began = c.roundTrips.now()
-	}
-	c.measuring = true
+	c.measuring, c.due = true, due
 	reply, err := c.exchange(ctx, kind, n)
-	c.measuring = false
+	c.measuring, c.due = false, false
 	if due && err == nil {
-		c.roundTrips.add(began)
+		c.roundTrips.add(c.began)
 	}
 	return reply, err
 }

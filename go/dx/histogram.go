@@ -108,7 +108,12 @@ type recorder struct {
 	lines   *libdx.HistogramLines
 	scale   uint64 // of ticks; 0: they are ns
 	left    uint32 // until the next that is measured
+	// unscaled counts the times that were measured without a scale.
+	unscaled uint32
 }
+
+// stamp is when something began, by the clock of that moment.
+type stamp struct{ ticks, scale uint64 }
 
 // measures says whether a word of the switch measures at all.
 func measures(control uint64) bool { return uint32(control) != 0 }
@@ -128,26 +133,33 @@ func (r *recorder) due(ch *Channel, control uint64, handler bool, number uint32)
 		return false
 	}
 	r.left = uint32(control)
+	if r.scale == 0 {
+		if r.unscaled++; r.unscaled%libdx.Unscaled == 0 {
+			_, r.scale = ch.raw.FindHistogram(control, handler, number)
+		}
+	}
 	return true
 }
 
 var started = time.Now()
 
-func (r *recorder) now() uint64 {
-	if r.scale != 0 {
+func ticks(scale uint64) uint64 {
+	if scale != 0 {
 		return spin.Ticks()
 	}
 	return uint64(time.Since(started))
 }
 
-// add measures the time since began, which now returned.
-func (r *recorder) add(began uint64) {
-	ns := r.now() - began
+func (r *recorder) now() stamp { return stamp{ticks(r.scale), r.scale} }
+
+// add measures the time since then.
+func (r *recorder) add(began stamp) {
+	ns := ticks(began.scale) - began.ticks
 	if int64(ns) < 0 {
 		ns = 0
 	}
-	if r.scale != 0 {
-		high, low := bits.Mul64(ns, r.scale)
+	if began.scale != 0 {
+		high, low := bits.Mul64(ns, began.scale)
 		ns = high<<32 | low>>32
 	}
 	l := r.lines
@@ -156,15 +168,25 @@ func (r *recorder) add(began uint64) {
 	l.MaxNs = max(l.MaxNs, ns)
 }
 
-// measuredHandler runs the handler while handlers are measured.
-func (s *server) measuredHandler(control uint64, response []byte) (used int, status int32) {
-	if !s.handlers.due(s.ch, control, true, s.index) {
-		return s.handler(&s.request, response)
+// handlerClock measures the handlers of one serving goroutine.
+type handlerClock struct {
+	recorder
+	runs  bool // for the handler that runs
+	began stamp
+}
+
+// begin notes when a handler begins that is to be measured.
+func (h *handlerClock) begin(s *server, control uint64) {
+	if h.runs = h.due(s.ch, control, true, s.index); h.runs {
+		h.began = h.now()
 	}
-	began := s.handlers.now()
-	used, status = s.handler(&s.request, response)
-	s.handlers.add(began)
-	return used, status
+}
+
+func (h *handlerClock) end() {
+	if h.runs {
+		h.runs = false
+		h.add(h.began)
+	}
 }
 
 // bucketOf is dx_histogram_bucket.

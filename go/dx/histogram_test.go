@@ -7,6 +7,7 @@ package dx
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -44,6 +45,14 @@ func histogramOf(t *testing.T, ch *Channel, of HistogramOf) *Histogram {
 	return h
 }
 
+// awaitHandlers waits until so many handlers are counted, just after their callers have their answers.
+func awaitHandlers(t *testing.T, ch *Channel, want uint64) {
+	t.Helper()
+	for histogramOf(t, ch, GuestHandlers).Count < want {
+		runtime.Gosched()
+	}
+}
+
 func callTimes(t *testing.T, c *Caller, n int) {
 	t.Helper()
 	for range n {
@@ -63,6 +72,7 @@ func TestCallsAndHandlersAreMeasuredWhileItIsOn(t *testing.T) {
 		callTimes(t, c, 20)
 		switchOf(t, host, 0)
 		callTimes(t, c, 3)
+		awaitHandlers(t, host, 20)
 		for _, of := range []HistogramOf{HostCalls, GuestHandlers} {
 			if h := histogramOf(t, host, of); h.Count != 20 || h.SumNs < h.MaxNs || h.Value(50) > h.Value(100) {
 				t.Errorf("path %d, kind %d: %d times, %d ns", path, of, h.Count, h.SumNs)
@@ -116,6 +126,7 @@ func TestHandlersBesideEachOtherAndQueuesAreMeasured(t *testing.T) {
 			q.Seen(&done[i])
 		}
 	}
+	awaitHandlers(t, host, depth*rounds)
 	calls, handlers := histogramOf(t, host, HostCalls), histogramOf(t, host, GuestHandlers)
 	if calls.Count != depth*rounds || handlers.Count != depth*rounds || handlers.Value(1) < 98*time.Microsecond {
 		t.Errorf("%d calls, %d handlers from %v", calls.Count, handlers.Count, handlers.Value(1))

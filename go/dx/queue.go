@@ -89,7 +89,7 @@ type flight struct {
 	state    flightState
 	err      error
 	measured bool // since sent
-	sent     uint64
+	sent     stamp
 }
 
 // OpenQueue takes depth free slots and makes a Queue of them. Without so many it returns ErrNoSlot at

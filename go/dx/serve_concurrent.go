@@ -219,10 +219,10 @@ func (s *server) handle(r concurrent, copied []byte) {
 
 // handlersBegin and handlersEnd measure a handler that runs beside others of its worker, which have one
 // histogram.
-func (s *server) handlersBegin() (began uint64, due bool) {
+func (s *server) handlersBegin() (began stamp, due bool) {
 	control := s.ch.histogramSwitch()
 	if !measures(control) {
-		return 0, false
+		return began, false
 	}
 	s.concurrent.measuring.Lock()
 	defer s.concurrent.measuring.Unlock()
@@ -230,7 +230,7 @@ func (s *server) handlersBegin() (began uint64, due bool) {
 	return s.handlers.now(), due
 }
 
-func (s *server) handlersEnd(began uint64) {
+func (s *server) handlersEnd(began stamp) {
 	s.concurrent.measuring.Lock()
 	defer s.concurrent.measuring.Unlock()
 	s.handlers.add(began)

@@ -32,7 +32,7 @@ type server struct {
 	throughRestart                           bool
 	waiter                                   waiter
 	index                                    uint32 // among the workers
-	handlers                                 recorder
+	handlers                                 handlerClock
 	running                                  uint64 // the word of the request whose handler runs, or 0
 	runningSlot                              uint32
 	lends                                    bool         // there are other workers
@@ -258,6 +258,7 @@ func (s *server) takeUp(slot uint32, w uint64) {
 	switch stateOf(w) {
 	case libdx.CallerSending:
 		s.serve(slot, w, s.kindOf(slot), s.bytesOf(slot))
+		s.handlers.end() // the caller has its answer, and does not wait for this
 	case libdx.CallerAbandoned:
 		// Given up after we answered it: nothing to say.
 		if before != word(epochOf(w), libdx.CallerSending, uint32(w)) {
@@ -315,10 +316,9 @@ func (s *server) serve(slot uint32, w uint64, kind, n uint32) {
 			s.lend(slot, w)
 		}
 		if control := s.ch.histogramSwitch(); measures(control) {
-			used, status = s.measuredHandler(control, response)
-		} else {
-			used, status = s.handler(&s.request, response)
+			s.handlers.begin(s, control)
 		}
+		used, status = s.handler(&s.request, response)
 		if s.lends {
 			s.regain(slot, w)
 		}
@@ -348,6 +348,7 @@ func (s *server) refuse(slot uint32, w uint64, result uint32) {
 
 // lose answers the request whose handler left without returning. Nobody runs it again.
 func (s *server) lose() {
+	s.handlers.runs = false
 	if s.running != 0 {
 		if s.lends {
 			s.regain(s.runningSlot, s.running)

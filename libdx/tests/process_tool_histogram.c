@@ -43,7 +43,9 @@ static void calls_are_measured_from_outside(void **state)
     call_well(s);
     const struct result *r = read_json(s);
     assert_int_equal((int)number_of(r, "host.calls.count"), CHILD_BURST);
-    assert_int_equal((int)number_of(r, "guest.handlers.count"), CHILD_BURST);
+    /* Just after its caller has the answer. */
+    while (number_of(r, "guest.handlers.count") < CHILD_BURST)
+        r = read_json(s);
     assert_value_of(r, "guest.calls.count", "0");
     assert_true(number_of(r, "host.calls.p50_ns") > 0);
     assert_true(number_of(r, "host.calls.p99_ns") <= number_of(r, "host.calls.max_ns"));
