@@ -234,7 +234,7 @@ static inline dx_status exchange(struct dx_caller *c, uint32_t type, size_t byte
                                  int64_t timeout_ns)
 {
     uint64_t control = dx_histogram_control(c->channel);
-    if (dx_unlikely(dx_histogram_is_on(control)))
+    if (dx_unlikely(dx_histogram_is_on(control)) && !dx_recorder_skips(&c->round_trips, control))
         return measured_exchange(c, type, bytes, timeout_ns, control);
     return send_and_await(c, type, bytes, timeout_ns, NULL);
 }

@@ -82,6 +82,15 @@ static inline bool dx_histogram_is_on(uint64_t control)
     return (uint32_t)control != 0;
 }
 
+/* Is this one of those that are not measured? Then it is counted. */
+static inline bool dx_recorder_skips(struct dx_recorder *r, uint64_t control)
+{
+    if (r->control != control || r->left <= 1)
+        return false;
+    r->left--;
+    return true;
+}
+
 /* Is this one to be measured? To be asked while the switch is on. */
 static inline bool dx_recorder_due(struct dx_recorder *r, struct dx_channel *c, uint64_t control,
                                    uint32_t index)

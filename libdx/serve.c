@@ -101,11 +101,11 @@ static void answer_too_large(struct dx_server *s, uint32_t slot, uint64_t word, 
 }
 
 /* While handlers are measured: notes when this one begins. */
-static __attribute__((noinline)) void measure_handler(struct dx_server *s)
+static __attribute__((noinline)) void measure_handler(struct dx_server *s, uint64_t control)
 {
     struct dx_channel *c = s->channel;
     uint32_t number = dx_histogram_of_handler(&c->geometry, 0, (uint32_t)(s->worker - c->workers));
-    s->measured = dx_recorder_due(&s->handlers, c, dx_histogram_control(c), number);
+    s->measured = dx_recorder_due(&s->handlers, c, control, number);
     if (s->measured)
         s->began = dx_ticks(s->handlers.scale);
 }
@@ -136,8 +136,9 @@ static void serve_request(struct dx_server *s, uint32_t slot, uint64_t word)
         DX_FAULT(REQUEST_READ);
         dx_server_journal(s, slot, word);
         s->kept = false;
-        if (dx_unlikely(dx_histogram_is_on(dx_histogram_control(c))))
-            measure_handler(s);
+        uint64_t control = dx_histogram_control(c);
+        if (dx_unlikely(dx_histogram_is_on(control)) && !dx_recorder_skips(&s->handlers, control))
+            measure_handler(s, control);
         status = s->handler(s->user, request, &response);
         if (dx_unlikely(s->kept)) {
             dx_count(&s->waiter.counters->request_bytes, request->bytes);

@@ -44,6 +44,7 @@ type Caller struct {
 	counters     *libdx.Counters
 
 	cellsCount uint32
+	slot       uint32
 	sequence   uint32
 	epoch      uint32
 	burst      uint32 // calls left of this turn
@@ -55,8 +56,7 @@ type Caller struct {
 	abandoned  bool   // the latest request may still be running
 
 	switches   *uint64
-	measuring  bool // exchange is called by measured
-	due        bool // and notes when the request was published
+	due        bool // the call that goes on is measured
 	began      stamp
 	roundTrips recorder
 
@@ -120,6 +120,7 @@ func newCaller(ch *Channel, raw libdx.Caller) *Caller {
 		cells:        v.Cells,
 		counters:     v.Counters,
 		cellsCount:   v.CellsCount,
+		slot:         v.Slot,
 		sequence:     v.Sequence,
 		epoch:        v.Epoch,
 		burst:        ch.crowd.burst,
@@ -240,8 +241,8 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	if c.ch.path == PathCgo {
 		return c.exchangeCgo(ctx, kind, n)
 	}
-	if control := atomic.LoadUint64(c.switches); measures(control) && !c.measuring {
-		return c.measured(ctx, kind, n, control)
+	if control := atomic.LoadUint64(c.switches); measures(control) && !c.roundTrips.skips(control) {
+		c.due = c.roundTrips.due(c.ch, control, false, c.slot)
 	}
 	c.sequence++
 	*c.requestBytes = uint32(n)
@@ -284,18 +285,6 @@ func (c *Caller) exchange(ctx context.Context, kind uint32, n int) (Reply, error
 	return c.takeAnswer(n)
 }
 
-// measured is exchange while round trips are measured.
-func (c *Caller) measured(ctx context.Context, kind uint32, n int, control uint64) (Reply, error) {
-	due := c.roundTrips.due(c.ch, control, false, c.raw.View().Slot)
-	c.measuring, c.due = true, due
-	reply, err := c.exchange(ctx, kind, n)
-	c.measuring, c.due = false, false
-	if due && err == nil {
-		c.roundTrips.add(c.began)
-	}
-	return reply, err
-}
-
 // ringServer wakes the thread that serves our slot, if it sleeps, and counts it.
 func (c *Caller) ringServer() {
 	if c.ring() {
@@ -324,6 +313,10 @@ func (c *Caller) takeAnswer(n int) (Reply, error) {
 	c.counters.Calls++
 	c.counters.RequestBytes += uint64(n)
 	c.counters.ResponseBytes += uint64(bytes)
+	if c.due {
+		c.due = false
+		c.roundTrips.add(c.began)
+	}
 	return Reply{Data: c.response[:bytes:bytes], Status: status}, nil
 }
 
@@ -344,6 +337,7 @@ func resultError(result uint32) error {
 }
 
 func (c *Caller) failed(err error) error {
+	c.due = false
 	c.counters.Errors++
 	if err == ErrTimeout || err == ErrNoPeer || err == context.DeadlineExceeded {
 		c.counters.Timeouts++

@@ -120,6 +120,15 @@ func measures(control uint64) bool { return uint32(control) != 0 }
 
 func (ch *Channel) histogramSwitch() uint64 { return atomic.LoadUint64(ch.switches) }
 
+// skips says whether this is one of those that are not measured, and counts it.
+func (r *recorder) skips(control uint64) bool {
+	if r.control != control || r.left <= 1 {
+		return false
+	}
+	r.left--
+	return true
+}
+
 // due says whether this one is to be measured, by a switch that measures.
 func (r *recorder) due(ch *Channel, control uint64, handler bool, number uint32) bool {
 	if r.control != control {

@@ -19,7 +19,7 @@ func (q *Queue) send(f *flight) {
 	f.awaited = word(c.epoch, libdx.ServerAcknowledged, c.sequence)
 	f.state = flightSent
 	control := q.ch.histogramSwitch()
-	if f.measured = measures(control) && c.roundTrips.due(q.ch, control, false, c.raw.View().Slot); f.measured {
+	if f.measured = measures(control) && c.roundTrips.due(q.ch, control, false, c.slot); f.measured {
 		f.sent = c.roundTrips.now()
 	}
 	// R2 -> A2 (server.go): the request before its word. S1 <-> S2: the fence is that of ringServers, one

@@ -315,7 +315,7 @@ func (s *server) serve(slot uint32, w uint64, kind, n uint32) {
 		if s.lends {
 			s.lend(slot, w)
 		}
-		if control := s.ch.histogramSwitch(); measures(control) {
+		if control := s.ch.histogramSwitch(); measures(control) && !s.handlers.skips(control) {
 			s.handlers.begin(s, control)
 		}
 		used, status = s.handler(&s.request, response)
