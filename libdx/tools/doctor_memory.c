@@ -20,6 +20,19 @@ struct regions {
     uint64_t missing_bytes;
 };
 
+/* Bytes of a region's file that its sides may touch. What may hold histograms, behind them, is
+ * reserved before it is touched. */
+static uint64_t bytes_of(int fd, uint64_t size)
+{
+    struct dx_header header;
+    struct dx_geometry g;
+    if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header ||
+        dx_header_check(&header, size, &g) != DX_OK)
+        return size;
+    uint64_t bytes = (g.places - 1) * g.place_bytes + g.region_bytes;
+    return bytes < size ? bytes : size;
+}
+
 static void add_region(struct regions *r, const char *path)
 {
     struct stat s;
@@ -30,7 +43,7 @@ static void add_region(struct regions *r, const char *path)
     if (fd < 0)
         return; /* another user's */
     if (dx_region_check_dx(fd, path, &is_dx) == DX_OK && is_dx) {
-        uint64_t bytes = (uint64_t)s.st_size;
+        uint64_t bytes = bytes_of(fd, (uint64_t)s.st_size);
         uint64_t there_bytes = (uint64_t)s.st_blocks * 512;
         r->count++;
         r->bytes += bytes;

@@ -17,6 +17,8 @@
 #include "doctor.h"
 #include "sockets.h"
 
+#define BLOCK_BYTES 512u /* of st_blocks: stat(2) */
+
 #define SHM "/dev/shm"
 #define DEVICES_MAX 8
 #define UNNAMED "/memfd:dx (deleted)"
@@ -37,7 +39,7 @@ static struct found *add(struct found_list *list, const char *scheme, const char
     }
     (void)snprintf(url, bytes, "%s%s", scheme, name);
     list->items[list->count] = (struct found){.url = url,
-                                              .bytes = (uint64_t)s->st_size,
+                                              .bytes = (uint64_t)s->st_blocks * BLOCK_BYTES,
                                               .modified_s = s->st_mtim.tv_sec,
                                               .device = s->st_dev,
                                               .inode = s->st_ino};
@@ -194,7 +196,7 @@ static void add_unnamed(struct found_list *list, const struct bound_sockets *soc
     }
     struct stat memory;
     if (f->descriptor[0] != '\0' && stat(f->descriptor, &memory) == 0) {
-        f->bytes = (uint64_t)memory.st_size;
+        f->bytes = (uint64_t)memory.st_blocks * BLOCK_BYTES;
         f->modified_s = memory.st_mtim.tv_sec;
     }
 }

@@ -18,9 +18,9 @@ struct found {
     char descriptor[64]; /* /proc/PID/fd/N, by which memory without a file is looked at; else "" */
     bool is_device;      /* in a VM: memory of an ivshmem device, which cannot be removed */
     bool is_socket;      /* a socket that no process has bound: nobody can serve it any more */
-    uint64_t bytes;
-    int64_t modified_s; /* seconds since 1970 */
-    dev_t device;       /* of the memory's file, or of the socket's */
+    uint64_t bytes;      /* that it takes: of a sparse file what is there */
+    int64_t modified_s;  /* seconds since 1970 */
+    dev_t device;        /* of the memory's file, or of the socket's */
     ino_t inode;
     pid_t user; /* a process that maps it, other than this one; 0: none was seen */
 };

@@ -24,7 +24,7 @@ static const char usage[] =
     "  HOST    the state of the host, as in dx info, and its process\n"
     "  GUESTS  the same of the guest; of several places, how many guests are open\n"
     "  SLOTS   of the host + of the guest, for each place\n"
-    "  SIZE    of the memory\n"
+    "  SIZE    memory that it takes\n"
     "  AGE     since the memory was made or, if that is later, written to as a file\n"
     "\n"
     "It finds what lies in /dev/shm, what a process of this user maps (files elsewhere, memory\n"
