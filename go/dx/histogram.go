@@ -12,7 +12,7 @@ import (
 )
 
 // HistogramBuckets is how many buckets a Histogram has.
-const HistogramBuckets = libdx.HistogramBuckets
+const HistogramBuckets = 1152
 
 // Histogram is what dx_histogram.h explains: how long calls, handlers and wake-ups took since
 // histograms were switched on, by [SwitchHistograms] or "dx histogram URL on".

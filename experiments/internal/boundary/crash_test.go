@@ -60,11 +60,23 @@ func callUntil(t *testing.T, caller *dx.Caller, first, most uint64) (made uint64
 	return most, nil
 }
 
+// patient is for a guest that may get no CPU for a while, and is not dead then. The end of QEMU is seen at
+// the socket.
+func patient(t *testing.T) dx.Options {
+	t.Helper()
+	wait, err := dx.DefaultWait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait.PeerTimeoutNs = int64(1000 * time.Second)
+	return dx.Options{Wait: &wait}
+}
+
 // A crash of QEMU is an error of the calls that it meets, and the next guest goes on with the same
 // channel.
 func TestHostSurvivesTheEndOfQEMUUnderLoad(t *testing.T) {
 	m := boot(t)
-	ch, err := dx.Create(m.URL(), dx.Config{Slots: 1, RequestBytes: 64, ResponseBytes: 64})
+	ch, err := dx.Create(m.URL(), dx.Config{Slots: 1, RequestBytes: 64, ResponseBytes: 64, Options: patient(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +132,7 @@ func TestRegionThatIsTooSmallIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = m.Close() }()
-	ch, err := dx.Create(m.URL(), dx.Config{Slots: 1, RequestBytes: 16 << 20, ResponseBytes: 64})
+	ch, err := dx.Create(m.URL(), dx.Config{Slots: 1, RequestBytes: 16 << 20, ResponseBytes: 64, Options: patient(t)})
 	if !errors.Is(err, dx.ErrShort) {
 		t.Error(err)
 	}
@@ -137,7 +149,7 @@ func TestBootsInARowLeaveNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ch, err := dx.Create(m.URL(), dx.Config{Slots: 1, RequestBytes: 64, ResponseBytes: 64})
+		ch, err := dx.Create(m.URL(), dx.Config{Slots: 1, RequestBytes: 64, ResponseBytes: 64, Options: patient(t)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,7 @@ type Config struct {
 	Transport   string        // memfd, shm, file, unix, ivshmem, ivshmem-doorbell
 	Wait        dx.Wait       // of both sides
 	Verify      bool          // check the content of every call
-	Histogram   int           // one call in so many is measured by histograms meanwhile; 0: none
+	Histogram   int           `json:",omitzero"` // one call in so many is measured by histograms meanwhile; 0: none
 	Pin         string        // auto gives each side its half of the CPUs, none does not
 	Procs       int           // GOMAXPROCS of a Go side; 0: the CPUs of its half
 	// LockOSThread ties each calling and serving goroutine to a thread of its own.
