@@ -36,14 +36,14 @@ static dx_status check_peer(struct dx_caller *c)
     if (status != DX_ERR_PEER_DEAD && status != DX_ERR_PEER_CLOSED) {
         /* The next one may end before it has said its session. */
         if (status == DX_OK)
-            c->mourned = 0;
+            c->told_session = 0;
         return status;
     }
     /* Relaxed: a number that stands for itself. A liar makes us wait, which it can anyway. */
     uint64_t session = dx_load_relaxed(&c->channel->peers[dx_other(c->channel->side)].session);
-    if (session == c->mourned)
+    if (session == c->told_session)
         return DX_OK;
-    c->mourned = session;
+    c->told_session = session;
     return status;
 }
 

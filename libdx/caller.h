@@ -21,7 +21,7 @@ struct dx_caller {
     struct dx_slot_book book;
     uint32_t epoch;
     uint32_t slot;
-    uint64_t mourned; /* session of the peer whose end the caller was told; 0: none */
+    uint64_t told_session; /* session of the peer whose end the caller was told; 0: none */
     struct dx_waiter waiter;
     struct dx_recorder round_trips;
     struct dx_reply reply;

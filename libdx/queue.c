@@ -233,7 +233,7 @@ void *dx_queue_request(struct dx_queue *q)
 static void greeted(struct dx_queue *q, struct dx_flight *f)
 {
     q->waiting--;
-    q->mourned = 0;
+    q->told_session = 0;
     f->begun = true;
     send_request(q, f);
 }

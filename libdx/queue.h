@@ -63,7 +63,7 @@ struct dx_queue {
     uint32_t watched;
     uint32_t tag_mask;            /* size of the table less 1 */
     uint32_t *tags;               /* open addressing: index + 1 of the flight with a tag; 0: none */
-    uint64_t mourned;             /* as of a caller */
+    uint64_t told_session;        /* as of a caller */
     int64_t checked_ns;           /* when the peer was looked at last */
     int64_t nearest_ns;           /* the first deadline of those that are known; 0: not known */
     struct dx_notifier *notifier; /* NULL until a descriptor is asked for */

@@ -24,7 +24,7 @@ void dx_queue_fail_all(struct dx_queue *q, dx_status status)
 {
     bool peer_ended = status == DX_ERR_PEER_DEAD || status == DX_ERR_PEER_CLOSED;
     uint64_t session = session_of_peer(q);
-    if (peer_ended && session == q->mourned)
+    if (peer_ended && session == q->told_session)
         return;
     bool told = q->waiting != 0; /* those wait for the next peer */
     for (uint32_t i = 0; i < q->in_flight.count; i++) {
@@ -36,7 +36,7 @@ void dx_queue_fail_all(struct dx_queue *q, dx_status status)
     }
     /* If all calls were answered, the next one is told. */
     if (peer_ended && told)
-        q->mourned = session;
+        q->told_session = session;
 }
 
 /* Whether the end of the peer has been told already, so that we wait for the next one. */
@@ -45,10 +45,10 @@ static dx_status check_peer(struct dx_queue *q)
     dx_status status = dx_channel_check(q->channel);
     if (status != DX_ERR_PEER_DEAD && status != DX_ERR_PEER_CLOSED) {
         if (status == DX_OK)
-            q->mourned = 0;
+            q->told_session = 0;
         return status;
     }
-    return session_of_peer(q) == q->mourned ? DX_OK : status;
+    return session_of_peer(q) == q->told_session ? DX_OK : status;
 }
 
 /* Gives a deadline to what was submitted since the last look at the clock, and ends what is late.
@@ -280,7 +280,7 @@ static dx_status await_slot(struct dx_queue *q, int64_t timeout_ns)
         else
             dx_queue_fail_all(q, status);
         if (status != DX_OK) {
-            q->mourned = session_of_peer(q);
+            q->told_session = session_of_peer(q);
             return dx_fail_plain(status);
         }
     }

@@ -64,15 +64,15 @@ type Caller struct {
 	ctx     context.Context // of the wait that goes on
 	awaited uint64          // and its word
 	// Another word that ends it, of one who wants to be rung for it, too; 0: none.
-	orAwaited uint64
-	ch        *Channel
-	raw       libdx.Caller
-	request   []byte
-	response  []byte
-	wake      chan error // the parker's word: nil for news
-	mourned   uint64     // session of the peer whose end it was told of; 0: of none
-	late      bool       // nobody rang for that news; the parker's until the caller has left it
-	asleep    int        // flows of the stream that sleep; guarded by the parker
+	orAwaited   uint64
+	ch          *Channel
+	raw         libdx.Caller
+	request     []byte
+	response    []byte
+	wake        chan error // the parker's word: nil for news
+	toldSession uint64     // session of the peer whose end it was told of; 0: of none
+	late        bool       // nobody rang for that news; the parker's until the caller has left it
+	asleep      int        // flows of the stream that sleep; guarded by the parker
 	// While it is open nothing else is sent on the slot.
 	stream atomic.Pointer[Stream]
 

@@ -14,15 +14,15 @@ import (
 // through one cell, for which one goroutine waits, so that thousands of them cost
 // one thread of libdx.
 type parker struct {
-	ch       *Channel
-	bell     bell
-	mu       sync.Mutex
-	waiting  map[*Caller]uint64 // the word that each awaits
-	flows    map[*flow]struct{} // of streams, of callers and of servers
-	running  bool
-	mourning bool           // parked Callers have been told of an end; run's
-	begin    func()         // run, made once: whoever parks allocates nothing
-	ended    sync.WaitGroup // of run
+	ch      *Channel
+	bell    bell
+	mu      sync.Mutex
+	waiting map[*Caller]uint64 // the word that each awaits
+	flows   map[*flow]struct{} // of streams, of callers and of servers
+	running bool
+	toldEnd bool           // parked Callers have been told of an end; run's
+	begin   func()         // run, made once: whoever parks allocates nothing
+	ended   sync.WaitGroup // of run
 }
 
 func (p *parker) init(ch *Channel) {
@@ -184,7 +184,7 @@ func (p *parker) sleep(armed uint32) (late bool) {
 func (p *parker) checkPeer() bool {
 	status := p.ch.raw.Check()
 	if status == libdx.OK {
-		if p.mourning {
+		if p.toldEnd {
 			p.peerCame()
 		}
 		return true

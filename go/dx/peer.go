@@ -49,7 +49,7 @@ func isEnd(status libdx.Status) bool {
 func (c *Caller) checkPeer() error {
 	status := c.ch.raw.Check()
 	if status == libdx.OK {
-		c.mourned = 0 // the next one may end before it has said its session
+		c.toldSession = 0 // the next one may end before it has said its session
 	}
 	if isEnd(status) && c.toldOf(c.ch.raw.PeerInfo().Session) {
 		return nil
@@ -60,8 +60,8 @@ func (c *Caller) checkPeer() error {
 // toldOf says whether the Caller was told of the end of this session before, and takes
 // note of it. It is called by who makes the call, or while that one is parked.
 func (c *Caller) toldOf(session uint64) bool {
-	told := c.mourned == session
-	c.mourned = session
+	told := c.toldSession == session
+	c.toldSession = session
 	return told
 }
 
@@ -70,9 +70,9 @@ func (c *Caller) toldOf(session uint64) bool {
 func (p *parker) peerCame() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mourning = false
+	p.toldEnd = false
 	for c := range p.waiting {
-		c.mourned = 0
+		c.toldSession = 0
 	}
 }
 
@@ -82,7 +82,7 @@ func (p *parker) peerCame() {
 func (p *parker) wakeEnded(status libdx.Status, session uint64) (left bool) {
 	for c := range p.waiting {
 		if isEnd(status) && c.toldOf(session) {
-			left, p.mourning = true, true
+			left, p.toldEnd = true, true
 			continue
 		}
 		delete(p.waiting, c)
@@ -90,7 +90,7 @@ func (p *parker) wakeEnded(status libdx.Status, session uint64) (left bool) {
 	}
 	for f := range p.flows {
 		if c := f.stream.caller; c != nil && isEnd(status) {
-			c.mourned = session
+			c.toldSession = session
 		}
 		p.wakeFlow(f, errorOf(status))
 	}

@@ -28,18 +28,18 @@ func (q *Queue) failAll(err error) {
 		}
 	}
 	if peerEnded {
-		q.mourn(told)
+		q.setTold(told)
 	}
 }
 
-// mourn says for all Callers whether they were told of the end of the peer.
-func (q *Queue) mourn(told bool) {
+// setTold notes for all Callers whether they were told of the end of the peer.
+func (q *Queue) setTold(told bool) {
 	session := uint64(0)
 	if told {
 		session = q.ch.raw.PeerInfo().Session
 	}
 	for i := range q.flights {
-		q.flights[i].c.mourned = session
+		q.flights[i].c.toldSession = session
 	}
 }
 
@@ -48,13 +48,13 @@ func (q *Queue) checkPeer() error {
 	status := q.ch.raw.Check()
 	if !isEnd(status) {
 		if status == libdx.OK {
-			q.mourn(false)
+			q.setTold(false)
 		}
 		return errorOf(status)
 	}
 	session := q.ch.raw.PeerInfo().Session
 	for i := range q.flights {
-		if q.flights[i].c.mourned != session {
+		if q.flights[i].c.toldSession != session {
 			return errorOf(status)
 		}
 	}

@@ -20,7 +20,7 @@ func TestACallOfAQueueIsGreetedByAServerThatHasEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := q.flights[0].c
-	for c.mourned == 0 {
+	for c.toldSession == 0 {
 		if n, err := q.Poll(q.done[:]); n != 0 || err != nil {
 			t.Fatal(n, err)
 		}

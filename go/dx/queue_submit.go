@@ -170,7 +170,7 @@ func (q *Queue) sendGreeted() {
 // greeted sends the request of a slot at which a server has looked for the first time. It may go to one
 // that has ended since then, of which this call was not told.
 func (q *Queue) greeted(f *flight) {
-	f.c.mourned = 0
+	f.c.toldSession = 0
 	f.c.begun, f.c.ready = true, true
 	q.send(f)
 }

@@ -184,7 +184,7 @@ func (q *Queue) WaitSlot(ctx context.Context) error {
 			return q.noSlot()
 		}
 		if err := q.lookAround(time.Now()); err != nil {
-			q.mourn(true)
+			q.setTold(true)
 			return err
 		}
 		q.wanted = 0
@@ -235,7 +235,7 @@ func (q *Queue) sleep(ctx context.Context) error {
 	if q.wanted != 0 {
 		return nil // the completions tell it
 	}
-	q.mourn(true)
+	q.setTold(true)
 	return err
 }
 

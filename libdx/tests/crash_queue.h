@@ -137,7 +137,7 @@ static inline bool peer_collect(struct peer_flights *all)
 
 /* What is in flight would wait for the next peer, until its deadline: the end of a peer is told
  * once. */
-static inline void peer_mourn(struct peer_flights *all)
+static inline void peer_cancel_all(struct peer_flights *all)
 {
     for (uint32_t i = 0; i < all->depth; i++) {
         struct peer_flight *f = &all->at[i];
@@ -184,7 +184,7 @@ static inline void *peer_queue_load(void *user)
             if (i == PEER_ROUND / 2)
                 peer_linger(PEER_PAUSE);
             if (gone || (i + 1 < PEER_ROUND && peer_collect(&all)))
-                peer_mourn(&all);
+                peer_cancel_all(&all);
         }
         dx_queue_close(all.queue);
     }
