@@ -36,6 +36,7 @@ struct dx_channel {
     int64_t peer_timeout_ns; /* after which a peer under another kernel counts as dead */
     struct dx_heartbeat heartbeat;
     _Atomic uint64_t seen_session; /* of the other side, whose lock was seen: see below */
+    _Atomic uint64_t dead_life;    /* session | 1 of the dead peer that was traced; 0: none */
     _Atomic uint32_t ousted;       /* our place has been given to somebody else */
     _Atomic uint32_t nameless;     /* the region's name has been removed */
     _Atomic uint32_t *sleepers;    /* one a cell: see channel_sleep.c */

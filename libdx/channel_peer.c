@@ -72,6 +72,22 @@ static bool is_alive(const struct dx_channel *c, enum dx_side side)
     return look != DX_LOCK_FREE; /* what cannot be seen is no death */
 }
 
+/* Tells tracers of each death once, whoever looks at it and however often. A life that ends before
+ * it has said its session has that of the one before it, unless it was seen alive in between. */
+static void trace_life(const struct dx_channel *c, bool dead)
+{
+    _Atomic uint64_t *traced = &((struct dx_channel *)c)->dead_life;
+    /* Relaxed, all: numbers that stand for themselves. */
+    if (!dead) {
+        if (dx_load_relaxed(traced) != 0)
+            dx_store_relaxed(traced, 0u);
+        return;
+    }
+    uint64_t life = dx_load_relaxed(&c->peers[dx_other(c->side)].session) | 1u;
+    if (dx_exchange_relaxed(traced, life) != life)
+        DX_PROBE2(peer_dead, c, c->peers[dx_other(c->side)].pid);
+}
+
 static enum dx_peer peer_now(const struct dx_channel *c)
 {
     enum dx_side side = dx_other(c->side);
@@ -84,11 +100,14 @@ static enum dx_peer peer_now(const struct dx_channel *c)
     /* Its socket ends before its locks do. Relaxed: of a life that is open. */
     bool left = c->region.link != NULL &&
                 dx_link_left(c->region.link, dx_load_relaxed(&c->peers[side].doorbell_id));
-    if (!left && is_alive(c, side))
-        return state == DX_PEER_STATE_CLOSED ? DX_PEER_CLOSED : DX_PEER_ALIVE;
+    bool dead = left || !is_alive(c, side);
     /* Read again: it may have closed, or a new one begun, since the first look. */
-    state = dx_load_acquire(&c->peers[side].state); /* A4 <- R4 */
-    return state == DX_PEER_STATE_CLOSED ? DX_PEER_CLOSED : DX_PEER_DEAD;
+    if (dead)
+        state = dx_load_acquire(&c->peers[side].state); /* A4 <- R4 */
+    if (state == DX_PEER_STATE_CLOSED)
+        return DX_PEER_CLOSED;
+    trace_life(c, dead);
+    return dead ? DX_PEER_DEAD : DX_PEER_ALIVE;
 }
 
 enum dx_peer dx_channel_peer(const struct dx_channel *c)
@@ -135,7 +154,6 @@ dx_status dx_channel_check(const struct dx_channel *c)
     case DX_PEER_CLOSED:
         return DX_ERR_PEER_CLOSED;
     case DX_PEER_DEAD:
-        DX_PROBE2(peer_dead, c, c->peers[dx_other(c->side)].pid);
         return DX_ERR_PEER_DEAD;
     default:
         return DX_OK;

@@ -158,6 +158,21 @@ static inline void pair_attach(struct pair *p, const struct dx_wait *wait)
     assert_status(dx_attach(url, wait, 0, &p->guest), DX_OK);
 }
 
+static inline int pair_attach_and_die(void *user)
+{
+    struct dx_channel *guest;
+    return dx_attach(user, NULL, PATIENCE, &guest) == DX_OK ? 0 : 1;
+}
+
+/* A guest that dies without a word. */
+static inline void pair_lose_guest(const struct pair *p)
+{
+    char url[32];
+    (void)snprintf(url, sizeof url, "memfd:%d", dx_channel_fd(p->host));
+    assert_exited(test_in_child(pair_attach_and_die, url));
+    assert_int_equal(dx_channel_peer(p->host), DX_PEER_DEAD);
+}
+
 /* A host alone; the test attaches the guest when it likes. */
 static inline struct pair *pair_host(void **state, const struct dx_config *config)
 {

@@ -23,21 +23,6 @@ static void end_guest(struct pair *p)
     assert_status(pair_close_guest(p), DX_OK);
 }
 
-static int attach_and_die(void *user)
-{
-    struct dx_channel *guest;
-    return dx_attach(user, NULL, PATIENCE, &guest) == DX_OK ? 0 : 1;
-}
-
-/* A guest that dies without a word. */
-static void lose_a_guest(const struct pair *p)
-{
-    char url[32];
-    (void)snprintf(url, sizeof url, "memfd:%d", dx_channel_fd(p->host));
-    assert_exited(test_in_child(attach_and_die, url));
-    assert_int_equal(dx_channel_peer(p->host), DX_PEER_DEAD);
-}
-
 static void the_end_of_a_peer_is_told_once_to_each_caller(void **state)
 {
     struct pair *p = pair_host(state, &config);
@@ -54,7 +39,7 @@ static void the_end_of_a_peer_is_told_once_to_each_caller(void **state)
     assert_times_out(first);
     assert_status(pair_echo(second, 3, DX_FOREVER), DX_ERR_PEER_CLOSED);
     assert_times_out(second);
-    lose_a_guest(p);
+    pair_lose_guest(p);
     assert_status(pair_echo(first, 4, DX_FOREVER), DX_ERR_PEER_DEAD);
     assert_times_out(first);
 }
@@ -64,7 +49,7 @@ static void a_call_after_the_end_of_a_peer_is_answered_by_the_next(void **state)
     struct pair *p = pair_host(state, &config);
     struct dx_caller *caller = pair_caller(p);
     for (uint64_t life = 1; life <= 3; life++) {
-        lose_a_guest(p);
+        pair_lose_guest(p);
         assert_status(pair_echo(caller, life, DX_FOREVER), DX_ERR_PEER_DEAD);
         calling_start(&p->calls[0], caller, TYPE_ECHO, life, DX_FOREVER);
         pair_attach(p, NULL);
@@ -121,7 +106,7 @@ static void a_peer_is_waited_for_and_its_coming_wakes(void **state)
     assert_status(dx_wait_peer(p->guest, 0), DX_OK);
     assert_status(pair_close_guest(p), DX_OK);
     assert_status(dx_wait_peer(p->host, BRIEF), DX_ERR_NO_PEER);
-    lose_a_guest(p);
+    pair_lose_guest(p);
     assert_status(dx_wait_peer(p->host, BRIEF), DX_ERR_NO_PEER);
     start_waiter(&w, p->host);
     pair_attach(p, NULL);
