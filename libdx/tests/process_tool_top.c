@@ -270,6 +270,71 @@ static void all_regions_are_shown_as_they_come(void **state)
     test_paths()->count--;
 }
 
+/* The URL of the region whose slots are shown; "": none are. */
+static const char *url_of_slots(struct terminal *t)
+{
+    static char url[TEST_URL_BYTES];
+    const char *line = strstr(terminal_screen(t), "  SLOT SIDE  CALLER");
+    while (line != NULL && line > t->screen && (*line == ' ' || line[-1] != '\n'))
+        line--;
+    (void)snprintf(url, sizeof url, "%.*s", line != NULL ? (int)strcspn(line, " ") : 0,
+                   line != NULL ? line : "");
+    return url;
+}
+
+static void await_slots_of(struct terminal *t, const char *url)
+{
+    while (strcmp(url_of_slots(t), url) != 0)
+        terminal_await_news(t);
+    watchdog_step();
+}
+
+/* Others' regions may come before it, and go. */
+static void choose(struct terminal *t, const char *url)
+{
+    char shown[TEST_URL_BYTES];
+    for (;;) {
+        (void)snprintf(shown, sizeof shown, "%s", url_of_slots(t));
+        if (strcmp(shown, url) == 0)
+            return;
+        if (shown[0] != '\0')
+            terminal_type(t, strcmp(shown, url) < 0 ? "Down" : "Up");
+        while (strcmp(url_of_slots(t), shown) == 0)
+            terminal_await_news(t);
+    }
+}
+
+/* By URL the two come first, one after the other: a name with a "!" is none of shm:. */
+static void arrows_choose_the_region_whose_slots_are_shown(void **state)
+{
+    struct scene *s = *state;
+    static struct terminal t;
+    static const char *const keys[] = {"Down", "Up", "j", "k"};
+    char command[512];
+    char urls[2][TEST_URL_BYTES];
+    struct child hosts[2];
+    for (int i = 0; i < 2; i++) {
+        (void)test_file_url(test_path(i == 0 ? "!1" : "!2"), urls[i]);
+        hosts[i] = child_start("host", urls[i], s->tally_fd);
+        assert_int_equal(child_hear(&hosts[i]), 'a');
+    }
+    (void)snprintf(command, sizeof command, "'%s' top -every 0.1 -sort url; read -r wait", DX_TOOL);
+    terminal_start(&t, "100", "1000", command);
+    terminal_await(&t, urls[1], true);
+    terminal_type(&t, "s");
+    choose(&t, urls[0]);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        terminal_type(&t, keys[i]);
+        await_slots_of(&t, urls[(i + 1) % 2]);
+    }
+    terminal_end(&t);
+    for (int i = 0; i < 2; i++) {
+        child_tell(&hosts[i], 'q'); /* which removes the name */
+        assert_exited(child_end(&hosts[i]));
+        test_paths()->count--;
+    }
+}
+
 /* Also one that is smaller than the table. */
 static void a_terminal_of_another_size_is_filled(void **state)
 {
@@ -307,6 +372,7 @@ int main(int argc, char **argv)
         TRANSPORT_TEST_OF("shm", signals_restore_the_terminal),
         TRANSPORT_TEST_OF("shm", the_next_host_is_shown),
         TRANSPORT_TEST_OF("shm", all_regions_are_shown_as_they_come),
+        TRANSPORT_TEST_OF("shm", arrows_choose_the_region_whose_slots_are_shown),
         TRANSPORT_TEST_OF("shm", a_terminal_of_another_size_is_filled),
     };
     child_main(argc, argv);

@@ -97,17 +97,21 @@ static inline const char *terminal_screen(struct terminal *t)
     return t->screen;
 }
 
+/* Waits until something was printed. What came before the next look is seen by it. */
+static inline void terminal_await_news(const struct terminal *t)
+{
+    struct pollfd news = {.fd = t->news, .events = POLLIN};
+    char said[4096];
+    (void)poll(&news, 1, -1);
+    while (recv(t->news, said, sizeof said, MSG_DONTWAIT) == (ssize_t)sizeof said)
+        ;
+}
+
 /* Waits until the screen has this text, or has it no more. */
 static inline void terminal_await(struct terminal *t, const char *text, bool there)
 {
-    struct pollfd news = {.fd = t->news, .events = POLLIN};
-    while ((strstr(terminal_screen(t), text) != NULL) != there) {
-        /* What came before the next look was seen by it. */
-        (void)poll(&news, 1, -1);
-        char said[4096];
-        while (recv(t->news, said, sizeof said, MSG_DONTWAIT) == (ssize_t)sizeof said)
-            ;
-    }
+    while ((strstr(terminal_screen(t), text) != NULL) != there)
+        terminal_await_news(t);
     watchdog_step();
 }
 
