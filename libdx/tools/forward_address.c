@@ -106,7 +106,9 @@ static int listen_at_name(const char *path, struct forward_address *a)
     int fd = -1;
     if (dx_socket_listen(path, temporary, &fd) != DX_OK)
         return -1;
-    if (lstat(temporary, &s) == 0 && dx_socket_claim(path, temporary) == DX_OK) {
+    if (lstat(temporary, &s) != 0) {
+        (void)dx_fail_errno("%s: cannot be examined", temporary);
+    } else if (dx_socket_claim(path, temporary) == DX_OK) {
         a->device = s.st_dev;
         a->inode = s.st_ino;
         return fd;
@@ -137,7 +139,7 @@ void forward_unlisten(const struct forward_address *a, int fd)
 {
     const char *path = path_of(a);
     if (path != NULL)
-        dx_socket_release(path, a->device, a->inode);
+        (void)dx_socket_release(path, a->device, a->inode);
     (void)close(fd);
 }
 

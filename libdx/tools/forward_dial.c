@@ -116,17 +116,15 @@ static bool accept_one(struct forward *f)
         return false; /* the next one waits in the socket's queue until a connection has ended */
     int fd = accept4(dial.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        dial.waiting = errno == EINTR || errno == ECONNABORTED;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            dial.waiting = true;
+        dial.waiting = errno != EAGAIN;
+        if (dial.waiting) /* whatever is wrong may go on for long */
             forward_soon(f, LOOK_FOR_PEER);
-            return false;
-        }
-        return dial.waiting;
+        return false;
     }
     struct forward_link *l = forward_link_new(f, fd, FORWARD_GREETING);
     if (l == NULL) {
         (void)close(fd);
+        forward_soon(f, LOOK_FOR_PEER);
         return false;
     }
     l->caller = dial.spare;
@@ -155,6 +153,7 @@ static void close_dial(struct forward *f)
 {
     if (dial.listener >= 0)
         forward_unlisten(&f->options->address, dial.listener);
+    dial.listener = -1;
     if (dial.channel != NULL)
         leave(f);
 }
