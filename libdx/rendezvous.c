@@ -375,7 +375,7 @@ void dx_rendezvous_close(struct dx_rendezvous *r)
     if (r == NULL)
         return;
     if (!r->forked && r->published)
-        dx_socket_release(r->path, r->device, r->inode);
+        (void)dx_socket_release(r->path, r->device, r->inode);
     else if (!r->forked)
         (void)unlink(r->temporary); /* a name that nobody else has */
     close_all(r);

@@ -247,9 +247,10 @@ dx_status dx_socket_claim(const char *path, const char *temporary)
     return dx_fail(DX_ERR_HOST_EXISTS, "%s: others take the name all the time", path);
 }
 
-void dx_socket_release(const char *path, dev_t device, ino_t inode)
+bool dx_socket_release(const char *path, dev_t device, ino_t inode)
 {
     struct stat s;
-    if (lstat(path, &s) == 0 && s.st_dev == device && s.st_ino == inode)
-        (void)unlink(path);
+    if (lstat(path, &s) != 0)
+        return errno == ENOENT;
+    return s.st_dev != device || s.st_ino != inode || unlink(path) == 0 || errno == ENOENT;
 }

@@ -4,6 +4,7 @@
 #ifndef DX_RENDEZVOUS_NAME_H
 #define DX_RENDEZVOUS_NAME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -16,8 +17,8 @@ dx_status dx_socket_listen(const char *path, char *temporary, int *out);
 /* Gives path to the socket that has the temporary name, and takes that one away. */
 dx_status dx_socket_claim(const char *path, const char *temporary);
 
-/* Removes path if it stands for the listening socket `fd`'s file. */
-void dx_socket_release(const char *path, dev_t device, ino_t inode);
+/* Removes path if it stands for this file of a socket. False, and errno: it may still be there. */
+bool dx_socket_release(const char *path, dev_t device, ino_t inode);
 
 /* Connects. DX_ERR_NO_PEER: nothing there, or nobody listens any more. DX_ERR_PERMISSION: a link,
  * no socket, another user's, or another user listens. */

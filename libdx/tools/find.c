@@ -1,32 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "find.h"
+#include "find_list.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../error.h"
 #include "../transport.h"
 #include "doctor.h"
-#include "sockets.h"
-
-#define BLOCK_BYTES 512u /* of st_blocks: stat(2) */
 
 #define SHM "/dev/shm"
 #define DEVICES_MAX 8
-#define UNNAMED "/memfd:dx (deleted)"
-#define SOCKET "socket:["
-#define LINE_BYTES (DX_PATH_MAX + 128)
 
-static struct found *add(struct found_list *list, const char *scheme, const char *name,
-                         const struct stat *s)
+void find_note(struct found_list *list, const char *what, int error)
+{
+    if (list->problem[0] == '\0')
+        (void)snprintf(list->problem, sizeof list->problem, "%.256s: cannot be looked at: %s", what,
+                       strerror(error));
+}
+
+/* Of what lies in a folder that is looked at: only what is gone by now, or is a link by now, is not
+ * missing. */
+static void note_missing(struct found_list *list, const char *what)
+{
+    if (errno != ENOENT && errno != ELOOP)
+        find_note(list, what, errno);
+}
+
+/* Did a look fail because this process lacks something? */
+static bool is_lack(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+void find_note_lack(struct found_list *list, const char *what)
+{
+    if (is_lack(errno))
+        find_note(list, what, errno);
+}
+
+const struct dirent *find_next_entry(struct found_list *list, DIR *folder, const char *name)
+{
+    errno = 0;
+    const struct dirent *entry = readdir(folder);
+    if (entry == NULL && errno != 0 && strncmp(name, "/proc/", 6) != 0)
+        find_note(list, name, errno);
+    return entry;
+}
+
+struct found *find_add(struct found_list *list, const char *scheme, const char *name,
+                       const struct stat *s)
 {
     size_t bytes = strlen(scheme) + strlen(name) + 1;
     struct found *more = realloc(list->items, (list->count + 1) * sizeof *list->items);
@@ -34,19 +61,19 @@ static struct found *add(struct found_list *list, const char *scheme, const char
         list->items = more;
     char *url = more != NULL ? malloc(bytes) : NULL;
     if (url == NULL) {
-        list->complete = false;
+        find_note(list, *name != '\0' ? name : scheme, ENOMEM);
         return NULL;
     }
     (void)snprintf(url, bytes, "%s%s", scheme, name);
     list->items[list->count] = (struct found){.url = url,
-                                              .bytes = (uint64_t)s->st_blocks * BLOCK_BYTES,
+                                              .bytes = (uint64_t)s->st_blocks * FIND_BLOCK_BYTES,
                                               .modified_s = s->st_mtim.tv_sec,
                                               .device = s->st_dev,
                                               .inode = s->st_ino};
     return &list->items[list->count++];
 }
 
-static struct found *find_inode(const struct found_list *list, dev_t device, ino_t inode)
+struct found *find_inode(const struct found_list *list, dev_t device, ino_t inode)
 {
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i].inode == inode && list->items[i].device == device)
@@ -54,23 +81,29 @@ static struct found *find_inode(const struct found_list *list, dev_t device, ino
     return NULL;
 }
 
-/* Is it a regular file of this user, closed to others, that begins as a region? */
-static bool is_region(const char *path, struct stat *s)
+/* Is this what a region can be: a regular file of this user, closed to others? */
+static bool can_be_region(const struct stat *s)
+{
+    return S_ISREG(s->st_mode) && s->st_uid == geteuid() && (s->st_mode & 077) == 0;
+}
+
+bool find_is_region(struct found_list *list, const char *path, struct stat *s)
 {
     bool is_dx = false;
-    if (lstat(path, s) != 0 || !S_ISREG(s->st_mode)) /* to open a device could do something */
+    if (!can_be_region(s))
         return false;
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    if (fstat(fd, s) != 0 || !S_ISREG(s->st_mode) || s->st_uid != geteuid() ||
-        (s->st_mode & 077) != 0 || dx_region_check_dx(fd, path, &is_dx) != DX_OK)
-        is_dx = false;
-    (void)close(fd);
+    bool seen = fd >= 0 && fstat(fd, s) == 0;
+    if (seen && can_be_region(s))
+        seen = dx_region_check_dx(fd, path, &is_dx) == DX_OK;
+    if (!seen)
+        note_missing(list, path);
+    if (fd >= 0)
+        (void)close(fd);
     return is_dx;
 }
 
-static void add_file(struct found_list *list, const char *path, const struct stat *s)
+void find_add_file(struct found_list *list, const char *path, const struct stat *s)
 {
     struct dx_url url;
     char shm[256];
@@ -79,9 +112,9 @@ static void add_file(struct found_list *list, const char *path, const struct sta
     if (find_inode(list, s->st_dev, s->st_ino) != NULL)
         return;
     if (*name != '\0' && dx_url_parse(shm, &url) == DX_OK && strcmp(url.path, path) == 0)
-        (void)add(list, "shm:", name, s);
+        (void)find_add(list, "shm:", name, s);
     else
-        (void)add(list, "file:", path, s);
+        (void)find_add(list, "file:", path, s);
 }
 
 /* A socket that nobody has bound is left behind; by whom, its file does not say. */
@@ -91,7 +124,7 @@ static void add_socket(struct found_list *list, const struct bound_sockets *sock
     if (s->st_uid != geteuid() || (s->st_mode & 077) != 0 ||
         sockets_of_file(sockets, s->st_dev, s->st_ino) != NULL)
         return;
-    struct found *f = add(list, "unix:", path, s);
+    struct found *f = find_add(list, "unix:", path, s);
     if (f != NULL)
         f->is_socket = true;
 }
@@ -102,171 +135,21 @@ static void search_folder(struct found_list *list, const struct bound_sockets *s
 {
     DIR *entries = opendir(folder);
     if (entries == NULL) {
-        list->complete = list->complete && errno == ENOENT;
+        note_missing(list, folder);
         return;
     }
-    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+    for (const struct dirent *entry; (entry = find_next_entry(list, entries, folder)) != NULL;) {
         char path[DX_PATH_MAX];
         struct stat s;
         (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (lstat(path, &s) != 0)
-            continue;
-        if (S_ISSOCK(s.st_mode) && sockets->known)
+            note_missing(list, path);
+        else if (S_ISSOCK(s.st_mode) && sockets->known)
             add_socket(list, sockets, path, &s);
-        else if (regions && S_ISREG(s.st_mode) && is_region(path, &s))
-            add_file(list, path, &s);
+        else if (regions && find_is_region(list, path, &s))
+            find_add_file(list, path, &s);
     }
     (void)closedir(entries);
-}
-
-/* The name of a bound socket's file now: it may have been given another one in its folder. */
-static bool find_socket_path(const struct bound_socket *socket, char *path)
-{
-    char folder[sizeof socket->name];
-    (void)snprintf(folder, sizeof folder, "%s", socket->name);
-    char *slash = strrchr(folder, '/');
-    if (folder[0] != '/' || slash == NULL)
-        return false;
-    slash[slash == folder] = '\0';
-    DIR *entries = opendir(folder);
-    bool found = false;
-    for (const struct dirent *entry;
-         entries != NULL && !found && (entry = readdir(entries)) != NULL;) {
-        struct stat s;
-        (void)snprintf(path, DX_PATH_MAX, "%s/%s", strcmp(folder, "/") != 0 ? folder : "",
-                       entry->d_name);
-        found = lstat(path, &s) == 0 && S_ISSOCK(s.st_mode) &&
-                (uint32_t)s.st_ino == socket->inode && s.st_dev == socket->device;
-    }
-    if (entries != NULL)
-        (void)closedir(entries);
-    return found;
-}
-
-/* What a process has open: the descriptor of the memory, and a socket at which it serves that. */
-static bool look_at_descriptors(const struct bound_sockets *sockets, const char *pid, ino_t inode,
-                                struct found *f, char *socket_path)
-{
-    char folder[64];
-    (void)snprintf(folder, sizeof folder, "/proc/%.16s/fd", pid);
-    DIR *entries = opendir(folder);
-    bool serves = false;
-    if (entries == NULL)
-        return false;
-    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-        struct stat s;
-        char path[96];
-        char target[64];
-        (void)snprintf(path, sizeof path, "%s/%.16s", folder, entry->d_name);
-        if (f->descriptor[0] == '\0' && stat(path, &s) == 0 && S_ISREG(s.st_mode) &&
-            s.st_ino == inode && s.st_dev == f->device)
-            (void)snprintf(f->descriptor, sizeof f->descriptor, "%.*s",
-                           (int)sizeof f->descriptor - 1, path);
-        ssize_t length = readlink(path, target, sizeof target - 1);
-        target[length > 0 ? length : 0] = '\0';
-        if (!serves && strncmp(target, SOCKET, sizeof SOCKET - 1) == 0) {
-            uint32_t number = (uint32_t)strtoul(target + sizeof SOCKET - 1, NULL, 10);
-            const struct bound_socket *socket = sockets_numbered(sockets, number);
-            serves = socket != NULL && find_socket_path(socket, socket_path);
-        }
-    }
-    (void)closedir(entries);
-    return serves;
-}
-
-/* Memory without a file: its descriptor in the process, and the socket if one is served there. */
-static void add_unnamed(struct found_list *list, const struct bound_sockets *sockets,
-                        const char *pid, struct stat *s)
-{
-    char path[DX_PATH_MAX];
-    struct found *f = find_inode(list, s->st_dev, s->st_ino);
-    if (f == NULL)
-        f = add(list, "memfd:", "", s);
-    if (f == NULL || strncmp(f->url, "unix:", 5) == 0)
-        return;
-    if (look_at_descriptors(sockets, pid, s->st_ino, f, path)) {
-        size_t bytes = sizeof "unix:" + strlen(path);
-        char *url = malloc(bytes);
-        list->complete = list->complete && url != NULL;
-        if (url != NULL) {
-            (void)snprintf(url, bytes, "unix:%s", path);
-            free(f->url);
-            f->url = url;
-        }
-    }
-    struct stat memory;
-    if (f->descriptor[0] != '\0' && stat(f->descriptor, &memory) == 0) {
-        f->bytes = (uint64_t)memory.st_blocks * BLOCK_BYTES;
-        f->modified_s = memory.st_mtim.tv_sec;
-    }
-}
-
-/* A line of a process's maps: addresses, access, offset, device, inode, path. False: it is of no
- * file that is shared. *s has the file's numbers then, and *path its name. */
-static bool read_mapping(char *line, struct stat *s, const char **path)
-{
-    char *end;
-    char *access = strchr(line, ' ');
-    char *offset = access != NULL ? strchr(access + 1, ' ') : NULL;
-    char *device = offset != NULL ? strchr(offset + 1, ' ') : NULL;
-    if (device == NULL || offset - access < 5 || access[4] != 's')
-        return false;
-    unsigned long major_number = strtoul(device, &end, 16);
-    unsigned long minor_number = *end == ':' ? strtoul(end + 1, &end, 16) : 0;
-    *s = (struct stat){.st_dev = makedev((unsigned)major_number, (unsigned)minor_number),
-                       .st_ino = strtoull(end, &end, 10)};
-    end += strspn(end, " ");
-    end[strcspn(end, "\n")] = '\0';
-    *path = end;
-    return s->st_ino != 0;
-}
-
-/* One mapping of a process, as a line of its maps tells it. */
-static void look_at_mapping(struct found_list *list, const struct bound_sockets *sockets,
-                            const char *pid, char *line)
-{
-    struct stat s;
-    const char *path;
-    if (!read_mapping(line, &s, &path))
-        return;
-    if (strcmp(path, UNNAMED) == 0)
-        add_unnamed(list, sockets, pid, &s);
-    else if (path[0] == '/' && find_inode(list, s.st_dev, s.st_ino) == NULL && is_region(path, &s))
-        add_file(list, path, &s);
-    /* Of some file systems the maps tell another device than the file itself, which counts. */
-    struct found *f = find_inode(list, s.st_dev, s.st_ino);
-    if (f != NULL && f->user == 0)
-        f->user = (pid_t)strtol(pid, NULL, 10);
-}
-
-static void look_at_process(struct found_list *list, const struct bound_sockets *sockets,
-                            const char *pid, char *line)
-{
-    char path[64];
-    struct stat s;
-    (void)snprintf(path, sizeof path, "/proc/%.16s", pid);
-    if (stat(path, &s) != 0 || s.st_uid != geteuid() || strtol(pid, NULL, 10) == getpid())
-        return;
-    (void)snprintf(path, sizeof path, "/proc/%.16s/maps", pid);
-    FILE *maps = fopen(path, "re");
-    if (maps == NULL)
-        return; /* it has ended, or may not be looked at */
-    while (fgets(line, LINE_BYTES, maps) != NULL)
-        look_at_mapping(list, sockets, pid, line);
-    (void)fclose(maps);
-}
-
-static void search_processes(struct found_list *list, const struct bound_sockets *sockets)
-{
-    char *line = malloc(LINE_BYTES);
-    DIR *processes = line != NULL ? opendir("/proc") : NULL;
-    list->complete = list->complete && processes != NULL;
-    for (const struct dirent *entry; processes != NULL && (entry = readdir(processes)) != NULL;)
-        if (isdigit((unsigned char)entry->d_name[0]))
-            look_at_process(list, sockets, entry->d_name, line);
-    if (processes != NULL)
-        (void)closedir(processes);
-    free(line);
 }
 
 /* Of a VM: the memory of its devices, where this user may read it. */
@@ -274,16 +157,20 @@ static void search_devices(struct found_list *list)
 {
     const struct doctor here = {.root = ""};
     char devices[DEVICES_MAX][DOCTOR_ADDRESS_BYTES];
+    errno = 0;
     size_t count = doctor_find_devices(&here, devices, DEVICES_MAX);
+    find_note_lack(list, "/sys/bus/pci/devices");
     for (size_t i = 0; i < count; i++) {
         char name[DOCTOR_ADDRESS_BYTES + 16];
         struct stat s;
         struct doctor_path memory =
             doctor_path(&here, "/sys/bus/pci/devices/%s/resource2", devices[i]);
         (void)snprintf(name, sizeof name, "?addr=%.*s", DOCTOR_ADDRESS_BYTES - 1, devices[i]);
-        if (stat(memory.text, &s) != 0 || access(memory.text, R_OK) != 0)
+        if (stat(memory.text, &s) != 0 || access(memory.text, R_OK) != 0) {
+            find_note_lack(list, memory.text);
             continue;
-        struct found *f = add(list, "ivshmem:plain", count > 1 ? name : "", &s);
+        }
+        struct found *f = find_add(list, "ivshmem:plain", count > 1 ? name : "", &s);
         if (f != NULL)
             f->is_device = true;
     }
@@ -300,11 +187,12 @@ static int by_url(const void *a, const void *b)
 void find_all(struct found_list *list)
 {
     struct bound_sockets sockets;
-    *list = (struct found_list){.complete = true};
-    sockets_list(&sockets);
-    list->knows_sockets = sockets.known;
+    *list = (struct found_list){.count = 0};
+    list->sockets_error = sockets_list(&sockets);
+    if (list->sockets_error != 0 && !sockets_are_hidden(list->sockets_error))
+        find_note(list, "Unix sockets", list->sockets_error);
     search_folder(list, &sockets, SHM, true);
-    search_processes(list, &sockets);
+    find_in_processes(list, &sockets);
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     if (runtime != NULL && runtime[0] == '/')
         search_folder(list, &sockets, runtime, false);
@@ -320,24 +208,35 @@ void find_free(struct found_list *list)
     for (size_t i = 0; i < list->count; i++)
         free(list->items[i].url);
     free(list->items);
-    *list = (struct found_list){.complete = true};
+    *list = (struct found_list){.count = 0};
 }
 
-bool find_open(const struct found *f, char *url, int *fd)
+dx_status find_open(const struct found *f, char *url, int *fd)
 {
     *fd = -1;
     if (f->descriptor[0] == '\0') {
         (void)snprintf(url, FIND_URL_BYTES, "%s", f->url);
-        return strncmp(f->url, "memfd:", 6) != 0;
+        return strncmp(f->url, "memfd:", 6) != 0
+                   ? DX_OK
+                   : dx_fail(DX_ERR_NO_PEER, "the descriptor of its process cannot be seen");
     }
     struct stat s;
     *fd = open(f->descriptor, O_RDONLY | O_CLOEXEC);
-    if (*fd < 0)
-        return false;
-    (void)snprintf(url, FIND_URL_BYTES, "memfd:%d", *fd);
-    if (fstat(*fd, &s) == 0 && s.st_ino == f->inode)
-        return true;
+    if (*fd < 0 || fstat(*fd, &s) != 0) {
+        dx_status status = is_lack(errno)
+                               ? dx_fail_errno("%s: cannot be opened", f->descriptor)
+                               : dx_fail(DX_ERR_NO_PEER, "%s: has ended, or is not to be looked at",
+                                         f->descriptor);
+        if (*fd >= 0)
+            (void)close(*fd);
+        *fd = -1;
+        return status;
+    }
+    if (s.st_ino == f->inode) {
+        (void)snprintf(url, FIND_URL_BYTES, "memfd:%d", *fd);
+        return DX_OK;
+    }
     (void)close(*fd); /* the process has ended, and another has its number */
     *fd = -1;
-    return false;
+    return dx_fail_plain(DX_ERR_NO_PEER);
 }

@@ -13,6 +13,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../dx_status.h"
+#include "../region.h"
+
+#define FIND_BLOCK_BYTES 512u /* of st_blocks: stat(2) */
+
 struct found {
     char *url;           /* what programs give to dx_attach; "memfd:" for memory without a name */
     char descriptor[64]; /* /proc/PID/fd/N, by which memory without a file is looked at; else "" */
@@ -28,16 +33,17 @@ struct found {
 struct found_list {
     struct found *items; /* by URL */
     size_t count;
-    bool complete;      /* false: something could not be looked at, or there was no memory */
-    bool knows_sockets; /* false: this kernel does not list them (unix_diag) */
+    char
+        problem[DX_NOTICE_BYTES]; /* what could not be looked at first, so that more may be there */
+    int sockets_error;            /* why Unix sockets cannot be listed (unix_diag); 0: they are */
 };
 
 void find_all(struct found_list *list);
 void find_free(struct found_list *list);
 
 /* The URL by which look_open gets at it: its own, or memfd:N with a descriptor that is opened here
- * and to be closed by the caller (*fd, else -1). False: it is gone. */
+ * and to be closed by the caller (*fd, else -1). DX_ERR_NO_PEER: it is gone. */
 #define FIND_URL_BYTES 4200
-bool find_open(const struct found *f, char *url, int *fd);
+dx_status find_open(const struct found *f, char *url, int *fd);
 
 #endif

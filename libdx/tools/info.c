@@ -114,8 +114,9 @@ int tool_info(int argc, char **argv)
     const char *url = argv[optind];
     look_end_if_cut_short();
     dx_status status = look_open(&look, url, url);
+    if (status == DX_OK)
+        status = look_read(&look, reports);
     if (status == DX_OK) {
-        look_read(&look, reports);
         for (uint32_t i = 0; i < look.places; i++)
             show(&reports[i], json);
     } else {

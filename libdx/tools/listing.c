@@ -25,21 +25,26 @@ static void look(void *user)
     struct attempt *a = user;
     char url[FIND_URL_BYTES];
     int fd;
-    if (!find_open(a->listing->found, url, &fd)) {
-        a->status = DX_ERR_NO_PEER;
+    a->status = find_open(a->listing->found, url, &fd);
+    if (a->status != DX_OK)
         return;
-    }
     a->status = look_open(&a->look, url, a->listing->found->url);
-    if (a->status == DX_OK) {
-        look_read(&a->look, a->reports);
+    if (a->status == DX_OK)
+        a->status = look_read(&a->look, a->reports);
+    if (a->status == DX_OK)
         a->listing->places = a->look.places;
-    }
     look_close(&a->look);
     if (fd >= 0)
         (void)close(fd);
 }
 
-/* Of what cannot be read the locks still tell whether somebody lives there. */
+static bool is_locked(int fd, uint32_t lock)
+{
+    return dx_region_lock_look_by(fd, lock) != DX_LOCK_FREE;
+}
+
+/* Of what cannot be read the locks still tell whether somebody lives there. Where they cannot be
+ * seen, that is no proof of a death. */
 static void look_at_locks(void *user)
 {
     struct listing *l = user;
@@ -47,14 +52,16 @@ static void look_at_locks(void *user)
     struct dx_region *region = malloc(sizeof *region);
     if (region == NULL || l->found->descriptor[0] != '\0' ||
         dx_url_new(l->found->url, &url) != DX_OK) {
+        l->alive |= l->found->descriptor[0] == '\0';
         free(region);
         return;
     }
     dx_status status = dx_region_open(url, true, region);
+    l->alive |= status == DX_ERR_SYSTEM || status == DX_ERR_PERMISSION;
     if (status == DX_OK || (status == DX_ERR_SHORT && region->fd >= 0))
         for (uint32_t place = 0; place < DX_GUESTS_MAX; place++)
-            l->alive |= dx_region_lock_held(region->fd, dx_lock_at(place, DX_LOCK_HOST)) ||
-                        dx_region_lock_held(region->fd, dx_lock_at(place, DX_LOCK_GUEST));
+            l->alive |= is_locked(region->fd, dx_lock_at(place, DX_LOCK_HOST)) ||
+                        is_locked(region->fd, dx_lock_at(place, DX_LOCK_GUEST));
     dx_region_close(region);
     free(region);
     free(url);
@@ -77,6 +84,7 @@ static void examine(struct listing *l, struct attempt *a)
     }
     if (a->status != DX_OK) {
         (void)snprintf(l->problem, sizeof l->problem, "%s", look_error(a->status));
+        l->unseen = a->status == DX_ERR_SYSTEM || a->status == DX_ERR_PERMISSION;
         l->alive |= !look_guarded(look_at_locks, l);
         return;
     }
@@ -87,12 +95,16 @@ static void examine(struct listing *l, struct attempt *a)
         memcpy(l->reports, a->reports, l->places * sizeof *l->reports);
     else
         l->places = 0;
+    l->unseen = l->reports == NULL;
+    if (l->unseen)
+        (void)snprintf(l->problem, sizeof l->problem, "no memory");
 }
 
 bool listing_make(const char *prefix, struct listings *all)
 {
     *all = (struct listings){.count = 0};
     find_all(&all->found);
+    (void)snprintf(all->problem, sizeof all->problem, "%s", all->found.problem);
     struct attempt *attempt = malloc(sizeof *attempt);
     all->items = calloc(all->found.count + 1, sizeof *all->items);
     if (attempt == NULL || all->items == NULL) {
@@ -106,11 +118,21 @@ bool listing_make(const char *prefix, struct listings *all)
         const struct found *f = &all->found.items[i];
         if (prefix != NULL && strncmp(f->url, prefix, strlen(prefix)) != 0)
             continue;
-        all->items[all->count].found = f;
-        examine(&all->items[all->count++], attempt);
+        struct listing *l = &all->items[all->count++];
+        l->found = f;
+        examine(l, attempt);
+        if (all->problem[0] == '\0' && l->unseen)
+            (void)snprintf(all->problem, sizeof all->problem, "%.200s: %.300s", f->url, l->problem);
     }
     free(attempt);
     return true;
+}
+
+void listing_tell_sockets(const struct listings *all, const char *verb, const char *meaning)
+{
+    if (all->found.sockets_error != 0)
+        (void)fprintf(stderr, "dx %s: Unix sockets cannot be listed (unix_diag): %s: %s\n", verb,
+                      strerror(all->found.sockets_error), meaning);
 }
 
 void listing_free(struct listings *all)

@@ -89,15 +89,27 @@ static void note(struct dx_heartbeat_sample *sample, const struct dx_channel *c,
         dx_heartbeat_note(sample, p);
 }
 
-static struct report make_report(const struct dx_channel *c, const char *url,
-                                 const struct dx_heartbeat_sample samples[2])
+static dx_status see_locks(const struct dx_channel *c, struct report *r)
 {
     int fd = c->region.fd;
-    struct report r = {.url = url, .version = c->header->version, .geometry = c->geometry};
     uint32_t place = c->region.place;
-    r.open_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_OPEN));
-    r.host_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_HOST));
-    r.guest_locked = dx_region_lock_held(fd, dx_lock_at(place, DX_LOCK_GUEST));
+    const char *path = c->region.url.path;
+    dx_status status =
+        dx_region_lock_see(fd, dx_lock_at(place, DX_LOCK_OPEN), path, &r->open_locked);
+    if (status == DX_OK)
+        status = dx_region_lock_see(fd, dx_lock_at(place, DX_LOCK_HOST), path, &r->host_locked);
+    if (status == DX_OK)
+        status = dx_region_lock_see(fd, dx_lock_at(place, DX_LOCK_GUEST), path, &r->guest_locked);
+    return status;
+}
+
+static dx_status make_report(const struct dx_channel *c, const char *url,
+                             const struct dx_heartbeat_sample samples[2], struct report *out)
+{
+    struct report r = {.url = url, .version = c->header->version, .geometry = c->geometry};
+    dx_status status = see_locks(c, &r);
+    if (status != DX_OK)
+        return status;
     if (samples[DX_HOST].heard)
         r.host_locked = r.open_locked = true;
     r.guest_locked |= samples[DX_GUEST].heard;
@@ -105,7 +117,8 @@ static struct report make_report(const struct dx_channel *c, const char *url,
     r.peers[DX_GUEST] = report_peer(c, DX_GUEST, r.guest_locked, true);
     for (int of = 0; of < REPORT_STATS; of++)
         (void)dx_stats_read(c, (enum dx_stats_of)of, &r.stats[of]);
-    return r;
+    *out = r;
+    return DX_OK;
 }
 
 /* Whoever serves a rendezvous is asked once: the other places are in the same memory. */
@@ -160,11 +173,13 @@ static void hear_all(struct look *l)
         dx_heartbeat_listen(l->samples, 2 * l->places, DX_HEARTBEAT_LISTEN_NS);
 }
 
-void look_read(struct look *l, struct report *reports)
+dx_status look_read(struct look *l, struct report *reports)
 {
+    dx_status status = DX_OK;
     hear_all(l);
-    for (uint32_t i = 0; i < l->places; i++)
-        reports[i] = make_report(l->observers[i], l->url, &l->samples[2 * i]);
+    for (uint32_t i = 0; i < l->places && status == DX_OK; i++)
+        status = make_report(l->observers[i], l->url, &l->samples[2 * i], &reports[i]);
+    return status;
 }
 
 const char *look_error(dx_status status)

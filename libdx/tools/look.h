@@ -24,8 +24,8 @@ struct look {
 dx_status look_open(struct look *l, const char *url, const char *shown);
 
 /* Fills a report for each place. Sides under another kernel are listened to for up to 0.5 s, if the
- * last look at them was not long enough ago. */
-void look_read(struct look *l, struct report *reports);
+ * last look at them was not long enough ago. DX_ERR_SYSTEM: who lives there cannot be seen. */
+dx_status look_read(struct look *l, struct report *reports);
 
 void look_close(struct look *l);
 

@@ -183,18 +183,14 @@ int tool_ls(int argc, char **argv)
         (void)fputs("dx ls: no memory\n", stderr);
         return TOOL_FAILED;
     }
-    bool complete = all.found.complete;
-    if (!all.found.knows_sockets)
-        (void)fputs("dx ls: this kernel does not list Unix sockets (unix_diag): none is shown, and "
-                    "memory that is served at one is shown as memfd:\n",
-                    stderr);
+    listing_tell_sockets(&all, "ls",
+                         "none is shown, and memory that is served at one is shown as memfd:");
     print_all(&all, json);
-    listing_free(&all);
     code = tool_end_output("ls");
-    if (complete || code != TOOL_OK)
-        return code;
-    (void)fputs("dx ls: not everything could be looked at (/proc, /dev/shm, /tmp, or "
-                "memory): more may be there\n",
-                stderr);
-    return TOOL_FAILED;
+    if (all.problem[0] != '\0' && code == TOOL_OK) {
+        (void)fprintf(stderr, "dx ls: %s; more may be there\n", all.problem);
+        code = TOOL_FAILED;
+    }
+    listing_free(&all);
+    return code;
 }

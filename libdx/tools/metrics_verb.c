@@ -40,7 +40,8 @@ static const char usage[] =
     "           collector reads names that end in .prom\n"
     "\n"
     "Exit codes: 0 done, also if a region cannot be read (dx_up says so, and a text on standard\n"
-    "error why), 1 it could not be written, 2 wrong usage.\n"
+    "error why); 1 it could not be written, or not everything could be looked at: FILE is as it\n"
+    "was then; 2 wrong usage.\n"
     "\n"
     "Examples:\n"
     "  dx metrics shm:demo\n"
@@ -60,10 +61,10 @@ static void look(void *user)
 {
     struct attempt *a = user;
     a->status = look_open(&a->look, a->url, a->url);
-    if (a->status == DX_OK) {
-        look_read(&a->look, a->reports);
+    if (a->status == DX_OK)
+        a->status = look_read(&a->look, a->reports);
+    if (a->status == DX_OK)
         a->places = a->look.places;
-    }
     look_close(&a->look);
 }
 
@@ -118,6 +119,7 @@ static int print_found(FILE *out)
         (void)fputs("dx metrics: no memory\n", stderr);
         return TOOL_FAILED;
     }
+    listing_tell_sockets(&all, "metrics", "memory that is served at one is left out");
     struct metrics_region *regions = calloc(all.count + 1, sizeof *regions);
     for (size_t i = 0; regions != NULL && i < all.count; i++) {
         const struct listing *l = &all.items[i];
@@ -129,6 +131,10 @@ static int print_found(FILE *out)
         metrics_print(regions, count, out);
     else
         (void)fputs("dx metrics: no memory\n", stderr);
+    if (code == TOOL_OK && all.problem[0] != '\0') {
+        (void)fprintf(stderr, "dx metrics: %s; more may be there\n", all.problem);
+        code = TOOL_FAILED;
+    }
     free(regions);
     listing_free(&all);
     return code;
@@ -145,7 +151,10 @@ static int fail_file(const char *path)
 static int write_file(const char *path, char **urls, size_t count)
 {
     struct stat before;
-    if (stat(path, &before) == 0 && !S_ISREG(before.st_mode)) {
+    bool is_there = stat(path, &before) == 0;
+    if (!is_there && errno != ENOENT)
+        return fail_file(path);
+    if (is_there && !S_ISREG(before.st_mode)) {
         (void)fprintf(
             stderr, "dx metrics: %s: is no regular file; without -o it prints to standard output\n",
             path);

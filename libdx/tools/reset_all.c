@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dx reset -all-dead: all that dead processes of this user left, shown first. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -64,7 +65,11 @@ static bool clear(const struct listing *l)
 {
     const struct found *f = l->found;
     if (f->is_socket) {
-        dx_socket_release(f->url + sizeof "unix:" - 1, f->device, f->inode);
+        const char *path = f->url + sizeof "unix:" - 1;
+        if (!dx_socket_release(path, f->device, f->inode)) {
+            (void)fprintf(stderr, "dx reset: %s: cannot be removed: %s\n", path, strerror(errno));
+            return false;
+        }
         units_print_text(f->url, stdout);
         (void)fputs(": removed\n", stdout);
         return true;
@@ -73,6 +78,17 @@ static bool clear(const struct listing *l)
     if (status != DX_OK)
         (void)tool_fail("reset", status);
     return status == DX_OK;
+}
+
+/* What could not be looked at may have been left as well. */
+static int end_listing(struct listings *all, int code)
+{
+    if (all->problem[0] != '\0') {
+        (void)fprintf(stderr, "dx reset: %s; more may be left behind\n", all->problem);
+        code = TOOL_FAILED;
+    }
+    listing_free(all);
+    return code;
 }
 
 /* Looks anew, since it may have taken long to answer, and clears what is still as it was shown. */
@@ -84,6 +100,8 @@ static int clear_all(const char *prefix, const struct listings *shown)
         (void)fputs("dx reset: no memory\n", stderr);
         return TOOL_FAILED;
     }
+    if (shown->found.sockets_error == 0)
+        listing_tell_sockets(&now, "reset", "none is cleared");
     for (size_t i = 0; i < shown->count; i++) {
         if (!listing_is_dead(&shown->items[i]))
             continue;
@@ -92,11 +110,13 @@ static int clear_all(const char *prefix, const struct listings *shown)
             code = clear(l) ? code : TOOL_FAILED;
             continue;
         }
+        bool hidden = shown->items[i].found->is_socket && now.found.sockets_error != 0;
         units_print_text(shown->items[i].found->url, stdout);
-        (void)fputs(": is gone, or lives again\n", stdout);
+        (void)fputs(hidden ? ": cannot be looked at again\n" : ": is gone, or lives again\n",
+                    stdout);
+        code = hidden ? TOOL_FAILED : code;
     }
-    listing_free(&now);
-    return code;
+    return end_listing(&now, code);
 }
 
 int reset_all(const char *prefix, bool yes)
@@ -107,6 +127,7 @@ int reset_all(const char *prefix, bool yes)
         (void)fputs("dx reset: no memory\n", stderr);
         return TOOL_FAILED;
     }
+    listing_tell_sockets(&all, "reset", "none is cleared");
     size_t dead = show(&all);
     bool asked = dead != 0 && !yes && isatty(STDIN_FILENO) == 1;
     if (dead == 0) {
@@ -121,6 +142,5 @@ int reset_all(const char *prefix, bool yes)
     } else {
         code = clear_all(prefix, &all);
     }
-    listing_free(&all);
-    return code;
+    return end_listing(&all, code);
 }

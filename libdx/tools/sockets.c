@@ -33,17 +33,25 @@ static bool ask(int netlink)
     };
     struct iovec part = {&request, sizeof request};
     const struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    return sendmsg(netlink, &message, 0) == (ssize_t)sizeof request;
+    ssize_t sent;
+    do
+        sent = sendmsg(netlink, &message, 0);
+    while (sent < 0 && errno == EINTR);
+    return sent == (ssize_t)sizeof request;
 }
 
+/* There is room for 1, 2, 4, 8, ... of them. */
 static bool add(struct bound_sockets *sockets, const struct bound_socket *socket)
 {
-    struct bound_socket *more =
-        realloc(sockets->items, (sockets->count + 1) * sizeof *sockets->items);
-    if (more == NULL)
-        return false;
-    sockets->items = more;
-    more[sockets->count++] = *socket;
+    size_t count = sockets->count;
+    if ((count & (count - 1)) == 0) {
+        size_t room = count != 0 ? 2 * count : 1;
+        struct bound_socket *more = realloc(sockets->items, room * sizeof *more);
+        if (more == NULL)
+            return false;
+        sockets->items = more;
+    }
+    sockets->items[sockets->count++] = *socket;
     return true;
 }
 
@@ -51,8 +59,10 @@ static bool add(struct bound_sockets *sockets, const struct bound_socket *socket
 static bool read_socket(struct bound_sockets *sockets, const struct nlmsghdr *header)
 {
     const struct unix_diag_msg *body = NLMSG_DATA(header);
-    if (header->nlmsg_len < NLMSG_LENGTH(sizeof *body))
+    if (header->nlmsg_len < NLMSG_LENGTH(sizeof *body)) {
+        errno = EPROTO;
         return false;
+    }
     struct bound_socket socket = {.number = body->udiag_ino};
     const struct rtattr *attribute = (const struct rtattr *)(const void *)(body + 1);
     int left = (int)(header->nlmsg_len - NLMSG_LENGTH(sizeof *body));
@@ -74,15 +84,31 @@ static bool read_socket(struct bound_sockets *sockets, const struct nlmsghdr *he
     return !has_file || add(sockets, &socket);
 }
 
-/* What came at once: 1 if there is more to come, 0 at the end, -1 if something is wrong. */
+/* The kernel's answer that it lists none, or what is no answer. */
+static int refused(const struct nlmsghdr *header)
+{
+    const struct nlmsgerr *body = NLMSG_DATA(header);
+    bool is_error =
+        header->nlmsg_type == NLMSG_ERROR && header->nlmsg_len >= NLMSG_LENGTH(sizeof *body);
+    errno = is_error && body->error < 0 ? -body->error : EPROTO;
+    return -1;
+}
+
+/* What came at once: 1 if there is more to come, 0 at the end, -1 and errno if something is wrong.
+ */
 static int read_some(struct bound_sockets *sockets, const char *buffer, size_t bytes)
 {
     for (size_t at = 0; bytes - at >= sizeof(struct nlmsghdr);) {
         const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)(buffer + at);
         if (header->nlmsg_type == NLMSG_DONE)
             return 0;
-        if (header->nlmsg_len < sizeof *header || header->nlmsg_len > bytes - at ||
-            header->nlmsg_type != SOCK_DIAG_BY_FAMILY || !read_socket(sockets, header))
+        if (header->nlmsg_len < sizeof *header || header->nlmsg_len > bytes - at) {
+            errno = EPROTO;
+            return -1;
+        }
+        if (header->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+            return refused(header);
+        if (!read_socket(sockets, header))
             return -1;
         size_t next = at + NLMSG_ALIGN(header->nlmsg_len);
         at = next < bytes ? next : bytes;
@@ -97,10 +123,12 @@ static int receive(struct bound_sockets *sockets, int netlink, char *buffer)
     ssize_t bytes = recvmsg(netlink, &message, 0);
     if (bytes < 0 && errno == EINTR)
         return 1;
+    if (bytes == 0)
+        errno = EPROTO;
     return bytes > 0 ? read_some(sockets, buffer, (size_t)bytes) : -1;
 }
 
-void sockets_list(struct bound_sockets *sockets)
+int sockets_list(struct bound_sockets *sockets)
 {
     *sockets = (struct bound_sockets){.known = false};
     char *buffer = malloc(BUFFER_BYTES);
@@ -108,12 +136,24 @@ void sockets_list(struct bound_sockets *sockets)
     int more = buffer != NULL && netlink >= 0 && ask(netlink) ? 1 : -1;
     while (more > 0)
         more = receive(sockets, netlink, buffer);
+    int error = more == 0 ? 0 : errno;
     if (netlink >= 0)
         (void)close(netlink);
     free(buffer);
     sockets->known = more == 0;
     if (!sockets->known)
         sockets_free(sockets);
+    return error;
+}
+
+bool sockets_are_hidden(int error)
+{
+    static const int hidden[] = {ENOENT,     EPROTONOSUPPORT, EAFNOSUPPORT, ESOCKTNOSUPPORT,
+                                 EOPNOTSUPP, ENOSYS,          EACCES,       EPERM};
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        if (error == hidden[i])
+            return true;
+    return false;
 }
 
 void sockets_free(struct bound_sockets *sockets)

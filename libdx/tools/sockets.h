@@ -20,13 +20,15 @@ struct bound_socket {
 };
 
 struct bound_sockets {
-    bool known; /* false: the kernel does not list them */
+    bool known; /* false: they could not be listed */
     struct bound_socket *items;
     size_t count;
 };
 
-/* Lists them; on failure none are known. To be freed by sockets_free. */
-void sockets_list(struct bound_sockets *sockets);
+/* Lists them. 0, or an error number, and none are known. To be freed by sockets_free. */
+int sockets_list(struct bound_sockets *sockets);
+/* Is this an error of a kernel that lists them to nobody, or not to us? */
+bool sockets_are_hidden(int error);
 void sockets_free(struct bound_sockets *sockets);
 
 /* The one that has this number, or this file; NULL: none. */

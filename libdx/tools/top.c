@@ -2,6 +2,7 @@
 /* dx top: the command, and what it prints without a screen. */
 #include "top.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <poll.h>
 #include <string.h>
@@ -41,8 +42,8 @@ static const char usage[] =
     "\n"
     "Colours follow the terminal; with the variable NO_COLOR set there are none.\n"
     "\n"
-    "Exit codes: 0 ended by a key or a signal, or printed; 1 the URL cannot be read, or there is no\n"
-    "terminal; 2 wrong usage.\n"
+    "Exit codes: 0 ended by a key or a signal, or printed; 1 the URL cannot be read, or not\n"
+    "everything could be looked at, or there is no terminal; 2 wrong usage.\n"
     "\n"
     "Examples:\n"
     "  dx top\n"
@@ -58,10 +59,19 @@ struct options {
     int64_t every_ns;
 };
 
-static int fail_look(void)
+/* Why not all could be looked at that there is. NULL: all was. */
+static const char *problem_of(const struct top *t)
 {
-    const char *detail = dx_last_error();
-    (void)fprintf(stderr, "dx top: %s\n", *detail != '\0' ? detail : "no memory");
+    for (size_t i = 0; i < t->count; i++)
+        if (!t->regions[i]->open && (t->url != NULL || t->regions[i]->unseen))
+            return t->regions[i]->problem;
+    return t->problem[0] != '\0' ? t->problem : NULL;
+}
+
+static int fail_look(const struct top *t)
+{
+    const char *problem = problem_of(t);
+    (void)fprintf(stderr, "dx top: %s\n", problem != NULL ? problem : "no memory");
     return TOOL_FAILED;
 }
 
@@ -99,15 +109,15 @@ static int print_looks(struct top *t, const struct options *o, int signals)
     int64_t next_ns = dx_clock_ns();
     for (int looks = 1;; looks++) {
         if (!top_look(t))
-            return fail_look();
+            return fail_look(t);
         if (looks > 1) {
             if (o->json)
                 top_print_json(t, stdout);
             else if (!print_text(t))
-                return fail_look();
+                return fail_look(t);
             int code = tool_end_output("top");
             if (o->once || code != TOOL_OK)
-                return code;
+                return code == TOOL_OK && problem_of(t) != NULL ? fail_look(t) : code;
         }
         next_ns += o->every_ns;
         if (!wait_for_look(signals, next_ns))
@@ -119,7 +129,7 @@ static int print(struct top *t, const struct options *o)
 {
     int signals = signals_take(false);
     if (signals < 0) {
-        (void)fputs("dx top: signals cannot be waited for\n", stderr);
+        (void)fprintf(stderr, "dx top: signals cannot be waited for: %s\n", strerror(errno));
         return TOOL_FAILED;
     }
     int code = print_looks(t, o, signals);
@@ -142,7 +152,7 @@ static int draw(struct top *t, const struct options *o)
         return TOOL_FAILED;
     }
     if (!top_look(t))
-        return fail_look();
+        return fail_look(t);
     return top_screen(t, o->every_ns);
 }
 

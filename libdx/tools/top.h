@@ -69,6 +69,7 @@ struct top_region {
     struct dx_stats *slots_now; /* of all places, one after the other; NULL: not wanted */
     struct dx_stats *slots_before;
     char problem[DX_NOTICE_BYTES]; /* why it cannot be read; "" */
+    bool unseen;                   /* that is no fault of the region's, but of the look at it */
 };
 
 enum top_order { TOP_BY_RATE, TOP_BY_ERRORS, TOP_BY_PARKS, TOP_BY_URL, TOP_ORDERS };
@@ -80,10 +81,11 @@ struct top {
     int64_t found_ns;
     struct top_region **regions; /* sorted */
     size_t count;
+    char problem[DX_NOTICE_BYTES]; /* what could not be looked for, at the latest search; "" */
 };
 
 /* Looks at everything again. False: there is no memory, or the URL that was given cannot be read at
- * the first look, and dx_last_error says why. */
+ * the first look, and its region's problem says why. */
 bool top_look(struct top *t);
 void top_free(struct top *t);
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "../clock.h"
+#include "../error.h"
 #include "top.h"
 
 /* Looking for regions reads /proc, which costs more than looking at them. */
@@ -28,27 +29,28 @@ static void open_region(void *user)
     struct reading *g = user;
     char url[FIND_URL_BYTES];
     int fd = -1;
-    g->status = DX_ERR_NO_PEER;
-    if (g->found == NULL)
-        g->status = look_open(&g->look, g->url, g->url);
-    else if (find_open(g->found, url, &fd))
-        g->status = look_open(&g->look, url, g->url);
+    g->status = g->found != NULL ? find_open(g->found, url, &fd) : DX_OK;
+    if (g->status == DX_OK)
+        g->status = look_open(&g->look, g->found != NULL ? url : g->url, g->url);
     if (g->status != DX_OK)
         look_close(&g->look);
     if (fd >= 0)
         (void)close(fd);
 }
 
-static void read_slots(struct top_region *r)
+static dx_status read_slots(struct top_region *r)
 {
     uint32_t count = slots_of_all(&r->look);
     struct dx_stats *before = r->slots_before;
     r->slots_before = r->slots_now;
     r->slots_now = before != NULL ? before : calloc(count, sizeof *before);
-    for (uint32_t i = 0; r->slots_now != NULL && i < count; i++) {
+    if (r->slots_now == NULL)
+        return dx_fail(DX_ERR_SYSTEM, "no memory for %u slots", count);
+    for (uint32_t i = 0; i < count; i++) {
         uint32_t slots = r->look.observers[0]->geometry.slots;
         (void)dx_stats_read_slot(r->look.observers[i / slots], i % slots, &r->slots_now[i]);
     }
+    return DX_OK;
 }
 
 /* A new host may have made another region of what was there. */
@@ -68,10 +70,9 @@ static void read_region(void *user)
     if (!is_the_same(&r->look))
         return;
     memcpy(r->before, r->now, sizeof r->now);
-    look_read(&r->look, r->now);
-    if (g->want_slots)
-        read_slots(r);
-    g->status = DX_OK;
+    g->status = look_read(&r->look, r->now);
+    if (g->status == DX_OK && g->want_slots)
+        g->status = read_slots(r);
 }
 
 static void forget(struct top_region *r)
@@ -87,6 +88,13 @@ static void forget(struct top_region *r)
 static void set_problem(struct top_region *r, const char *text)
 {
     (void)snprintf(r->problem, sizeof r->problem, "%s", text);
+    r->unseen = false;
+}
+
+static void set_failure(struct top_region *r, dx_status status)
+{
+    set_problem(r, look_error(status));
+    r->unseen = status == DX_ERR_SYSTEM || status == DX_ERR_PERMISSION;
 }
 
 static void open_anew(struct top_region *r, struct reading *g)
@@ -99,14 +107,14 @@ static void open_anew(struct top_region *r, struct reading *g)
         return;
     }
     if (g->status != DX_OK) {
-        set_problem(r, look_error(g->status));
+        set_failure(r, g->status);
         return;
     }
     r->look = g->look;
     r->look.url = r->url;
     r->open = true;
     r->looks = 0;
-    r->problem[0] = '\0';
+    set_problem(r, "");
 }
 
 /* Where nobody lives any more, another region may stand under the same URL by now. */
@@ -129,7 +137,12 @@ static void update(struct top *t, struct top_region *r, const struct found *foun
     int64_t now_ns = dx_clock_ns();
     bool whole = look_guarded(read_region, g);
     if (!whole || g->status != DX_OK) {
-        set_problem(r, whole ? "it is made anew" : "it was cut short just now");
+        if (!whole)
+            set_problem(r, "it was cut short just now");
+        else if (g->status == DX_ERR_STALE)
+            set_problem(r, "it is made anew");
+        else
+            set_failure(r, g->status);
         forget(r);
         return;
     }
@@ -190,6 +203,7 @@ static bool look_at_found(struct top *t, struct reading *g)
     struct found_list list;
     bool done = true;
     find_all(&list);
+    (void)snprintf(t->problem, sizeof t->problem, "%s", list.problem);
     for (size_t i = 0; i < t->count; i++)
         t->regions[i]->seen = false;
     for (size_t i = 0; i < list.count && done; i++) {

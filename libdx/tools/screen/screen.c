@@ -3,6 +3,7 @@
  * dx top on a terminal, drawn by ncurses. Signals that end it come through a descriptor, so that
  * the terminal is restored however it ends. It works without colours: what they say is in the text.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <ncurses.h>
 #include <stdlib.h>
@@ -235,7 +236,8 @@ static void look(struct screen *s)
     char *url = NULL;
     if (s->chosen < s->top->count)
         url = strdup(s->top->regions[s->chosen]->url);
-    s->note = top_look(s->top) ? NULL : "not all could be read";
+    bool read = top_look(s->top);
+    s->note = !read ? "not all could be read" : s->top->problem[0] != '\0' ? s->top->problem : NULL;
     for (size_t i = 0; url != NULL && i < s->top->count; i++)
         if (strcmp(s->top->regions[i]->url, url) == 0) {
             s->chosen = i;
@@ -292,7 +294,11 @@ int top_screen_run(struct top *t, int64_t every_ns)
 {
     struct screen s = {.top = t, .every_ns = every_ns, .follow = true, .slots = t->want_slots};
     int signals = signals_take(true);
-    SCREEN *terminal = signals >= 0 ? newterm(NULL, stdout, stdin) : NULL;
+    if (signals < 0) {
+        (void)fprintf(stderr, "dx top: signals cannot be waited for: %s\n", strerror(errno));
+        return TOOL_FAILED;
+    }
+    SCREEN *terminal = newterm(NULL, stdout, stdin);
     bool drawing = terminal != NULL && can_draw();
     if (drawing) {
         (void)cbreak();
@@ -307,8 +313,7 @@ int top_screen_run(struct top *t, int64_t every_ns)
         (void)endwin();
         delscreen(terminal);
     }
-    if (signals >= 0)
-        (void)close(signals);
+    (void)close(signals);
     if (drawing)
         return TOOL_OK;
     const char *name = getenv("TERM");
