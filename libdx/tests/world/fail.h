@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* In place of an error number: the call moves less than was asked for. */
 #define WORLD_SHORT (-1)
@@ -21,6 +22,8 @@ struct world_plan {
     uint32_t point; /* the call of this number, from 1 */
     uint32_t error; /* which of the errors that the function can have, from 0 */
     bool on;        /* so does every later call of the same function, but for EINTR */
+    /* Of what is called again and again in one way, the calls that have a number; 0: all. */
+    uint32_t repeats;
 };
 
 /* What came of it. */
@@ -33,6 +36,9 @@ struct world_report {
 /* *report is filled in while it happens, so that it tells of a process that hangs or dies, too. */
 void world_arm(const struct world_plan *plan, struct world_report *report);
 void world_disarm(void);
+
+/* What came of it until now. */
+const struct world_report *world_reported(void);
 
 /* For the stand-ins: the error number with which this call is to fail, or 0. */
 int world_error(const char *function, const int *errors, size_t count);
@@ -53,5 +59,15 @@ static inline bool world_sets_errno(int error)
 
 /* Blocks of memory that the library has allocated and not freed. */
 long world_blocks(void);
+void world_count_blocks(long more);
+
+/* From here on this process waits for no time: where it would with ppoll, its clock jumps, and with
+ * epoll_wait, it is some ms. */
+void world_skip_waits(void);
+void world_skip_time(int64_t ns);
+
+/* From here on /proc, /tmp, /dev/shm and the list of PCI devices seem to have only what has this
+ * tag in its name, and the folder of this process: there are as many points everywhere. */
+void world_show_only(const char *tag, pid_t process);
 
 #endif

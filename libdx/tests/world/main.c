@@ -21,6 +21,14 @@
 
 static const char *const transport_names[SCENE_TRANSPORTS] = {"shm", "file", "memfd", "unix"};
 
+/* Scenes, and of what they call again and again in one way, the calls that are tried (0: all). */
+static const struct {
+    const struct scene *scenes;
+    uint32_t repeats;
+} lists[] = {{scenes, 0}, {tool_scenes, 0}, {look_scenes, 3}, {forward_scenes, 2}};
+
+static uint32_t repeats;
+
 struct totals {
     unsigned points;
     unsigned runs;
@@ -45,7 +53,8 @@ static bool try_error(const struct scene *scene, enum scene_transport transport,
                       uint32_t error, struct totals *t, uint32_t *errors)
 {
     for (int on = 0; on <= 1; on++) {
-        const struct world_plan plan = {.point = point, .error = error, .on = on != 0};
+        const struct world_plan plan = {
+            .point = point, .error = error, .on = on != 0, .repeats = repeats};
         struct run_result result;
         run_scene(scene, transport, &plan, &result);
         t->runs++;
@@ -98,8 +107,10 @@ int main(int argc, char **argv)
         (void)fputs("usage: world shm|file|memfd|unix [SCENE]\n", stderr);
         return 2;
     }
-    try_scenes(scenes, (enum scene_transport)transport, argv[2], &totals);
-    try_scenes(tool_scenes, (enum scene_transport)transport, argv[2], &totals);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        repeats = lists[i].repeats;
+        try_scenes(lists[i].scenes, (enum scene_transport)transport, argv[2], &totals);
+    }
     (void)printf("%s: %u points, %u failures, %u wrong\n", argv[1], totals.points, totals.runs,
                  totals.wrong);
     return totals.wrong == 0 && totals.points > 0 ? 0 : 1;

@@ -12,9 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fail.h"
+
 struct order {
     char what;
-    char url[PEER_URL_BYTES];
+    char url[2 * PEER_URL_BYTES]; /* or words */
 };
 
 union control {
@@ -126,6 +128,23 @@ static dx_status attach(struct desk *d, const char *url, int fd)
     return status;
 }
 
+static dx_status run_tool(const char *text)
+{
+    char words[2 * PEER_URL_BYTES];
+    char *rest;
+    char *argv[PEER_WORDS + 1] = {words};
+    int argc = 0;
+    (void)snprintf(words, sizeof words, "%s", text);
+    for (char *word = strtok_r(words, " ", &rest); word != NULL && argc < PEER_WORDS;
+         word = strtok_r(NULL, " ", &rest))
+        argv[argc++] = word;
+    argv[argc] = NULL;
+    world_skip_waits();
+    if (freopen("/dev/null", "we", stdout) == NULL)
+        return DX_ERR_SYSTEM;
+    return tool_main(argc, argv) == 0 ? DX_OK : DX_ERR_SYSTEM;
+}
+
 static dx_status obey(struct desk *d, const struct order *order, int fd)
 {
     const struct dx_config config = peer_config(NULL);
@@ -144,6 +163,8 @@ static dx_status obey(struct desk *d, const struct order *order, int fd)
         return await_end(d->channel);
     case PEER_CLOSE:
         return end(d);
+    case PEER_TOOL:
+        return run_tool(order->url);
     default:
         _exit(0);
     }
@@ -154,6 +175,10 @@ static _Noreturn void run(int socket)
     struct desk desk = {0};
     struct order order = {0};
     int fd;
+    sigset_t term;
+    (void)sigemptyset(&term);
+    (void)sigaddset(&term, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &term, NULL);
     while (receive_packet(socket, &order, sizeof order, &fd)) {
         dx_status status = obey(&desk, &order, fd);
         if (status != DX_OK)

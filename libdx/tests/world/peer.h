@@ -13,6 +13,7 @@
 #include "dx.h"
 
 #define PEER_URL_BYTES 256
+#define PEER_WORDS 12
 
 /* Longer than anything takes unless it hangs. */
 #define PEER_PATIENCE_NS 20000000000ll
@@ -32,7 +33,8 @@ enum peer_order {
     PEER_HALT = 'X',      /* calls us with PEER_TYPE_STOP */
     PEER_AWAIT_END = 'P', /* waits until the other side is not alive any more; 0: it closed */
     PEER_CLOSE = 'E',
-    PEER_DIE = 'D', /* no answer: the process is gone, all else stays as it was */
+    PEER_TOOL = 'W', /* words: runs the command dx with them, until it gets SIGTERM */
+    PEER_DIE = 'D',  /* no answer: the process is gone, all else stays as it was */
 };
 
 struct peer {
@@ -48,6 +50,9 @@ void peer_send(struct peer *p, enum peer_order order, const char *url, int fd);
 dx_status peer_answer(struct peer *p, int *fd);
 
 dx_status peer_do(struct peer *p, enum peer_order order, const char *url, int fd);
+
+/* The main of dx.c. */
+int tool_main(int argc, char **argv);
 
 /* Kills it if it still lives. */
 void peer_end(struct peer *p);

@@ -4,9 +4,12 @@
 #ifndef DX_TEST_WORLD_SCENE_H
 #define DX_TEST_WORLD_SCENE_H
 
+#include <signal.h>
+
 #include "peer.h"
 
 #define SCENE_PLACES 3u
+#define SCENE_WORDS 10u
 
 enum scene_transport { SCENE_SHM, SCENE_FILE, SCENE_MEMFD, SCENE_UNIX, SCENE_TRANSPORTS };
 
@@ -19,7 +22,7 @@ struct stage {
     struct dx_wait wait;
     int64_t limit_ns; /* of the operation */
     struct dx_channel *channels[SCENE_PLACES];
-    char text[1024]; /* what a program printed; "": dx_last_error says it */
+    char text[4096]; /* what a program printed; "": dx_last_error says it */
     int memory;      /* of memfd:, as the peer gave it; -1 */
     struct peer peer;
     struct peer corpse; /* one that dies before the operation */
@@ -44,9 +47,18 @@ struct scene {
 /* The last one has no name. */
 extern const struct scene scenes[];
 extern const struct scene tool_scenes[];
+extern const struct scene look_scenes[];
+extern const struct scene forward_scenes[];
 
 /* The peer creates the region; a host that died has left one. */
 dx_status scene_peer_creates(struct stage *s);
 dx_status scene_leave_corpse(struct stage *s);
+
+/* Runs the command dx with these words, up to a NULL. What it prints is s->text; DX_OK: code 0. */
+dx_status scene_run(struct stage *s, const char *const *words);
+#define SCENE_RUN(s, ...) scene_run((s), (const char *const[]){__VA_ARGS__, NULL})
+
+/* A signal that comes from here on is there for who waits for it. */
+void scene_block_term(sigset_t *term);
 
 #endif

@@ -10,9 +10,6 @@
 
 #include "scene.h"
 
-/* The main of dx.c. */
-int tool_main(int argc, char **argv);
-
 /* Runs it with both outputs in memory; what was printed is kept in s->text. */
 static int run_tool(struct stage *s, int argc, char **argv)
 {
@@ -36,23 +33,33 @@ static int run_tool(struct stage *s, int argc, char **argv)
     return code;
 }
 
-static dx_status run_verb(struct stage *s, const char *verb, const char *object)
+dx_status scene_run(struct stage *s, const char *const *words)
 {
-    char words[3][PEER_URL_BYTES] = {"dx"};
-    char *argv[] = {words[0], words[1], words[2], NULL};
-    (void)snprintf(words[1], sizeof words[1], "%s", verb);
-    (void)snprintf(words[2], sizeof words[2], "%s", object);
-    return run_tool(s, 3, argv) == 0 ? DX_OK : DX_ERR_SYSTEM;
+    char copies[SCENE_WORDS][PEER_URL_BYTES] = {"dx"};
+    char *argv[SCENE_WORDS + 1] = {copies[0]};
+    int argc = 1;
+    for (; argc < (int)SCENE_WORDS && words[argc - 1] != NULL; argc++) {
+        (void)snprintf(copies[argc], sizeof copies[argc], "%s", words[argc - 1]);
+        argv[argc] = copies[argc];
+    }
+    return run_tool(s, argc, argv) == 0 ? DX_OK : DX_ERR_SYSTEM;
 }
 
 static dx_status info(struct stage *s)
 {
-    return run_verb(s, "info", s->url);
+    return SCENE_RUN(s, "info", s->url);
 }
 
 static dx_status reset(struct stage *s)
 {
-    return run_verb(s, "reset", s->url);
+    return SCENE_RUN(s, "reset", s->url);
+}
+
+void scene_block_term(sigset_t *term)
+{
+    (void)sigemptyset(term);
+    (void)sigaddset(term, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, term, NULL);
 }
 
 /* Ends at once, because the signal that ends it is there already. */
@@ -61,11 +68,9 @@ static dx_status rendezvous(struct stage *s)
     char path[PEER_URL_BYTES];
     sigset_t term;
     (void)snprintf(path, sizeof path, "%s/socket", s->folder);
-    (void)sigemptyset(&term);
-    (void)sigaddset(&term, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &term, NULL);
+    scene_block_term(&term);
     (void)kill(getpid(), SIGTERM);
-    dx_status status = run_verb(s, "rendezvous", path);
+    dx_status status = SCENE_RUN(s, "rendezvous", path);
     const struct timespec none = {0};
     (void)sigtimedwait(&term, NULL, &none);
     return status;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stand-ins for what gives and takes memory, threads and time. */
-#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -61,16 +60,9 @@ void world_free(void *memory)
     free(memory);
 }
 
-/* The list and its entries are the library's to free. */
-int world_scandir(const char *path, struct dirent ***list, int (*filter)(const struct dirent *),
-                  int (*compare)(const struct dirent **, const struct dirent **))
+void world_count_blocks(long more)
 {
-    if (WORLD_FAILS("scandir", ENOMEM, EMFILE, EACCES))
-        return -1;
-    int count = scandir(path, list, filter, compare);
-    if (count >= 0)
-        (void)atomic_fetch_add(&blocks, count + 1);
-    return count;
+    (void)atomic_fetch_add(&blocks, more);
 }
 
 void *world_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -115,6 +107,22 @@ int world_clock_nanosleep(clockid_t clock, int flags, const struct timespec *tim
 {
     int error = WORLD_ERROR("clock_nanosleep", EINTR);
     return error != 0 ? error : clock_nanosleep(clock, flags, time, left);
+}
+
+static _Atomic int64_t skipped_ns;
+
+void world_skip_time(int64_t ns)
+{
+    (void)atomic_fetch_add(&skipped_ns, ns);
+}
+
+int world_clock_gettime(clockid_t clock, struct timespec *time)
+{
+    int result = clock_gettime(clock, time);
+    int64_t ns = time->tv_nsec + atomic_load(&skipped_ns);
+    time->tv_sec += ns / 1000000000;
+    time->tv_nsec = ns % 1000000000;
+    return result;
 }
 
 int world_sched_getaffinity(pid_t pid, size_t bytes, cpu_set_t *set)

@@ -10,6 +10,8 @@
 
 #include "fail.h"
 
+#define BRIEF_MS 4
+
 int world_socket(int domain, int type, int protocol)
 {
     if (WORLD_FAILS("socket", EMFILE, ENFILE, ENOMEM, ENOBUFS, EACCES))
@@ -95,10 +97,24 @@ int world_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     return WORLD_FAILS("poll", EINTR, ENOMEM) ? -1 : poll(fds, count, timeout_ms);
 }
 
+static bool skips_waits;
+
+void world_skip_waits(void)
+{
+    skips_waits = true;
+}
+
 int world_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
                 const sigset_t *mask)
 {
-    return WORLD_FAILS("ppoll", EINTR, ENOMEM) ? -1 : ppoll(fds, count, timeout, mask);
+    const struct timespec none = {0};
+    if (WORLD_FAILS("ppoll", EINTR, ENOMEM))
+        return -1;
+    bool skips = skips_waits && timeout != NULL;
+    int ready = ppoll(fds, count, skips ? &none : timeout, mask);
+    if (skips && ready == 0)
+        world_skip_time((int64_t)timeout->tv_sec * 1000000000 + timeout->tv_nsec);
+    return ready;
 }
 
 int world_pselect(int count, fd_set *reads, fd_set *writes, fd_set *others,
@@ -128,7 +144,10 @@ int world_epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
 
 int world_epoll_wait(int set, struct epoll_event *events, int count, int timeout_ms)
 {
-    return WORLD_FAILS("epoll_wait", EINTR) ? -1 : epoll_wait(set, events, count, timeout_ms);
+    if (WORLD_FAILS("epoll_wait", EINTR))
+        return -1;
+    return epoll_wait(set, events, count,
+                      skips_waits && timeout_ms > BRIEF_MS ? BRIEF_MS : timeout_ms);
 }
 
 int world_eventfd(unsigned value, int flags)
