@@ -81,7 +81,7 @@ static void put(int row, attr_t attribute, const char *text)
 
 static void draw_title(const struct screen *s)
 {
-    char text[160];
+    char text[160 + DX_NOTICE_BYTES];
     char clock[16] = "";
     time_t now = time(NULL);
     struct tm local;
