@@ -92,19 +92,31 @@ static void print_line(const char *what, const struct latency *l)
                  units_time(t[4], l->p999_ns), units_time(t[5], l->max_ns));
 }
 
-/* One for each slot, or for each thread; of wake-ups both, first those of slots. */
+/* What one of a kind is of: of wake-ups first slots, then threads, then the cell that all other
+ * sleepers of a process share. */
+static void name_one(char what[UNITS_BYTES], const struct dx_channel *c, enum dx_side side,
+                     enum latency_kind kind, uint32_t index)
+{
+    uint32_t slots = dx_slot_count(&c->geometry, side);
+    if (kind != LATENCY_HANDLERS && index < slots) {
+        (void)snprintf(what, UNITS_BYTES, "  slot %" PRIu32,
+                       dx_first_slot(&c->geometry, side) + index);
+        return;
+    }
+    uint32_t thread = kind == LATENCY_WAKES ? index - slots : index;
+    if (thread < DX_SERVE_THREADS_MAX)
+        (void)snprintf(what, UNITS_BYTES, "  thread %" PRIu32, thread);
+    else
+        (void)snprintf(what, UNITS_BYTES, "  shared cell");
+}
+
 static void print_each(struct dx_channel *c, enum dx_side side, enum latency_kind kind)
 {
     struct dx_histogram h;
-    uint32_t slots = dx_slot_count(&c->geometry, side);
     for (uint32_t i = 0; dx_histogram_read_one(c, latency_of(side, kind), i, &h) == DX_OK; i++) {
-        bool slot = kind != LATENCY_HANDLERS && i < slots;
-        uint32_t number = slot                    ? dx_first_slot(&c->geometry, side) + i
-                          : kind == LATENCY_WAKES ? i - slots
-                                                  : i;
         char what[UNITS_BYTES];
-        (void)snprintf(what, sizeof what, "  %s %" PRIu32, slot ? "slot" : "thread", number);
         struct latency l = latency_make(&h);
+        name_one(what, c, side, kind, i);
         if (l.count != 0)
             print_line(what, &l);
     }
