@@ -14,6 +14,8 @@ declare -A packages=(
     [ncurses]=libncurses-dev [tmux]=tmux [sdt]=systemtap-sdt-dev
     [chromium]='chromium fonts-liberation' [spin]=spin
     [parallel]=parallel [openssl]=libssl-dev [zeromq]=libzmq3-dev [nng]=libnng-dev [qemu-system-x86_64]=qemu-system-x86
+    [qemu-img]=qemu-utils [genisoimage]=genisoimage [mmdebstrap]=mmdebstrap [mke2fs]=e2fsprogs
+    [ssh]=openssh-client [ssh-keygen]=openssh-client [newuidmap]=uidmap
 )
 
 die() {
@@ -49,6 +51,7 @@ has() { # tool
     libfuzzer) has_libfuzzer ;;
     make) command -v ninja >/dev/null || command -v make >/dev/null ;;
     go) has_go ;;
+    mke2fs) PATH=$PATH:/usr/sbin command -v mke2fs >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -135,6 +138,16 @@ unpack_promtool() (
     dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool || return 1
     rm prometheus_*.deb
 )
+
+# What vm/vm needs: most of it only to bring a guest up, and of that nothing to explain it.
+tools_of_vm() { # argument of vm/vm...
+    echo go
+    [ "${1:-}" = up ] || return 0
+    [[ ! " $* " =~ ' '--?h(elp)?' ' ]] || return 0
+    printf '%s\n' qemu-system-x86_64 qemu-img genisoimage ssh ssh-keygen mmdebstrap mke2fs newuidmap
+    # A rendezvous, which is part of the program dx.
+    case "$* ${IVSHMEM_MODE:-} ${DX_VM_MODE:-}" in *doorbell*) printf '%s\n' cc cmake make ;; esac
+}
 
 # Installs what is missing of these tools, or says what to do and exits with 2.
 set_up() { # tool...

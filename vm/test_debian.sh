@@ -6,6 +6,8 @@
 set -euo pipefail
 
 mode=${1:-plain}
+case $mode in plain | doorbell) ;; *) echo "vm/test_debian.sh [plain|doorbell], and not $mode" >&2; exit 2 ;; esac
+command -v cc >/dev/null || { echo 'cc is missing: on Debian, apt-get install gcc libc6-dev' >&2; exit 2; }
 top=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d /tmp/dxvm-XXXXXX)
 export XDG_STATE_HOME=$work DX_VM_NAME=test-$$ IVSHMEM_MODE=$mode DX_VM_REGION=4M
@@ -50,7 +52,12 @@ echo '== killed while it boots'
 mkfifo "$work/steps"
 "$top/build/vm/vm" up 2>"$work/steps" &
 up=$!
-while read -r line; do case $line in *booting*) break ;; esac done <"$work/steps"
+said=
+while read -r line; do
+    case $line in *booting*) break ;; esac
+    said+=$line$'\n'
+done <"$work/steps"
+[ -n "$line" ] || fail "vm up ended before the guest booted: ${said:-it said nothing}"
 kill -9 "$up"
 wait "$up" || true
 up=
