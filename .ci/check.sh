@@ -24,7 +24,7 @@ check() { # step...
         if [[ " $step_last " == *" $name "* ]]; then last+=("$name"); else first+=("$name"); fi
     done
     mapfile -t tools < <(tools_of "$@")
-    set_up gmake "${tools[@]}"
+    set_up gmake ccache "${tools[@]}"
     mkdir -p build
     exec 9>build/check.lock
     flock -n 9 || die 'another check is running in this folder'

@@ -8,7 +8,7 @@ declare -A packages=(
     [cc]='gcc libc6-dev' [gcc]='gcc libc6-dev' [g++]=g++
     [musl-gcc]=musl-tools [aarch64-linux-gnu-gcc]='gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
     [clang]='clang libc6-dev' [libfuzzer]='clang libclang-rt-dev' [cmake]=cmake
-    [make]=ninja-build [gmake]=make [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
+    [make]=ninja-build [gmake]=make [ccache]=ccache [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [libuv]=libuv1-dev [pkg-config]=pkg-config
     [doxygen]=doxygen [abidw]=abigail-tools
     [ncurses]=libncurses-dev [tmux]=tmux [sdt]=systemtap-sdt-dev

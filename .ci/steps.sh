@@ -66,6 +66,15 @@ tools_of() { # step...
 # With what Go builds libdx in all checks, so that it does so once.
 gate_cgo_cflags='-O2 -g -D_FORTIFY_SOURCE=3 -Werror'
 
+# What one clone has compiled, another one need not: the names of folders count in no cache.
+compile_once() {
+    export GOFLAGS=-trimpath
+    if command -v ccache >/dev/null; then
+        export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+        export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content
+    fi
+}
+
 run_step() { # step
     local tool
     for tool in ${step_tools[$1]}; do
@@ -76,6 +85,7 @@ run_step() { # step
     done
     if command -v ninja >/dev/null; then export CMAKE_GENERATOR=Ninja; fi
     export CGO_CFLAGS=$gate_cgo_cflags
+    compile_once
     "step_$1"
 }
 
@@ -200,9 +210,9 @@ step_install() { libdx/tests/install.sh; }
 build_c() { # name option...
     local name=$1
     shift
-    cmake -S . -B "$TMPDIR/$name" -DDX_WERROR=ON -DDX_TESTS=OFF -DCMAKE_BUILD_TYPE=None \
+    cmake -S . -B "build/check-$name" -DDX_WERROR=ON -DDX_TESTS=OFF -DCMAKE_BUILD_TYPE=None \
         -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON "$@"
-    cmake --build "$TMPDIR/$name"
+    cmake --build "build/check-$name"
 }
 
 build_go() { # CC CGO_CFLAGS setting...
@@ -211,20 +221,22 @@ build_go() { # CC CGO_CFLAGS setting...
 
 # musl's compiler knows no headers of the kernel: those of the system are its last place to look.
 step_builds() {
-    local musl=$TMPDIR/musl-cc setting fortify=-D_FORTIFY_SOURCE words
+    local setting fortify=-D_FORTIFY_SOURCE words
+    mkdir -p build/check-tools
     printf '#!/bin/sh\nexec musl-gcc "$@" -idirafter /usr/include -idirafter /usr/include/%s\n' \
-        "$(gcc -print-multiarch)" >"$musl"
-    chmod +x "$musl"
+        "$(gcc -print-multiarch)" >build/check-tools/musl-cc
+    chmod +x build/check-tools/musl-cc
+    PATH=$PWD/build/check-tools:$PATH # its name is in the keys of caches, and no folder
     build_c clang -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS="-O2 $fortify=2"
-    build_c musl -DCMAKE_C_COMPILER="$musl" -DCMAKE_C_FLAGS=-O2
+    build_c musl -DCMAKE_C_COMPILER=musl-cc -DCMAKE_C_FLAGS=-O2
     build_c aarch64 -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_C_FLAGS=-O2 \
         -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64
     clang -x c++ -std=c++11 -Wall -Wextra -Werror -fsyntax-only libdx/dx.h libdx/dx_*.h
     # What an error means is told by each C library in its own way.
-    words=$("$TMPDIR/musl/dx" info file:/dev/null/x 2>&1 || true)
+    words=$(build/check-musl/dx info file:/dev/null/x 2>&1 || true)
     [[ $words == *'Not a directory'* ]] || { echo "musl: $words"; return 1; }
     build_go clang "-O1 $fortify=2"
-    build_go "$musl" -O1
+    build_go musl-cc -O1
     build_go aarch64-linux-gnu-gcc -O1 GOARCH=arm64
     for setting in CGO_ENABLED=0 GOOS=darwin GOOS=windows GOOS=freebsd GOARCH=386; do
         env CGO_ENABLED=0 "$setting" go vet ./go/...

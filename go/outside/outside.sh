@@ -10,7 +10,8 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$top/go/outside
 temp=$(mktemp -d)
 trap 'rm -rf "$temp"' EXIT
-unset GOFLAGS GOWORK
+unset GOWORK
+export GOFLAGS=-trimpath # as in other checks, so that nothing is compiled twice
 
 say() { printf '== %s\n' "$*"; }
 fail() {

@@ -8,6 +8,7 @@
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 temp=$(mktemp -d)
+build=$top/build/check-install
 region=dx-install-$$
 started=()
 
@@ -29,10 +30,10 @@ fail() {
 }
 
 install_library() { # prefix
-    cmake -S "$top" -B "$temp/build" -DDX_TESTS=OFF -DDX_WERROR=ON \
+    cmake -S "$top" -B "$build" -DDX_TESTS=OFF -DDX_WERROR=ON \
         -DCMAKE_C_COMPILER="${CC:-cc}" -DCMAKE_INSTALL_LIBDIR=lib
-    cmake --build "$temp/build"
-    cmake --install "$temp/build" --prefix "$1"
+    cmake --build "$build"
+    cmake --install "$build" --prefix "$1"
 }
 
 # The names behind DX_API in the public headers, one a line, sorted.
