@@ -12,9 +12,7 @@ static const char *in_tree(const char *path)
     static char paths[4][4096];
     static unsigned next;
     char *out = paths[next++ % 4];
-    const char *end = strstr(__FILE__, "libdx/tests/");
-    assert_non_null(end);
-    (void)snprintf(out, sizeof paths[0], "%.*s%s", (int)(end - __FILE__), __FILE__, path);
+    (void)snprintf(out, sizeof paths[0], "%s/%s", DX_TEST_TREE, path);
     return out;
 }
 
