@@ -14,6 +14,7 @@ declare -A packages=(
     [ncurses]=libncurses-dev [tmux]=tmux [sdt]=systemtap-sdt-dev
     [chromium]='chromium fonts-liberation' [spin]=spin
     [parallel]=parallel [openssl]=libssl-dev [zeromq]=libzmq3-dev [nng]=libnng-dev [qemu-system-x86_64]=qemu-system-x86
+    [dpkg-buildflags]=dpkg-dev [lintian]=lintian [fakeroot]=fakeroot
     [qemu-img]=qemu-utils [genisoimage]=genisoimage [mmdebstrap]=mmdebstrap [mke2fs]=e2fsprogs
     [ssh]=openssh-client [ssh-keygen]=openssh-client [newuidmap]=uidmap
 )

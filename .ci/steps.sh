@@ -9,7 +9,7 @@
 # that do not. What measures a little, to check it, may run beside others: no check is of how fast
 # anything is. The last one looks at what the others left.
 step_order=(gcc tidy shellcheck gofmt clang-format govet cppcheck asan model world clang-tidy gotest
-    builds grpc outside pingpong frames browser vm soak fuzz tsan goasan docs abi install leftovers)
+    builds grpc outside pingpong frames browser vm soak fuzz tsan goasan docs abi install packages leftovers)
 step_last='leftovers'
 # What a person runs before each commit. goquick is part of gotest, and so of no full run.
 step_quick=(gcc goquick tidy shellcheck gofmt clang-format cppcheck govet leftovers)
@@ -26,6 +26,7 @@ declare -A step_text=(
     [docs]='the reference from the public headers, by Doxygen without a warning'
     [abi]='the binary interface is that of the last release, by libabigail'
     [install]='install, then build and run programs outside the tree against it'
+    [packages]='a source archive that builds by itself; Debian packages of it, installed, used and removed'
     [builds]='libdx, the tool and the Go package with each compiler, without a warning; headers as C++; what other systems are told'
     [tidy]='the rules of .ci/tidy: sizes, memory-order labels, banned words, licences'
     [shellcheck]='shellcheck on every script'
@@ -48,6 +49,7 @@ declare -A step_tools=(
     [gcc]='gcc g++ cmake make cmocka inih pkg-config ncurses tmux sdt promtool'
     [asan]='gcc g++ cmake make cmocka inih pkg-config ncurses tmux' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
     [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [docs]='cc cmake make doxygen' [abi]='cc cmake make abidw' [install]='cc cmake make pkg-config doxygen libuv'
+    [packages]='cc cmake make doxygen inih ncurses pkg-config dpkg-buildflags lintian fakeroot'
     [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl ncurses zeromq nng'
@@ -206,6 +208,8 @@ step_abi() { libdx/abi/abi.sh compare "$TMPDIR/abi"; }
 
 step_install() { libdx/tests/install.sh; }
 
+step_packages() { libdx/packaging/debian/test.sh; }
+
 # Without tests and files of strategies: cmocka and inih are here for one C library only.
 build_c() { # name option...
     local name=$1
@@ -219,14 +223,9 @@ build_go() { # CC CGO_CFLAGS setting...
     env CC="$1" CGO_CFLAGS="$2 -Werror" CGO_ENABLED=1 "${@:3}" go build ./go/... ./libdx ./libdx/tools/...
 }
 
-# musl's compiler knows no headers of the kernel: those of the system are its last place to look.
 step_builds() {
     local setting fortify=-D_FORTIFY_SOURCE words
-    mkdir -p build/check-tools
-    printf '#!/bin/sh\nexec musl-gcc "$@" -idirafter /usr/include -idirafter /usr/include/%s\n' \
-        "$(gcc -print-multiarch)" >build/check-tools/musl-cc
-    chmod +x build/check-tools/musl-cc
-    PATH=$PWD/build/check-tools:$PATH # its name is in the keys of caches, and no folder
+    PATH=$PWD/libdx/packaging:$PATH # musl-cc: its name is in the keys of caches, and no folder
     build_c clang -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS="-O2 $fortify=2"
     build_c musl -DCMAKE_C_COMPILER=musl-cc -DCMAKE_C_FLAGS=-O2
     build_c aarch64 -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_C_FLAGS=-O2 \
@@ -235,6 +234,8 @@ step_builds() {
     # What an error means is told by each C library in its own way.
     words=$(build/check-musl/dx info file:/dev/null/x 2>&1 || true)
     [[ $words == *'Not a directory'* ]] || { echo "musl: $words"; return 1; }
+    # One file that runs in any guest.
+    ! readelf -l build/check-musl/dx | grep -q INTERP || { echo 'musl: dx is not static'; return 1; }
     build_go clang "-O1 $fortify=2"
     build_go musl-cc -O1
     build_go aarch64-linux-gnu-gcc -O1 GOARCH=arm64
@@ -257,7 +258,7 @@ step_tidy() { go test -count=1 ./.ci/tidy; }
 step_shellcheck() {
     local files
     # What has no #! line is sourced by one that has, and is checked with it.
-    files=$(sources '(\.sh|^run|^\.ci/run|^vm/vm)$' | xargs grep -l '^#!')
+    files=$(sources '(\.sh|^run|^\.ci/run|^vm/vm|/musl-cc)$' | xargs grep -l '^#!')
     # shellcheck disable=SC2086 # words on purpose
     shellcheck --external-sources --check-sourced $files
 }

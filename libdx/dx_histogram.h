@@ -69,8 +69,9 @@ enum dx_histogram_of {
  * @param every  1: every call is measured; N: one call in N of each caller, and one of N requests
  * of each serving thread; wake-ups are then all measured. 0: none
  *
- * @retval DX_ERR_URL, DX_ERR_NO_PEER, DX_ERR_PERMISSION, DX_ERR_STALE, DX_ERR_NOT_DX,
- *         DX_ERR_VERSION, DX_ERR_GEOMETRY, DX_ERR_SYSTEM  as of dx_observe()
+ * @retval DX_ERR_URL        as of dx_observe(), and so are DX_ERR_NO_PEER, DX_ERR_PERMISSION,
+ *                           DX_ERR_STALE, DX_ERR_NOT_DX, DX_ERR_VERSION, DX_ERR_GEOMETRY and
+ *                           DX_ERR_SYSTEM
  * @retval DX_ERR_NO_SLOT  the host has no such place
  * @retval DX_ERR_SHORT    the region has no room for histograms: an older libdx made it, its memory
  *                         ends before, or it lies on huge pages
