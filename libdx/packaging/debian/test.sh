@@ -78,11 +78,11 @@ use_tools() {
     local dx=$root/usr/bin/dx unit=$root/usr/lib/systemd/user/dx-rendezvous@.service line code=0
     [[ $("$dx" -version) == "dx $(pkg-config --modversion dx)" ]] || fail 'dx is of another version'
     line=$(sed -n 's/^ExecStart=//p' "$unit")
-    [[ $line == /usr/bin/dx\ * ]] || fail "the unit starts $line"
+    [[ $line == dx\ * ]] || fail "the unit starts $line"
     line=$(sed "s|\${BYTES}|1M|; s|\${VECTORS}|1|; s|%t|$temp|; s|%i|x|" <<<"$line")
     mkfifo "$temp/said"
     # shellcheck disable=SC2086 # words, as systemd has them
-    "$root"$line >"$temp/said" 2>/dev/null &
+    "$root/usr/bin/"$line >"$temp/said" 2>/dev/null &
     server=$!
     read -r line <"$temp/said"
     [ "$line" = ready ] || fail "the unit's program said '$line'"
