@@ -6,6 +6,11 @@
 #include "dx_wait.h"
 #include "test.h"
 
+/* The build says where the source tree is; a tool that only reads the source need not know. */
+#ifndef DX_TEST_TREE
+#define DX_TEST_TREE "."
+#endif
+
 /* A path in the source tree, in a buffer of its own. */
 static const char *in_tree(const char *path)
 {
