@@ -14,7 +14,7 @@ declare -A packages=(
     [ncurses]=libncurses-dev [tmux]=tmux [sdt]=systemtap-sdt-dev
     [chromium]='chromium fonts-liberation' [spin]=spin
     [parallel]=parallel [openssl]=libssl-dev [zeromq]=libzmq3-dev [nng]=libnng-dev [qemu-system-x86_64]=qemu-system-x86
-    [dpkg-buildflags]=dpkg-dev [lintian]=lintian [fakeroot]=fakeroot
+    [curl]=curl [iperf3]=iperf3 [dpkg-buildflags]=dpkg-dev [lintian]=lintian [fakeroot]=fakeroot
     [qemu-img]=qemu-utils [genisoimage]=genisoimage [mmdebstrap]=mmdebstrap [mke2fs]=e2fsprogs
     [ssh]=openssh-client [ssh-keygen]=openssh-client [newuidmap]=uidmap
 )
@@ -24,8 +24,10 @@ die() {
     exit 2
 }
 
-# Unpacked by fetch_promtool.
-PATH=$PATH:$PWD/build/tools/usr/bin
+# Programs of packages whose install would start a server: what is unpacked of them in build/tools.
+declare -A fetched_from=([promtool]=prometheus [nginx]=nginx [sshd]='openssh-server libwrap0')
+declare -A fetched_files=([promtool]=./usr/bin/promtool)
+PATH=$PATH:$PWD/build/tools/usr/bin:$PWD/build/tools/usr/sbin
 
 # Whether a C file that holds these lines compiles, which is how headers are found.
 compiles() { # compiler lines...
@@ -52,7 +54,7 @@ has() { # tool
     libfuzzer) has_libfuzzer ;;
     make) command -v ninja >/dev/null || command -v make >/dev/null ;;
     go) has_go ;;
-    mke2fs) PATH=$PATH:/usr/sbin command -v mke2fs >/dev/null ;;
+    mke2fs | sshd | nginx) PATH=$PATH:/usr/sbin command -v "$1" >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -122,22 +124,24 @@ install_packages() { # package...
     fi
 }
 
-# Of Debian's package prometheus only the program promtool: an install would start a server, too.
-fetch_promtool() {
+fetch_program() { # tool
     local root
-    echo "run: apt-get download prometheus, of which promtool goes to build/tools"
+    echo "run: apt-get download ${fetched_from[$1]}, of which $1 goes to build/tools"
     mkdir -p build/tools
     # A clean system may have no package lists yet.
-    if ! unpack_promtool && ! { root=$(root_by) && $root apt-get update -q && unpack_promtool; }; then
-        die 'that failed: install promtool by your own means (Debian: prometheus)'
+    if ! unpack_program "$1" && ! { root=$(root_by) && $root apt-get update -q && unpack_program "$1"; }; then
+        die "that failed: install $1 by your own means (Debian: ${fetched_from[$1]})"
     fi
 }
 
-unpack_promtool() (
+unpack_program() ( # tool
+    local package
     cd build/tools
-    apt-get download -q prometheus || return 1
-    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool || return 1
-    rm prometheus_*.deb
+    for package in ${fetched_from[$1]}; do
+        apt-get download -q "$package" || return 1
+        dpkg-deb --fsys-tarfile "$package"_*.deb | tar -x "${fetched_files[$1]:-.}" || return 1
+        rm "$package"_*.deb
+    done
 )
 
 # What vm/vm needs: most of it only to bring a guest up, and of that nothing to explain it.
@@ -152,7 +156,7 @@ tools_of_vm() { # argument of vm/vm...
 
 # Installs what is missing of these tools, or says what to do and exits with 2.
 set_up() { # tool...
-    local tool missing=() promtool=
+    local tool missing=() fetched=()
     if [ -z "${CC:-}" ] && ! command -v gcc >/dev/null && has clang; then
         export CC=clang
     fi
@@ -163,7 +167,7 @@ set_up() { # tool...
                 exit 2
             }
         elif ! has "$tool"; then
-            if [ "$tool" = promtool ]; then promtool=missing; fi
+            if [ -n "${fetched_from[$tool]:-}" ]; then fetched+=("$tool"); fi
             # shellcheck disable=SC2206 # words on purpose
             missing+=(${packages[$tool]:-})
         fi
@@ -172,5 +176,5 @@ set_up() { # tool...
         mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
         install_packages "${missing[@]}"
     fi
-    if [ -n "$promtool" ]; then fetch_promtool; fi
+    for tool in "${fetched[@]}"; do fetch_program "$tool"; done
 }

@@ -9,7 +9,7 @@
 # that do not. What measures a little, to check it, may run beside others: no check is of how fast
 # anything is. The last one looks at what the others left.
 step_order=(gcc tidy shellcheck gofmt clang-format govet cppcheck asan model world clang-tidy gotest
-    builds grpc outside pingpong frames browser vm soak fuzz tsan goasan docs abi install packages leftovers)
+    builds grpc outside forward pingpong frames browser vm soak fuzz tsan goasan docs abi install packages leftovers)
 step_last='leftovers'
 # What a person runs before each commit. goquick is part of gotest, and so of no full run.
 step_quick=(gcc goquick tidy shellcheck gofmt clang-format cppcheck govet leftovers)
@@ -37,6 +37,7 @@ declare -A step_text=(
     [model]='the slot protocol in Promela, searched by spin; every mutation of it is found'
     [clang-tidy]='clang-tidy on every C file'
     [grpc]='gRPC over go/dxnet, in a module of its own'
+    [forward]='ssh, curl and nginx, and iperf3 through dx forward'
     [outside]='Go programs elsewhere that require this module by replace, workspace and vendor'
     [pingpong]='a short verified run of experiments/pingpong, and what it writes'
     [browser]='the report of frames in a headless Chromium: no error, no request, nothing cut off'
@@ -53,7 +54,7 @@ declare -A step_tools=(
     [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl ncurses zeromq nng'
-    [grpc]='cc go' [outside]='cc go'
+    [grpc]='cc go' [outside]='cc go' [forward]='cc cmake make sshd ssh ssh-keygen nginx curl iperf3'
     [pingpong]='cc go' [browser]='cc go chromium'
     [model]='spin cc' [frames]='cc go openssl' [vm]='cc go openssl qemu-system-x86_64' [soak]='cc go' [leftovers]=''
 )
@@ -208,15 +209,16 @@ step_abi() { libdx/abi/abi.sh compare "$TMPDIR/abi"; }
 
 step_install() { libdx/tests/install.sh; }
 
+step_forward() {
+    build_c forward -- --target dx_tool
+    libdx/tests/forward_programs.sh build/check-forward/dx
+}
+
 step_packages() { libdx/packaging/debian/test.sh; }
 
 # Without tests and files of strategies: cmocka and inih are here for one C library only.
-build_c() { # name option...
-    local name=$1
-    shift
-    cmake -S . -B "build/check-$name" -DDX_WERROR=ON -DDX_TESTS=OFF -DCMAKE_BUILD_TYPE=None \
-        -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON "$@"
-    cmake --build "build/check-$name"
+build_c() { # name option... [-- option of the build...]
+    build_with "$1" -DDX_TESTS=OFF -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON "${@:2}"
 }
 
 build_go() { # CC CGO_CFLAGS setting...
