@@ -49,9 +49,10 @@ static const char usage[] =
     "                (default 32K). The side that creates the channel says so\n"
     "  -guests N     guests at once of a host with -connect, 1 to 30 (default 1)\n"
     "  -peer-timeout N  across kernels (a VM): a side that gives no sign of life for so many\n"
-    "                seconds is dead, 1 to 1000 (default 1). Give it on both sides\n"
+    "                seconds is dead, 1 to 1000 (default 1). Give it on both sides, and 10 where\n"
+    "                the VM runs under TCG or the machine is busy\n"
     "  -any-address  allow addresses beyond this machine\n"
-    "  -v            say what happens\n"
+    "  -v            say what happens, also why a connection was reset\n"
     "\n"
     "Exit codes: 0 ended by a signal, 1 it cannot go on and the text says why, 2 wrong usage.\n";
 /* clang-format on */

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -229,7 +230,7 @@ static bool is_connected(struct forward_link *l)
     if (error == 0 && dx_stream_write(l->stream, &hello, 1, NULL, 0) != DX_OK)
         error = ECONNRESET;
     if (error != 0) {
-        forward_say(l->forward, "%s: error %d", l->forward->options->address.text, error);
+        forward_say(l->forward, "%s: %s", l->forward->options->address.text, strerror(error));
         end_link(l, error);
         return false;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dx forward -connect: takes up streams, and connects to a socket for each. */
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -54,7 +55,7 @@ static int32_t begin(struct forward *f, struct dx_stream *s)
     int fd = forward_connect(&f->options->address);
     if (fd < 0) {
         int error = errno;
-        forward_say(f, "%s: cannot connect, error %d", f->options->address.text, error);
+        forward_say(f, "%s: cannot connect: %s", f->options->address.text, strerror(error));
         return error;
     }
     struct forward_link *l = forward_link_new(f, fd, FORWARD_CONNECTING);
