@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Processes that hold a channel and fork: pre-fork servers, daemons, children that outlive their
  * parent, and guests that inherit the descriptor of memfd:. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 
@@ -110,6 +111,20 @@ static void a_child_of_an_observer_can_only_close(void **state)
     life_close(l);
 }
 
+/* Waits until all other threads sleep. A fork while one of them allocates leaves the child a locked
+ * allocator, where that is a sanitizer's: glibc's is made ready for it. */
+static void others_sleep(void)
+{
+    DIR *threads = opendir("/proc/self/task");
+    assert_non_null(threads);
+    for (const struct dirent *entry; (entry = readdir(threads)) != NULL;) {
+        pid_t id = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (id > 0 && id != (pid_t)syscall(SYS_gettid))
+            test_await_state(id, 'S');
+    }
+    (void)closedir(threads);
+}
+
 /* A worker that was forked attaches by itself, and is the next guest. */
 static int attach_anew(void *user)
 {
@@ -131,6 +146,7 @@ static void a_child_may_attach_by_itself(void **state)
     const struct dx_config config = life_config();
     assert_status(dx_create(l->url, &config, &l->ours), DX_OK);
     serving_start(&serving, l->ours, child_handler, &l->service, (struct dx_serve_options){0});
+    others_sleep();
     assert_exited(test_in_child(attach_anew, l));
     assert_status(serving_join(&serving), DX_ERR_PEER_CLOSED);
     assert_status(dx_close(l->ours), DX_OK);
