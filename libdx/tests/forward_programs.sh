@@ -115,13 +115,16 @@ curl --silent --no-progress-meter --show-error --fail --unix-socket "$temp/web.s
 for i in 1 2 3 4 5 6; do cmp "$temp/got-$i" "$temp/bytes" || fail 'nginx sent other bytes'; done
 
 say 'iperf3, four streams in each direction'
-start 'Server listening' iperf3 --server --bind "$address" --port 5201 --forceflush
 forward iperf "tcp:$address:5202" "tcp:$address:5201"
 for direction in '' --reverse; do
+    # A server that has served one test listens anew, at a time that nobody tells.
+    start 'Server listening' iperf3 --server --one-off --bind "$address" --port 5201 --forceflush
     iperf3 --client "$address" --port 5202 --parallel 4 --bytes 64M ${direction:+"$direction"} --json >"$temp/iperf" ||
         fail "iperf3 ended with $?: $(cat "$temp/iperf")"
     bytes=$(tr -d ' \t\n' <"$temp/iperf" | sed -nE 's/.*"sum_received":\{[^}]*"bytes":([0-9]+).*/\1/p')
     # It counts what was received when the last was sent; the rest is in the buffers of sockets.
+    wait "${started[-1]}" || fail "iperf3's server ended with $?"
+    unset 'started[-1]'
     [ "${bytes:-0}" -ge 16000000 ] || fail "iperf3 received ${bytes:-nothing} bytes"
 done
 
