@@ -84,7 +84,7 @@ try_iperf() {
     iperf3 --client "$address" --port 2202 --parallel 4 --bytes 64M
     # It listens anew for each test.
     # shellcheck disable=SC2016 # the guest's shell expands it
-    "$vm" ssh "$await"'await $(cat iperf3) logs/iperf3 "test #2"'
+    "$vm" ssh "$await"'; await $(cat iperf3) logs/iperf3 "test #2"'
     iperf3 --client "$address" --port 2202 --parallel 4 --bytes 64M --reverse
 }
 
