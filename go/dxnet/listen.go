@@ -62,7 +62,8 @@ func (c Config) Listen(url string) (*Listener, error) {
 // Addr returns the address of the listener, an Addr.
 func (l *Listener) Addr() net.Addr { return l.addr }
 
-// Accept waits for a connection, and returns it as a *Conn.
+// Accept waits for a connection, and returns it as a *Conn. One that the other side has closed
+// meanwhile is left out, unless something was written on it.
 func (l *Listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.incoming:

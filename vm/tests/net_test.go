@@ -31,7 +31,9 @@ func netConfig(side dxnet.Side) dxnet.Config {
 	return dxnet.Config{Side: side, Conns: 4, Options: dx.Options{Wait: &w}}
 }
 
-// relay accepts connections and joins each two of them: what comes by one leaves by the other.
+// relay accepts connections and joins each two of them: what comes by one leaves by the other. It says on
+// each that it was accepted: one that is closed before that is never seen here, and the next would be
+// joined to another's partner.
 func relay(url string) error {
 	l, err := netConfig(dxnet.SideGuest).Listen(url)
 	if err != nil {
@@ -39,17 +41,23 @@ func relay(url string) error {
 	}
 	fmt.Println("ready")
 	for {
-		a, err := l.Accept()
-		if err != nil {
-			return err
+		var pair [2]*dxnet.Conn
+		for i := range pair {
+			c, err := l.Accept()
+			if err != nil {
+				return err
+			}
+			if _, err := c.Write([]byte{accepted}); err != nil {
+				return err
+			}
+			pair[i] = c.(*dxnet.Conn)
 		}
-		b, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		go join(a.(*dxnet.Conn), b.(*dxnet.Conn))
+		go join(pair[0], pair[1])
 	}
 }
+
+// accepted is the first byte that relay sends.
+const accepted = 'a'
 
 func join(a, b *dxnet.Conn) {
 	var both sync.WaitGroup
@@ -88,6 +96,10 @@ func TestConnectionsIntoAMachineAreAsPackageNetMeansThem(t *testing.T) {
 		c, err := netConfig(dxnet.SideHost).Dial(ctx, "file:"+path)
 		if err != nil {
 			t.Fatal(err)
+		}
+		var said [1]byte
+		if _, err := io.ReadFull(c, said[:]); err != nil || said[0] != accepted {
+			t.Fatalf("the middle says %q, %v", said, err)
 		}
 		return c
 	}
