@@ -12,7 +12,7 @@ declare -A packages=(
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [libuv]=libuv1-dev [pkg-config]=pkg-config
     [doxygen]=doxygen [abidw]=abigail-tools
     [ncurses]=libncurses-dev [tmux]=tmux [sdt]=systemtap-sdt-dev
-    [chromium]='chromium fonts-liberation' [spin]=spin
+    [chromium]='chromium fonts-liberation' [spin]=spin [tcc]=tcc
     [parallel]=parallel [openssl]=libssl-dev [zeromq]=libzmq3-dev [nng]=libnng-dev [qemu-system-x86_64]=qemu-system-x86
     [curl]=curl [iperf3]=iperf3 [dpkg-buildflags]=dpkg-dev [lintian]=lintian [fakeroot]=fakeroot
     [qemu-img]=qemu-utils [genisoimage]=genisoimage [mmdebstrap]=mmdebstrap [mke2fs]=e2fsprogs

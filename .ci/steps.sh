@@ -56,7 +56,7 @@ declare -A step_tools=(
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl ncurses zeromq nng'
     [grpc]='cc go' [outside]='cc go' [forward]='cc cmake make sshd ssh ssh-keygen nginx curl iperf3'
     [pingpong]='cc go' [browser]='cc go chromium'
-    [model]='spin cc' [frames]='cc go openssl' [vm]='cc go openssl qemu-system-x86_64' [soak]='cc go' [leftovers]=''
+    [model]='spin tcc clang cc' [frames]='cc go openssl' [vm]='cc go openssl qemu-system-x86_64' [soak]='cc go' [leftovers]=''
 )
 
 tools_of() { # step...

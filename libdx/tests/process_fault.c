@@ -2,7 +2,8 @@
 /*
  * A process dies or stops at every fault point, as host and as guest, while the other side lives
  * on: calls end in time, the next peer is served and serves, on all slots, and no request runs
- * twice. A point that was not reached has not been tested, and fails.
+ * twice. Under AddressSanitizer every second way to die is tried. A point that was not reached has
+ * not been tested, and fails.
  */
 #include "crash_scene.h"
 
@@ -152,15 +153,21 @@ static uint32_t acts_at(enum dx_fault point, uint32_t acts)
     return points[point].later > 1 ? acts : acts & ~(uint32_t)KILL_LATER;
 }
 
-static bool try_point_in_all_ways(struct scene *s, enum dx_fault point, uint32_t *tried)
+/* AddressSanitizer makes each process start slowly, and all ways are tried without it. */
+#ifdef __SANITIZE_ADDRESS__
+#define ONE_WAY_OF 2
+#else
+#define ONE_WAY_OF 1
+#endif
+
+static bool try_point_in_all_ways(struct scene *s, enum dx_fault point, uint32_t *ways)
 {
     const struct group *g = s->user;
     for (uint32_t when = DX_FAULT_CALLS; when <= DX_FAULT_CLOSE; when <<= 1) {
         for (uint32_t act = KILL_FIRST; act <= STOP_KILL; act <<= 1) {
             if ((points[point].when & g->when & when) == 0 || (acts_at(point, g->acts) & act) == 0)
                 continue;
-            (*tried)++;
-            if (!try_point(s, point, act, when))
+            if ((*ways)++ % ONE_WAY_OF == 0 && !try_point(s, point, act, when))
                 return false;
         }
     }
@@ -171,16 +178,16 @@ static void every_point_of_a_group(void **state)
 {
     struct scene *s = *state;
     uint32_t not_mine = s->victim == DX_HOST ? DX_FAULT_OF_GUEST : DX_FAULT_OF_HOST;
-    uint32_t tried = 0;
+    uint32_t ways = 0;
     bool met = true;
     scene_begin_anew(s, false);
     scene_recover(s);
     for (uint32_t point = 0; point < DX_FAULT_COUNT && met; point++)
         if ((points[point].when & not_mine) == 0)
-            met = try_point_in_all_ways(s, (enum dx_fault)point, &tried);
-    scene_print(s, tried);
+            met = try_point_in_all_ways(s, (enum dx_fault)point, &ways);
+    scene_print(s, (ways + ONE_WAY_OF - 1) / ONE_WAY_OF);
     assert_true(met);
-    assert_int_not_equal(tried, 0);
+    assert_int_not_equal(ways, 0);
     assert_int_equal(atomic_load(&s->stage->wrong), 0);
 }
 
