@@ -54,10 +54,14 @@ has() { # tool
     libfuzzer) has_libfuzzer ;;
     make) command -v ninja >/dev/null || command -v make >/dev/null ;;
     go) has_go ;;
-    mke2fs | sshd | nginx) PATH=$PATH:/usr/sbin command -v "$1" >/dev/null ;;
+    sshd) PATH=$PATH:/usr/sbin command -v sshd >/dev/null && has_user_of_sshd ;;
+    mke2fs | nginx) PATH=$PATH:/usr/sbin command -v "$1" >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
+
+# What sshd does before a login, it does as this user if root started it.
+has_user_of_sshd() { [ "$(id -u)" != 0 ] || getent passwd sshd >/dev/null; }
 
 has_libfuzzer() {
     local file
@@ -131,6 +135,9 @@ fetch_program() { # tool
     # A clean system may have no package lists yet.
     if ! unpack_program "$1" && ! { root=$(root_by) && $root apt-get update -q && unpack_program "$1"; }; then
         die "that failed: install $1 by your own means (Debian: ${fetched_from[$1]})"
+    fi
+    if [ "$1" = sshd ] && ! has_user_of_sshd; then
+        useradd --system --home-dir /run/sshd --shell /usr/sbin/nologin sshd
     fi
 }
 
