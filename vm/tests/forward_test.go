@@ -47,16 +47,8 @@ func echo() error {
 func buildTool(t *testing.T) string {
 	t.Helper()
 	tool := filepath.Join(t.TempDir(), "dx")
-	args := []string{"-O1", "-static", "-D_GNU_SOURCE", "-std=c11", "-o", tool}
-	for _, pattern := range []string{"*.c", "tools/*.c", "tools/mapping/*.c"} {
-		files, err := filepath.Glob(filepath.Join("..", "..", "libdx", pattern))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
-		}
-		args = append(args, files...)
-	}
-	if said, err := exec.Command("gcc", append(args, "-lpthread", "-lrt")...).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	if err := quick.BuildTool(t.Context(), tool); err != nil {
+		t.Fatal(err)
 	}
 	return tool
 }

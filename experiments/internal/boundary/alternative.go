@@ -19,9 +19,10 @@ import (
 // What else leads into a machine: a virtio-serial port behind a socket of QEMU, and a virtio network
 // card behind QEMU's user networking. The host is the network's GuestGateway.
 const (
-	serialName   = "dx.alternative"
-	GuestGateway = "10.0.2.2"
-	guestAddress = "10.0.2.15"
+	serialName      = "dx.alternative"
+	GuestGateway    = "10.0.2.2"
+	guestAddress    = "10.0.2.15"
+	loopbackAddress = "127.0.0.1"
 )
 
 // addAlternatives gives a machine both.
@@ -63,7 +64,7 @@ func OpenSerial() (fd int, err error) {
 	return -1, errors.New("this machine has no virtio-serial port " + serialName)
 }
 
-// setUpNetwork gives the one network card its address.
+// setUpNetwork gives the one network card its address, and begins the loopback.
 func setUpNetwork() error {
 	cards, err := net.Interfaces()
 	if err != nil {
@@ -74,22 +75,36 @@ func setUpNetwork() error {
 		return os.NewSyscallError("socket", err)
 	}
 	defer func() { _ = unix.Close(socket) }()
+	found := false
 	for _, card := range cards {
+		address := guestAddress
 		if card.Flags&net.FlagLoopback != 0 {
-			continue
+			address = loopbackAddress
+		} else {
+			found = true
 		}
-		r, err := unix.NewIfreq(card.Name)
-		if err == nil {
-			err = r.SetInet4Addr(net.ParseIP(guestAddress).To4())
+		if err := begin(socket, card.Name, address); err != nil {
+			return fmt.Errorf("network card %s: %w", card.Name, err)
 		}
-		if err == nil {
-			err = unix.IoctlIfreq(socket, unix.SIOCSIFADDR, r)
-		}
-		if err == nil {
-			r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-			err = unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, r)
-		}
-		return err
 	}
-	return errors.New("this machine has no network card")
+	if !found {
+		return errors.New("this machine has no network card")
+	}
+	return nil
+}
+
+// begin gives a card its address, and switches it on.
+func begin(socket int, card, address string) error {
+	r, err := unix.NewIfreq(card)
+	if err == nil {
+		err = r.SetInet4Addr(net.ParseIP(address).To4())
+	}
+	if err == nil {
+		err = unix.IoctlIfreq(socket, unix.SIOCSIFADDR, r)
+	}
+	if err == nil {
+		r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+		err = unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, r)
+	}
+	return err
 }

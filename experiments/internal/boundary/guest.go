@@ -25,7 +25,7 @@ import (
 // bare is what the guest's side of the bare loop has to do first.
 type bare struct {
 	Bind    string // the URL of a device that is to be bound to vfio; empty: none
-	Network bool   // the network card gets its address
+	Network bool   // the network card and the loopback get their addresses
 }
 
 var bareRole = peer.Of("bare-loop", serveBare)
@@ -101,8 +101,13 @@ type Process struct {
 // StartReady starts this program in the guest, with env added to its environment, and waits until
 // it writes the line "ready" to its standard output. Its standard error comes to stderr.
 func (m *Machine) StartReady(ctx context.Context, env []string, stderr io.Writer) (*Process, error) {
+	return m.StartProgram(ctx, []string{quick.Self}, env, stderr)
+}
+
+// StartProgram is StartReady for any program of the guest: args[0] is its path there.
+func (m *Machine) StartProgram(ctx context.Context, args, env []string, stderr io.Writer) (*Process, error) {
 	out := child.NewLines()
-	command, err := m.guest.Start([]string{quick.Self}, env, out, stderr)
+	command, err := m.guest.Start(args, env, out, stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +122,9 @@ func (p *Process) Write(text []byte) (int, error) { return p.command.Write(text)
 
 // Lines brings what the process says behind "ready". Who expects it to say much must take it in time.
 func (p *Process) Lines() <-chan string { return p.lines.C() }
+
+// Signal sends the process a signal.
+func (p *Process) Signal(s syscall.Signal) error { return p.command.Signal(s) }
 
 // Pause stops the process, not the machine, and returns when it has stopped.
 func (p *Process) Pause() error { return p.command.Signal(syscall.SIGSTOP) }

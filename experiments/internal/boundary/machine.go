@@ -50,6 +50,8 @@ type Options struct {
 	// Doorbell gives the machine a device by which both sides wake each other, bound to vfio in the
 	// guest, and an IOMMU for that.
 	Doorbell bool
+	// Programs are further executables: the guest's path of each, and the host's.
+	Programs map[string]string
 	// Alternatives gives it a virtio-serial port and a virtio network card besides.
 	Alternatives bool
 	// Vsock gives it a vsock besides; CheckVsock says whether there can be one.
@@ -103,7 +105,7 @@ func (m *Machine) start(ctx context.Context, o Options) error {
 		o.Say(fmt.Sprintf("the guest runs under %s: %s", accel, why))
 	}
 	c := quick.Config{Accel: accel, CPUs: max(1, o.CPUs), Region: m.region,
-		MemoryMiB: max(o.MemoryMiB, MemoryMiB), Pin: o.Pin, Say: o.Say}
+		MemoryMiB: max(o.MemoryMiB, MemoryMiB), Pin: o.Pin, Programs: o.Programs, Say: o.Say}
 	if o.Doorbell {
 		c.IOMMU, c.Modules = true, []string{"vfio_iommu_type1", "vfio-pci"}
 	}
