@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Checks the models of the slot protocol (slot.pml) and of its streams (stream.pml) with spin. The protocol as it is must pass in
-# every configuration, searched to the end, and each mutation must be found. A line for each says
-# its name, the verdict, states and seconds. Exit code 0 if all of it holds. CC names the compiler,
+# Checks the models of the slot protocol (slot.pml), of its streams (stream.pml) and of its memory orders
+# (weak_slot.pml) with spin. The protocol as it is must pass in every configuration, searched to the
+# end, and each mutation must be found. A line for each says its name, the verdict, states and seconds. Exit code 0 if all of it holds. CC names the compiler,
 # gcc if unset. check.sh NAME... runs only these.
 
 set -euo pipefail
@@ -15,6 +15,7 @@ search_limit_s=300
 not_to_the_end='^error|not completed|too small|out of memory|MEMLIM|pan:1:|Hash-Compact|Bit ?state'
 wanted=" $* "
 model=slot.pml
+embedded= # what a model with C code needs of the compiler
 matched=0
 wrong=0
 temp=
@@ -117,7 +118,7 @@ mutation() { # name text definition...
     is_wanted "$name" || return 0
     matched=$((matched + 1))
     [ "$text" != 'non-progress cycle' ] || { kind='-DNP' flag='-l'; }
-    search "-O0 $kind -DREVERSE -DT_REVERSE" "$flag" "-DMUTATE_$name" "$@"
+    search "-O0 $kind -DREVERSE -DT_REVERSE $embedded" "$flag" "-DMUTATE_$name" "$@"
     if found "$text"; then
         report "$name" found "$start"
     else
@@ -204,6 +205,32 @@ mutation STREAM_TAKEN_TOO_EARLY "$wrong_value"
 mutation STREAM_RELAXED_SENT "$wrong_value" -DWEAK=1
 mutation STREAM_REUSE_CANCELLED "$wrong_value" -DSTREAMS=2 -DITEMS=1 -DCANCELS=1
 mutation STREAM_RUN_AGAIN "$wrong_value" -DITEMS=1 -DSERVER_DEATHS=1
+
+# The order of steps of C code counts: spin does not know what they have to do with each other.
+embedded='-DNOREDUCE -DVECTORSZ=2048'
+weak() { good "$1" "-O0 -DSAFETY $embedded" '' "${@:2}"; }
+
+model=weak_litmus.pml
+echo 'Whether the weak memory is one: what may not come about, and what may'
+weak litmus-message -DMESSAGE -DORDER=ACQUIRE
+weak litmus-message-by-fences -DMESSAGE -DFENCES=1
+weak litmus-coherence -DCOHERENCE
+weak litmus-both-see-by-fences -DFENCES=1
+mutation LITMUS_MESSAGE "$wrong_value" -DMESSAGE
+mutation LITMUS_NEITHER_SEES "$wrong_value" -DORDER=ACQUIRE
+
+model=weak_slot.pml
+echo 'Release, acquire and fences as they are:'
+weak weak-slot -DCALLS=2
+weak weak-slot-longer -DCALLS=3
+
+echo 'Mutations of these:'
+for name in RELAXED_CALLER_WORD RELAXED_LOOK_OF_SERVER RELAXED_SERVER_WORD RELAXED_LOOK_OF_CALLER; do
+    mutation "WEAK_$name" "$wrong_value"
+done
+for name in NO_CALLER_FENCE NO_SERVER_FENCE NO_CALLER_ARM_FENCE NO_SERVER_ARM_FENCE NO_CALLER_RECHECK NO_SERVER_RECHECK; do
+    mutation "WEAK_$name" "$lost"
+done
 
 [ $# = 0 ] || [ "$matched" = $# ] || fail "only $matched of these are known:$wanted"
 [ "$wrong" = 0 ] || fail "$wrong of $matched are wrong"
