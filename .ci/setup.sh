@@ -7,6 +7,7 @@
 declare -A packages=(
     [cc]='gcc libc6-dev' [gcc]='gcc libc6-dev' [g++]=g++
     [musl-gcc]=musl-tools [aarch64-linux-gnu-gcc]='gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
+    [aarch64-linux-gnu-g++]=g++-aarch64-linux-gnu [qemu-aarch64]=qemu-user
     [clang]='clang libc6-dev' [libfuzzer]='clang libclang-rt-dev' [cmake]=cmake
     [make]=ninja-build [gmake]=make [ccache]=ccache [clang-tidy]=clang-tidy [clang-format]=clang-format [cppcheck]=cppcheck
     [shellcheck]=shellcheck [cmocka]=libcmocka-dev [inih]=libinih-dev [libuv]=libuv1-dev [pkg-config]=pkg-config
@@ -24,9 +25,12 @@ die() {
     exit 2
 }
 
-# Programs of packages whose install would start a server: what is unpacked of them in build/tools.
-declare -A fetched_from=([promtool]=prometheus [nginx]=nginx [sshd]='openssh-server libwrap0')
+# Programs of packages whose install would start a server, and libraries of another processor: what is
+# unpacked of them in build/tools.
+declare -A fetched_from=([promtool]=prometheus [nginx]=nginx [sshd]='openssh-server libwrap0'
+    [arm64-libraries]='libcmocka0 libcmocka-dev libinih1 libinih-dev')
 declare -A fetched_files=([promtool]=./usr/bin/promtool)
+declare -A fetched_for=([arm64-libraries]=arm64)
 PATH=$PATH:$PWD/build/tools/usr/bin:$PWD/build/tools/usr/sbin
 
 # Whether a C file that holds these lines compiles, which is how headers are found.
@@ -52,6 +56,7 @@ has() { # tool
     ncurses) compiles "${CC:-gcc}" '#include <ncurses.h>' ;;
     sdt) compiles "${CC:-gcc}" '#include <sys/sdt.h>' ;;
     libfuzzer) has_libfuzzer ;;
+    arm64-libraries) [ -e build/tools/arm64/usr/include/cmocka.h ] && [ -e build/tools/arm64/usr/include/ini.h ] ;;
     make) command -v ninja >/dev/null || command -v make >/dev/null ;;
     go) has_go ;;
     sshd) PATH=$PATH:/usr/sbin command -v sshd >/dev/null && has_user_of_sshd ;;
@@ -142,10 +147,18 @@ fetch_program() { # tool
 }
 
 unpack_program() ( # tool
-    local package
-    cd build/tools
+    local package arch=${fetched_for[$1]:-} apt=(apt-get)
+    mkdir -p "build/tools/$arch"
+    cd "build/tools/$arch"
+    if [ -n "$arch" ]; then # whose packages the system has no lists of
+        mkdir -p lists/partial
+        trap 'rm -rf lists' EXIT
+        apt+=(-o APT::Architectures::="$(dpkg --print-architecture)" -o APT::Architectures::="$arch"
+            -o Dir::State::Lists="$PWD/lists" -o Dir::Cache="$PWD/lists")
+        "${apt[@]}" update -q || return 1
+    fi
     for package in ${fetched_from[$1]}; do
-        apt-get download -q "$package" || return 1
+        "${apt[@]}" download -q "$package${arch:+:$arch}" || return 1
         dpkg-deb --fsys-tarfile "$package"_*.deb | tar -x "${fetched_files[$1]:-.}" || return 1
         rm "$package"_*.deb
     done

@@ -9,7 +9,7 @@
 # that do not. What measures a little, to check it, may run beside others: no check is of how fast
 # anything is. The last one looks at what the others left.
 step_order=(gcc tidy shellcheck gofmt clang-format govet cppcheck asan model world clang-tidy gotest
-    builds grpc outside forward pingpong frames browser vm soak fuzz tsan goasan docs abi install packages leftovers)
+    arm64 builds grpc outside forward pingpong frames browser vm soak fuzz tsan goasan docs abi install packages leftovers)
 step_last='leftovers'
 # What a person runs before each commit. goquick is part of gotest, and so of no full run.
 step_quick=(gcc goquick tidy shellcheck gofmt clang-format cppcheck govet leftovers)
@@ -27,6 +27,7 @@ declare -A step_text=(
     [abi]='the binary interface is that of the last release, by libabigail'
     [install]='install, then build and run programs outside the tree against it'
     [packages]='a source archive that builds by itself; Debian packages of it, installed, used and removed'
+    [arm64]='libdx, the tool and the Go package for arm64, and their tests, by qemu-aarch64'
     [builds]='libdx, the tool and the Go package with each compiler, without a warning; headers as C++; what other systems are told'
     [tidy]='the rules of .ci/tidy: sizes, memory-order labels, banned words, licences'
     [shellcheck]='shellcheck on every script'
@@ -51,7 +52,8 @@ declare -A step_tools=(
     [asan]='gcc g++ cmake make cmocka inih pkg-config ncurses tmux' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
     [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [docs]='cc cmake make doxygen' [abi]='cc cmake make abidw' [install]='cc cmake make pkg-config doxygen libuv'
     [packages]='cc cmake make doxygen inih ncurses pkg-config dpkg-buildflags lintian fakeroot'
-    [builds]='gcc clang musl-gcc aarch64-linux-gnu-gcc cmake make go openssl'
+    [builds]='gcc clang musl-gcc cmake make go openssl'
+    [arm64]='aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64 arm64-libraries cmake make pkg-config go'
     [tidy]='go' [shellcheck]='shellcheck' [gofmt]='go' [clang-format]='clang-format'
     [cppcheck]='cppcheck' [govet]='cc go openssl' [clang-tidy]='clang-tidy cmocka inih openssl ncurses zeromq nng'
     [grpc]='cc go' [outside]='cc go' [forward]='cc cmake make sshd ssh ssh-keygen nginx curl iperf3'
@@ -230,8 +232,6 @@ step_builds() {
     PATH=$PWD/libdx/packaging:$PATH # musl-cc: its name is in the keys of caches, and no folder
     build_c clang -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS="-O2 $fortify=2"
     build_c musl -DCMAKE_C_COMPILER=musl-cc -DCMAKE_C_FLAGS=-O2
-    build_c aarch64 -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_C_FLAGS=-O2 \
-        -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64
     clang -x c++ -std=c++11 -Wall -Wextra -Werror -fsyntax-only libdx/dx.h libdx/dx_*.h
     # What an error means is told by each C library in its own way.
     words=$(build/check-musl/dx info file:/dev/null/x 2>&1 || true)
@@ -240,7 +240,6 @@ step_builds() {
     ! readelf -l build/check-musl/dx | grep -q INTERP || { echo 'musl: dx is not static'; return 1; }
     build_go clang "-O1 $fortify=2"
     build_go musl-cc -O1
-    build_go aarch64-linux-gnu-gcc -O1 GOARCH=arm64
     for setting in CGO_ENABLED=0 GOOS=darwin GOOS=windows GOOS=freebsd GOARCH=386; do
         env CGO_ENABLED=0 "$setting" go vet ./go/...
     done

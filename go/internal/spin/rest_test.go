@@ -3,6 +3,8 @@
 package spin
 
 import (
+	"cmp"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -18,6 +20,7 @@ func TestTheInstructionsAreTheOnesMeant(t *testing.T) {
 	if text, err := exec.Command("go", "test", "-c", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go test -c: %v\n%s", err, text)
 	}
+	objdump := cmp.Or(os.Getenv("OBJDUMP"), "objdump")
 	for symbol, wanted := range map[string]map[string][]string{
 		"amd64": {
 			"umwait": {"umonitor %rax", "rdtsc", "$0x1388", "umwait %ecx"},
@@ -25,10 +28,10 @@ func TestTheInstructionsAreTheOnesMeant(t *testing.T) {
 		},
 		"arm64": {"wfe": {"ldaxr", "wfe"}},
 	}[runtime.GOARCH] {
-		text, err := exec.Command("objdump", "-d", "--no-show-raw-insn",
+		text, err := exec.Command(objdump, "-d", "--no-show-raw-insn",
 			"--disassemble=dx/go/internal/spin."+symbol+".abi0", program).Output()
 		if err != nil {
-			t.Fatalf("objdump, which comes with the C compiler: %v", err)
+			t.Fatalf("%s, which comes with the C compiler: %v", objdump, err)
 		}
 		rest := strings.Join(strings.Fields(string(text)), " ")
 		for _, instruction := range wanted {
