@@ -29,22 +29,26 @@ test_arm64() {
         go test -count=1 -timeout 0 ./go/...
 }
 
-# Calls a function that starts programs for arm64.
+# Calls a function that starts programs for arm64. Root's entry in the kernel's list is this check's own:
+# another one, of another clone, may end before us.
 emulated() { # function
-    local entry=/proc/sys/fs/binfmt_misc/dx-aarch64
-    if runs_arm64; then
-        "$1"
-    elif [ "$(id -u)" = 0 ]; then
+    local entry=dx-aarch64-$$
+    if [ "$(id -u)" = 0 ]; then
         (
-            trap 'echo -1 >"$entry"' EXIT
-            register_arm64
+            trap 'echo -1 >"/proc/sys/fs/binfmt_misc/$entry"' EXIT
+            [ -e /proc/sys/fs/binfmt_misc/register ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+            register_arm64 "$entry"
             runs_arm64 || { echo 'programs for arm64 do not run, though qemu-aarch64 is registered'; exit 1; }
             "$1"
         )
+    elif runs_arm64; then
+        "$1"
     else
         # Since Linux 6.7 each user namespace can have its own list.
-        unshare --user --map-root-user --mount \
-            bash -euo pipefail -c "$(declare -f register_arm64 "$1"); register_arm64; $1"
+        unshare --user --map-root-user --mount bash -euo pipefail -c "$(declare -f register_arm64 "$1")
+            mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+            register_arm64 $entry
+            $1"
     fi
 }
 
@@ -57,9 +61,9 @@ runs_arm64() {
 }
 
 # The magic number is that of an ELF program for arm64: 64 bits, little-endian, machine 183.
-register_arm64() {
-    local folder=/proc/sys/fs/binfmt_misc head='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00'
+register_arm64() { # entry
+    local head='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00'
     local mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff'
-    [ -e "$folder/register" ] || mount -t binfmt_misc binfmt_misc "$folder"
-    printf '%s' ":dx-aarch64:M::$head\x02\x00\xb7\x00:$mask\xfe\xff\xff\xff:$(command -v qemu-aarch64):PF" >"$folder/register"
+    printf '%s' ":$1:M::$head\x02\x00\xb7\x00:$mask\xfe\xff\xff\xff:$(command -v qemu-aarch64):PF" \
+        >/proc/sys/fs/binfmt_misc/register
 }
