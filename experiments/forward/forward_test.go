@@ -135,3 +135,13 @@ func checkResults(t *testing.T, c config) {
 		t.Errorf("%v: %s", err, text)
 	}
 }
+
+func TestConnectionsEndWithTheGuestsProgram(t *testing.T) {
+	ours, theirs := net.Pipe()
+	ended := make(chan struct{})
+	defer hangUpAfter(t.Context(), ended, []net.Conn{ours})()
+	close(ended)
+	if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
+		t.Error(err)
+	}
+}

@@ -66,7 +66,7 @@ func (s *scene) visit(ctx context.Context, w way, run int, keep func(measured) e
 		hangUp(conns)
 		err = errors.Join(err, p.End())
 	}()
-	defer context.AfterFunc(ctx, func() { hangUp(conns) })()
+	defer hangUpAfter(ctx, p.Ended(), conns)()
 	for _, c := range conns {
 		if err := compareFirst(c); err != nil {
 			return err
@@ -90,6 +90,20 @@ func (s *scene) visit(ctx context.Context, w way, run int, keep func(measured) e
 		}
 	}
 	return nil
+}
+
+// hangUpAfter ends what waits on the connections when the guest's program ends, or ctx. The function that
+// it returns ends that.
+func hangUpAfter(ctx context.Context, ended <-chan struct{}, conns []net.Conn) (stop func()) {
+	ctx, stop = context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-ended: // dx forward would wait for its peer timeout
+		case <-ctx.Done():
+		}
+		hangUp(conns)
+	}()
+	return stop
 }
 
 func keepIf(right bool, keep func(measured) error, m measured) error {

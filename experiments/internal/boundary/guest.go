@@ -123,6 +123,9 @@ func (p *Process) Write(text []byte) (int, error) { return p.command.Write(text)
 // Lines brings what the process says behind "ready". Who expects it to say much must take it in time.
 func (p *Process) Lines() <-chan string { return p.lines.C() }
 
+// Ended is closed when the process has ended, or the machine.
+func (p *Process) Ended() <-chan struct{} { return p.command.Ended() }
+
 // Signal sends the process a signal.
 func (p *Process) Signal(s syscall.Signal) error { return p.command.Signal(s) }
 
