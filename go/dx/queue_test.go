@@ -129,6 +129,20 @@ func (q *queued) expect(n int, tag uint64, want error) {
 	}
 }
 
+// withTimeout is a queue whose call 1 has ended by its deadline while its handler runs.
+func withTimeout(t *testing.T) *queued {
+	for limit := time.Millisecond; ; limit *= 2 { // until the handler begins in time
+		q := newQueued(t, 2, nil, ServeOptions{})
+		q.submit(1, kindBlock, limit)
+		q.expect(1, 1, ErrTimeout)
+		select {
+		case <-q.b.entered:
+			return q
+		default:
+		}
+	}
+}
+
 func TestCompletionsComeInAnyOrderEachWithItsTag(t *testing.T) {
 	q := newQueued(t, 4, nil, ServeOptions{Workers: 2})
 	q.submit(100, kindBlock, -1)
@@ -171,9 +185,7 @@ func TestAQueueThatSleepsIsWoken(t *testing.T) {
 }
 
 func TestADeadlineEndsItsOwnCall(t *testing.T) {
-	q := newQueued(t, 2, nil, ServeOptions{})
-	q.submit(1, kindBlock, time.Millisecond)
-	q.expect(1, 1, ErrTimeout)
+	q := withTimeout(t)
 	q.submit(2, TypeUser, patience)
 	if err := q.trySubmit(3, TypeUser, patience); !errors.Is(err, ErrNoSlot) || !strings.Contains(err.Error(), "1 calls given up") {
 		t.Errorf("a full queue says %v", err)

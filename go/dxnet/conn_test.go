@@ -219,11 +219,16 @@ func TestDeadlinesEndWaitsAndNotTheConnection(t *testing.T) {
 		if n != 600 || err != nil {
 			t.Fatalf("%d, %v", n, err)
 		}
+		wrote := make(chan error, 1)
+		go func() {
+			n, err = ours.Write(bytes.Repeat([]byte("y"), 600))
+			wrote <- err
+		}()
+		awaitIn("Conn).Write")
 		if err := ours.SetWriteDeadline(time.Now().Add(time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
-		n, err = ours.Write(bytes.Repeat([]byte("y"), 600))
-		wants(t, "write", err, os.ErrDeadlineExceeded, true)
+		wants(t, "write", <-wrote, os.ErrDeadlineExceeded, true)
 		if n < 150 || n > 400 { // a quarter of the buffer may be left
 			t.Errorf("%d bytes had room, not 400", n)
 		}

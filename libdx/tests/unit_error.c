@@ -117,7 +117,8 @@ static void streams_that_fail_leave_no_older_text(void **state)
     const struct dx_stream_options too_large = {.request_ring = 1 << 20};
     assert_fails_alone(dx_stream_open(caller, TYPE_ECHO, &too_large, BRIEF, &s), DX_ERR_INVALID);
     assert_status(dx_stream_open(caller, TYPE_ECHO, NULL, BRIEF, &s), DX_OK);
-    assert_fails_alone(dx_stream_write(s, buffer, sizeof buffer, &n, BRIEF), DX_ERR_TIMEOUT);
+    assert_fails_alone(dx_stream_write(s, buffer, sizeof buffer, &n, 0), DX_ERR_TIMEOUT);
+    assert_fails_alone(dx_stream_write(s, buffer, 1, &n, BRIEF), DX_ERR_TIMEOUT);
     assert_fails_alone(dx_stream_reserve(s, 1, &room, &n, 0), DX_ERR_TIMEOUT);
     assert_fails_alone(dx_stream_read(s, buffer, sizeof buffer, &n, 0), DX_ERR_TIMEOUT);
     assert_fails_alone(dx_stream_peek(s, 1, &bytes, &n, BRIEF), DX_ERR_TIMEOUT);
