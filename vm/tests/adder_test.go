@@ -31,7 +31,7 @@ const bytesEach = 8
 
 // peerTimeout is for how long a heartbeat may stand still. On a machine that others use, translated code
 // may get no CPU for a second.
-const peerTimeout = 5 * time.Second
+var peerTimeout = 5 * time.Second
 
 // sleeper is a strategy that sleeps at once, and for a minute if nobody rings.
 func sleeper() *dx.Wait {
