@@ -91,8 +91,8 @@ static dx_status bind(const struct dx_ivshmem_device *device)
     if (strcmp(driver, DRIVER) == 0)
         return DX_OK;
     return dx_fail(DX_ERR_SYSTEM,
-                   "%s: " DRIVER " does not take it: without an IOMMU (QEMU: -device intel-iommu, "
-                   "kernel: intel_iommu=on) it never does",
+                   "%s: " DRIVER
+                   " does not take it: without an IOMMU it never does (" DX_IVSHMEM_IOMMU ")",
                    device->directory);
 }
 

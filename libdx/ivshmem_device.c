@@ -141,6 +141,24 @@ dx_status dx_ivshmem_find(const char *address, struct dx_ivshmem_device *out)
     return DX_OK;
 }
 
+static int is_visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+bool dx_ivshmem_has_iommu(void)
+{
+    char path[300];
+    struct dirent **entries;
+    dx_ivshmem_sysfs("class/iommu", path, sizeof path);
+    int count = scandir(path, &entries, is_visible, NULL);
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    if (count >= 0)
+        free(entries);
+    return count > 0;
+}
+
 /* As the device itself says, whoever enabled it. */
 static bool answers(const struct dx_ivshmem_device *device)
 {

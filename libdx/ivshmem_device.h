@@ -12,6 +12,15 @@
 
 #define DX_IVSHMEM_ADDRESS_BYTES sizeof "0000:00:00.0"
 
+/* What gives a guest of this architecture an IOMMU, without which vfio-pci takes no device. */
+#ifdef __aarch64__
+#define DX_IVSHMEM_IOMMU "QEMU: -machine virt,gic-version=3,iommu=smmuv3"
+#else
+#define DX_IVSHMEM_IOMMU                                                                           \
+    "QEMU: -machine q35 -device intel-iommu,intremap=on before the device; with KVM also "         \
+    "kernel-irqchip=split; the guest's kernel: intel_iommu=on"
+#endif
+
 struct dx_ivshmem_device {
     char address[DX_IVSHMEM_ADDRESS_BYTES];
     char directory[256]; /* of the device in sysfs */
@@ -28,6 +37,9 @@ dx_status dx_ivshmem_find(const char *address, struct dx_ivshmem_device *out);
 /* Lets the device answer at its memory's address, if nobody has done that yet. DX_ERR_PERMISSION
  * says who may. */
 dx_status dx_ivshmem_enable(const struct dx_ivshmem_device *device);
+
+/* Has the kernel an IOMMU? */
+bool dx_ivshmem_has_iommu(void);
 
 /* Joins the device's folder and a name. */
 void dx_ivshmem_path(const struct dx_ivshmem_device *device, const char *name, char *out,

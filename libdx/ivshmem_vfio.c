@@ -31,12 +31,14 @@ static dx_status open_group(const struct dx_ivshmem_device *device, struct dx_iv
     char link[300];
     dx_ivshmem_path(device, "iommu_group", path, sizeof path);
     ssize_t length = readlink(path, link, sizeof link - 1);
+    /* On Arm a device gets its group with its driver. */
+    if (length <= 0 && dx_ivshmem_has_iommu())
+        return dx_fail(DX_ERR_SYSTEM,
+                       "%s: in no IOMMU group yet: bind the device to vfio-pci (dx bind)",
+                       device->directory);
     if (length <= 0)
-        return dx_fail(
-            DX_ERR_SYSTEM,
-            "%s: the device is in no IOMMU group: give QEMU -device intel-iommu before it, "
-            "and the guest's kernel intel_iommu=on",
-            device->directory);
+        return dx_fail(DX_ERR_SYSTEM, "%s: the device is in no IOMMU group (" DX_IVSHMEM_IOMMU ")",
+                       device->directory);
     link[length] = '\0';
     const char *number = strrchr(link, '/');
     (void)snprintf(path, sizeof path, "/dev/vfio/%.20s", number != NULL ? number + 1 : link);
@@ -156,6 +158,10 @@ static dx_status open_vfio(const struct dx_ivshmem_device *device, struct dx_ivs
 static dx_status open_sysfs(const struct dx_ivshmem_device *device, struct dx_ivshmem_bells *b)
 {
     char path[300];
+    /* No firmware has, where QEMU starts the kernel itself on Arm. */
+    dx_status status = dx_ivshmem_enable(device);
+    if (status != DX_OK)
+        return status;
     dx_ivshmem_path(device, "resource0", path, sizeof path);
     int fd = dx_fd_open(path, O_RDWR);
     if (fd < 0)

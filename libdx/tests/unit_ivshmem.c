@@ -5,6 +5,7 @@
 
 #include "channel.h"
 #include "ivshmem_device.h"
+#include "ivshmem_vfio.h"
 #include "test.h"
 
 #define ADDRESS "0000:00:03.0"
@@ -124,11 +125,19 @@ static void of_several_devices_one_must_be_named(void **state)
     assert_detail("no memory");
 }
 
+static void assert_enabled(const char *path)
+{
+    char text[2] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, text, 1), 1);
+    (void)close(fd);
+    assert_string_equal(text, "1");
+}
+
 /* One byte of the command register says whether the device answers; `enable` makes it. */
 static void a_disabled_device_is_enabled(void **state)
 {
     struct dx_ivshmem_device device;
-    char text[2] = "";
     (void)state;
     make_device(ADDRESS, "0x1af4\n", "0x1110\n");
     assert_status(dx_ivshmem_find("", &device), DX_OK);
@@ -137,10 +146,7 @@ static void a_disabled_device_is_enabled(void **state)
     assert_detail("echo 1 >");
     make_file(ADDRESS, "enable", "0\n", 2);
     assert_status(dx_ivshmem_enable(&device), DX_OK);
-    int fd = open(test_paths()->path[test_paths()->count - 1], O_RDONLY | O_CLOEXEC);
-    assert_int_equal(read(fd, text, 1), 1);
-    (void)close(fd);
-    assert_string_equal(text, "1");
+    assert_enabled(test_paths()->path[test_paths()->count - 1]);
 }
 
 static void a_device_that_answers_is_left_alone(void **state)
@@ -152,6 +158,34 @@ static void a_device_that_answers_is_left_alone(void **state)
     make_file(ADDRESS, "config", config, sizeof config);
     assert_status(dx_ivshmem_find("", &device), DX_OK);
     assert_status(dx_ivshmem_enable(&device), DX_OK);
+}
+
+/* What vfio needs is said, and the registers are those of a device that answers. */
+static void without_vfio_the_others_can_be_rung_through_sysfs(void **state)
+{
+    const uint32_t registers[1024] = {[2] = 5};
+    struct dx_ivshmem_device device;
+    struct dx_ivshmem_bells bells;
+    (void)state;
+    make_device(ADDRESS, "0x1af4\n", "0x1110\n");
+    make_file(ADDRESS, "enable", "0\n", 2);
+    const char *enable = test_paths()->path[test_paths()->count - 1];
+    assert_status(dx_ivshmem_find("", &device), DX_OK);
+    assert_status(dx_ivshmem_bells_open(&device, &bells), DX_ERR_SYSTEM);
+    assert_detail("in no IOMMU group (" DX_IVSHMEM_IOMMU ")");
+    assert_enabled(enable);
+    make_file(ADDRESS, "resource0", registers, sizeof registers);
+    make_folder("%s/class", "");
+    make_folder("%s/class/iommu", "");
+    assert_false(dx_ivshmem_has_iommu());
+    make_folder("%s/class/iommu/smmu3", "");
+    assert_status(dx_ivshmem_bells_open(&device, &bells), DX_OK);
+    assert_detail("bind the device to vfio-pci (dx bind)");
+    assert_int_equal(bells.bell, -1);
+    assert_int_equal(bells.id, 5);
+    dx_ivshmem_bells_ring(&bells, 7);
+    assert_int_equal(bells.mapped[3], 7u << 16);
+    dx_ivshmem_bells_close(&bells);
 }
 
 static int32_t echo(void *user, const struct dx_request *request, struct dx_response *response)
@@ -279,6 +313,7 @@ int main(void)
         TEST(of_several_devices_one_must_be_named),
         TEST(a_disabled_device_is_enabled),
         TEST(a_device_that_answers_is_left_alone),
+        TEST(without_vfio_the_others_can_be_rung_through_sysfs),
         TEST(a_guest_answers_through_its_device),
         TEST(a_guest_waits_at_a_fresh_device_for_its_host),
         TEST(a_device_that_is_too_small_is_said_with_both_sizes),

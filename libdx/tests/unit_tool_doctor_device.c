@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dx doctor in made-up guests: ivshmem devices, what kind of memory they are, vfio. */
 #include "doctor_scene.h"
+#include "ivshmem_device.h"
 
 #define DEVICE "/sys/bus/pci/devices/0000:00:03.0"
 
@@ -73,7 +74,12 @@ static void a_device_that_cannot_be_used_is_a_problem(void **state)
     s->mapping = EINVAL;
     assert_problem("mapping", "Invalid argument", "unbind");
     put_command(0);
-    assert_problem("ivshmem", "switched off", "echo 1 > /sys/bus/pci/devices/0000:00:03.0/enable");
+    assert_warned("ivshmem", "switched off until a channel",
+                  "echo 1 > /sys/bus/pci/devices/0000:00:03.0/enable");
+    assert_null(find("mapping"));
+    s->access = EACCES;
+    assert_problem("ivshmem", "switched off",
+                   "as root: echo 1 > /sys/bus/pci/devices/0000:00:03.0/enable");
     assert_null(find("mapping"));
     put_file(DEVICE "/resource", "0x0 0x0 0x0\n");
     assert_problem("ivshmem", "0 MiB", "firmware");
@@ -121,8 +127,10 @@ static void a_doorbell_needs_vfio(void **state)
     struct doctor_scene *s = *state;
     put_device(DOORBELL_BARS);
     assert_ok("ivshmem", "doorbell at 0000:00:03.0", NULL);
-    assert_warned("iommu", "none", "intel-iommu");
+    assert_warned("iommu", "none", DX_IVSHMEM_IOMMU);
     assert_warned("vfio", "not bound to vfio-pci", "driver_override");
+    put_folder("/sys/class/iommu/smmu3.0x0000000009050000");
+    assert_ok("iommu", "on, 0 groups", NULL);
     put_folder("/sys/kernel/iommu_groups/0");
     put_folder("/sys/kernel/iommu_groups/3");
     assert_ok("iommu", "on, 2 groups", NULL);

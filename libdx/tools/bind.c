@@ -17,7 +17,7 @@ static const char usage[] =
     "modprobe if necessary. Once after each boot is enough; again changes nothing. Without it\n"
     "ivshmem:doorbell works, but polls where it cannot be woken.\n"
     "\n"
-    "QEMU needs -device intel-iommu before the device, and the guest's kernel intel_iommu=on.\n"
+    "The guest needs an IOMMU, see docs/doorbell.md.\n"
     "\n"
     "  -quiet   say nothing on success\n"
     "\n"

@@ -137,9 +137,12 @@ static void check_device(struct doctor *d, const char *address, size_t number)
         return;
     }
     if (!answers(d, address)) {
-        f->level = DOCTOR_PROBLEM;
-        doctor_append(f, "; it is switched off");
-        doctor_advise(f, "as root: echo 1 > /sys/bus/pci/devices/%s/enable", address);
+        struct doctor_path enable = doctor_path(d, "/sys/bus/pci/devices/%s/enable", address);
+        bool may = d->probes->access(enable.text, W_OK) == 0;
+        f->level = may ? DOCTOR_WARNING : DOCTOR_PROBLEM;
+        doctor_append(f, "; it is switched off%s", may ? " until a channel is attached" : "");
+        doctor_advise(f, "%s: echo 1 > /sys/bus/pci/devices/%s/enable",
+                      may ? "to see what kind of memory it is" : "as root", address);
         return;
     }
     if (strncmp(driver, "uio", 3) == 0) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../ivshmem_device.h"
 #include "doctor.h"
 
 /* The first device that has a doorbell, which is one with an MSI-X table (BAR 1). */
@@ -23,17 +24,15 @@ static bool find_doorbell(const struct doctor *d, char *address)
 static void check_iommu(struct doctor *d, bool needed)
 {
     int groups = doctor_count_entries(doctor_path(d, "/sys/kernel/iommu_groups"));
-    if (groups > 0) {
-        (void)doctor_add(d, "iommu", DOCTOR_OK, "on, %d groups", groups);
+    /* On Arm a device gets its group with its driver. */
+    if (groups > 0 || doctor_count_entries(doctor_path(d, "/sys/class/iommu")) > 0) {
+        (void)doctor_add(d, "iommu", DOCTOR_OK, "on, %d groups", groups > 0 ? groups : 0);
         return;
     }
     struct finding *f = doctor_add(d, "iommu", needed ? DOCTOR_WARNING : DOCTOR_OK, "none");
     if (needed)
-        doctor_advise(f,
-                      "without one vfio-pci takes no device, and a parked guest is not woken by "
-                      "interrupt but polls: QEMU -machine q35 -device intel-iommu (with KVM also "
-                      "kernel-irqchip=split and intremap=on,caching-mode=on), and intel_iommu=on "
-                      "for the guest's kernel");
+        doctor_advise(f, "without one vfio-pci takes no device, and a parked guest is not woken by "
+                         "interrupt but polls (" DX_IVSHMEM_IOMMU ")");
 }
 
 static void check_group(struct doctor *d, const char *address)
