@@ -15,6 +15,7 @@ declare -A packages=(
     [ncurses]=libncurses-dev [tmux]=tmux [sdt]=systemtap-sdt-dev
     [chromium]='chromium fonts-liberation' [spin]=spin [tcc]=tcc
     [parallel]=parallel [openssl]=libssl-dev [zeromq]=libzmq3-dev [nng]=libnng-dev [qemu-system-x86_64]=qemu-system-x86
+    [qemu-system-aarch64]=qemu-system-arm
     [curl]=curl [iperf3]=iperf3 [dpkg-buildflags]=dpkg-dev [lintian]=lintian [fakeroot]=fakeroot
     [qemu-img]=qemu-utils [genisoimage]=genisoimage [mmdebstrap]=mmdebstrap [mke2fs]=e2fsprogs
     [ssh]=openssh-client [ssh-keygen]=openssh-client [newuidmap]=uidmap

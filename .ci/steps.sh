@@ -50,7 +50,7 @@ declare -A step_text=(
 declare -A step_tools=(
     [gcc]='gcc g++ cmake make cmocka inih pkg-config ncurses tmux sdt promtool'
     [asan]='gcc g++ cmake make cmocka inih pkg-config ncurses tmux' [world]='gcc g++ cmake make cmocka inih' [tsan]='gcc g++ cmake make cmocka inih'
-    [gotest]='cc go parallel openssl qemu-system-x86_64' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [docs]='cc cmake make doxygen' [abi]='cc cmake make abidw' [install]='cc cmake make pkg-config doxygen libuv'
+    [gotest]='cc go parallel openssl qemu-system-x86_64 qemu-system-aarch64 aarch64-linux-gnu-gcc' [goasan]='cc go' [goquick]='cc go' [fuzz]='clang g++ libfuzzer cmake make cmocka inih' [docs]='cc cmake make doxygen' [abi]='cc cmake make abidw' [install]='cc cmake make pkg-config doxygen libuv'
     [packages]='cc cmake make doxygen inih ncurses pkg-config dpkg-buildflags lintian fakeroot'
     [builds]='gcc clang musl-gcc cmake make go openssl'
     [arm64]='aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64 arm64-libraries cmake make pkg-config go'

@@ -274,14 +274,15 @@ func (k *keeper) bootAt(ctx context.Context, region machine.Region, port int) (e
 
 func (k *keeper) machineConfig(region machine.Region, port int) machine.Config {
 	c := k.state.Config
-	m := machine.Config{Name: "dx-vm-" + c.Name, Accel: c.Accel, CPUs: c.CPUs, MemoryMiB: c.MemoryMiB,
+	m := machine.Config{Name: "dx-vm-" + c.Name, Arch: machine.X8664, Accel: c.Accel, CPUs: c.CPUs, MemoryMiB: c.MemoryMiB,
 		Disks: []machine.Disk{{Path: k.folder.file(overlayFile), Format: "qcow2"},
 			{Path: k.folder.file(seedFile), Format: "raw", ReadOnly: true}},
 		Forwards: []machine.Forward{{HostPort: port, GuestPort: 22}}, Region: region, Pin: c.Pin,
 		IOMMU: c.Mode == Doorbell, Console: k.console}
 	if c.Image.Kernel != "" {
 		m.Kernel, m.Initrd = c.Image.Kernel, c.Image.Initrd
-		m.Append = strings.TrimSpace("console=ttyS0 quiet panic=-1 net.ifnames=1 intel_iommu=on " + c.Accel.KernelArgs())
+		m.Append = strings.TrimSpace("console=ttyS0 quiet panic=-1 net.ifnames=1 intel_iommu=on " +
+			c.Accel.KernelArgs(m.Arch))
 	}
 	return m
 }

@@ -69,25 +69,21 @@ func (a Accel) option() string {
 
 // KernelArgs returns what a guest's Linux is told on its command line. Under TCG it boots on one CPU,
 // and the guest must start the others afterwards (OnlineCPUs). The reason is a fault of QEMU (seen in
-// 7.2, in about one boot of 300): Linux changes its own code while it boots. If another virtual CPU
-// translates that code at the same moment, QEMU can keep the old translation, and the guest never gets
-// on. noreplace-smp keeps the kernel from changing its code once more when the other CPUs start.
-func (a Accel) KernelArgs() string {
-	if a == TCG {
+// 7.2, in about one boot of 300 on x86-64): Linux changes its own code while it boots. If another virtual
+// CPU translates that code at the same moment, QEMU can keep the old translation, and the guest never
+// gets on. noreplace-smp keeps the kernel from changing its code once more when the other CPUs start.
+func (a Accel) KernelArgs(arch Arch) string {
+	switch {
+	case a != TCG:
+		return ""
+	case arch == X8664:
 		return "maxcpus=1 noreplace-smp"
 	}
-	return ""
+	return "maxcpus=1"
 }
 
 // OnlineCPUs is the pattern of the files in a guest that start a CPU: one writes 1 to each.
 const OnlineCPUs = "/sys/devices/system/cpu/cpu*/online"
-
-func (a Accel) cpu() string {
-	if a == TCG {
-		return "max"
-	}
-	return "host"
-}
 
 // iommu are the properties of intel-iommu.
 func (a Accel) iommu() string {

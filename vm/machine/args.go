@@ -2,10 +2,7 @@
 
 package machine
 
-import (
-	"fmt"
-	"strconv"
-)
+import "fmt"
 
 // Descriptors that QEMU inherits, by the order of exec.Cmd.ExtraFiles.
 const (
@@ -18,14 +15,8 @@ const (
 func (c Config) args() []string {
 	a := []string{
 		"-name", quoted(c.Name), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-machine", c.machineType(), "-accel", c.Accel.option(), "-cpu", c.Accel.cpu(),
-		"-smp", strconv.Itoa(c.CPUs), "-m", strconv.Itoa(c.MemoryMiB) + "M",
-		"-chardev", fmt.Sprintf("socket,id=console,fd=%d", consoleFD), "-serial", "chardev:console",
-		"-chardev", fmt.Sprintf("socket,id=signal,fd=%d", signalFD), "-serial", "chardev:signal",
 	}
-	if c.IOMMU { // before the devices that it is to govern
-		a = append(a, "-device", "intel-iommu,"+c.Accel.iommu())
-	}
+	a = append(a, c.board()...)
 	if c.Kernel != "" {
 		a = append(a, "-kernel", c.Kernel)
 		if initrd := c.initrd(); initrd != "" {
@@ -53,13 +44,6 @@ func (c Config) initrd() string {
 		return fmt.Sprintf("/dev/fd/%d", initrdFD)
 	}
 	return c.Initrd
-}
-
-func (c Config) machineType() string {
-	if c.IOMMU && c.Accel == KVM {
-		return "q35,kernel-irqchip=split"
-	}
-	return "q35"
 }
 
 // network is user networking: the guest reaches out by QEMU itself, and nothing reaches in but by

@@ -14,10 +14,11 @@ import (
 // Config is what a machine consists of. Paths may be relative and must hold no line break.
 type Config struct {
 	Name      string // in QEMU's process name and in errors; empty: "dx"
+	Arch      Arch   // empty: HostArch
 	Accel     Accel  // of Choose, or one that the caller knows to work
 	CPUs      int    // virtual ones; 0: 2
 	MemoryMiB int    // of the guest; 0: 256
-	Kernel    string // vmlinux or bzImage; empty: from the first disk
+	Kernel    string // vmlinux or bzImage, on aarch64 an Image; empty: from the first disk
 	Initrd    string
 	// InitrdFile is used if Initrd is empty: a file that may have no name. It stays the caller's, who
 	// may close it when Start has returned.
@@ -27,9 +28,9 @@ type Config struct {
 	Forwards   []Forward
 	Network    bool // a virtio network card with user networking, also without Forwards
 	Region     Region
-	IOMMU      bool      // an intel-iommu, which the guest's vfio needs
+	IOMMU      bool      // an intel-iommu or SMMUv3, which the guest's vfio needs
 	Pin        []int     // host CPUs of all of QEMU's threads; empty: any
-	Console    io.Writer // also gets what the guest says on ttyS0; it must not block for long
+	Console    io.Writer // also gets what the guest says on Arch.Console; it must not block for long
 	// Extra is appended to QEMU's command line as it is.
 	Extra []string
 }
@@ -99,6 +100,9 @@ func (c Config) withDefaults() Config {
 	if c.Name == "" {
 		c.Name = "dx"
 	}
+	if c.Arch == "" {
+		c.Arch = HostArch()
+	}
 	if c.CPUs == 0 {
 		c.CPUs = 2
 	}
@@ -110,8 +114,12 @@ func (c Config) withDefaults() Config {
 
 func (c Config) check() error {
 	switch {
+	case c.Arch != X8664 && c.Arch != AArch64:
+		return fmt.Errorf("architecture %q is none of: %s, %s", c.Arch, X8664, AArch64)
 	case c.Accel == "":
 		return errors.New("no accelerator was chosen")
+	case c.Accel != TCG && c.Arch != HostArch():
+		return fmt.Errorf("%s runs no %s on this machine, which is %s: tcg does", c.Accel, c.Arch, HostArch())
 	case c.CPUs < 1 || c.CPUs > CPUsMax:
 		return fmt.Errorf("%d CPUs: 1 to %d", c.CPUs, CPUsMax)
 	case c.MemoryMiB < MemoryMiBMin || c.MemoryMiB > MemoryMiBMax:

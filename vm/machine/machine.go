@@ -20,15 +20,12 @@ import (
 	"dx/vm/child"
 )
 
-// Program is the QEMU that is started, looked up in PATH.
-const Program = "qemu-system-x86_64"
-
 // lineBytesMax is the longest line that is read from a guest; one that writes a longer one is not
 // listened to any more.
 const lineBytesMax = 1 << 20
 
-// ErrMissing says that there is no QEMU, and what to install.
-var ErrMissing = errors.New(Program + " is not in PATH: on Debian, apt-get install qemu-system-x86")
+// ErrMissing means that there is no QEMU; the error's text says what to install.
+var ErrMissing = errors.New("no QEMU")
 
 // Machine is a running QEMU. Its methods may be called from any goroutine.
 type Machine struct {
@@ -49,9 +46,9 @@ func Start(c Config) (*Machine, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("machine %s: %w", c.Name, err)
 	}
-	path, err := exec.LookPath(Program)
+	path, err := c.Arch.lookUp()
 	if err != nil {
-		return nil, ErrMissing
+		return nil, err
 	}
 	console, itsConsole, err := socketPair("console")
 	if err != nil {
@@ -135,11 +132,11 @@ func (m *Machine) explain(exit error) error {
 	return errors.New(text)
 }
 
-// Lines brings what the guest writes to ttyS1, line by line, and is closed when QEMU ends. There is
+// Lines brings what the guest writes to Arch.Signal, line by line, and is closed when QEMU ends. There is
 // one reader: this channel or Await.
 func (m *Machine) Lines() <-chan string { return m.lines }
 
-// Await waits until the guest writes this line to ttyS1; others are passed over.
+// Await waits until the guest writes this line to Arch.Signal; others are passed over.
 func (m *Machine) Await(ctx context.Context, line string) error {
 	for {
 		select {
@@ -158,7 +155,7 @@ func (m *Machine) Await(ctx context.Context, line string) error {
 	}
 }
 
-// Send writes a line that the guest reads from ttyS1.
+// Send writes a line that the guest reads from Arch.Signal.
 func (m *Machine) Send(line string) error {
 	m.sending.Lock()
 	defer m.sending.Unlock()
@@ -166,7 +163,7 @@ func (m *Machine) Send(line string) error {
 	return err
 }
 
-// Console returns the last of what the guest said on ttyS0.
+// Console returns the last of what the guest said on Arch.Console.
 func (m *Machine) Console() string { return m.console.String() }
 
 // PID is QEMU's process.

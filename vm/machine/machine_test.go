@@ -70,9 +70,13 @@ func plain(t *testing.T) Config {
 	return Config{Accel: TCG, Kernel: "kernel", Region: r}
 }
 
+var foreign = map[Arch]Arch{X8664: AArch64, AArch64: X8664}
+
 func TestImpossibleMachinesAreRefusedBeforeQEMUStarts(t *testing.T) {
 	for text, change := range map[string]func(*Config){
 		"accelerator":   func(c *Config) { c.Accel = "" },
+		"architecture":  func(c *Config) { c.Arch = "vax" },
+		"tcg does":      func(c *Config) { c.Accel, c.Arch = KVM, foreign[HostArch()] },
 		"CPUs":          func(c *Config) { c.CPUs = 65 },
 		"memory":        func(c *Config) { c.MemoryMiB = 1 },
 		"kernel":        func(c *Config) { c.Kernel = "" },
@@ -99,8 +103,11 @@ func TestImpossibleMachinesAreRefusedBeforeQEMUStarts(t *testing.T) {
 func TestMissingQEMUSaysWhatToInstall(t *testing.T) {
 	c := plain(t)
 	t.Setenv("PATH", t.TempDir())
-	if _, err := Start(c); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "apt-get install") {
-		t.Error(err)
+	for arch, debian := range map[Arch]string{X8664: "qemu-system-x86", AArch64: "qemu-system-arm"} {
+		c.Arch = arch
+		if _, err := Start(c); !errors.Is(err, ErrMissing) || !strings.HasSuffix(err.Error(), "apt-get install "+debian) {
+			t.Error(err)
+		}
 	}
 }
 

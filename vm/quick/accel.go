@@ -26,9 +26,9 @@ type verdict struct {
 	Why   string        `json:"why"`
 }
 
-// Accelerator returns the best accelerator that boots a quick guest here, and why it is that one.
-// The trial takes seconds where the accelerator does not work, so its verdict is kept until the
-// machine is booted again. say, which may be nil, is told before.
+// Accelerator returns the best accelerator that boots a quick guest of this machine's architecture here,
+// and why it is that one. The trial takes seconds where the accelerator does not work, so its verdict
+// is kept until the machine is booted again. say, which may be nil, is told before.
 func Accelerator(ctx context.Context, say func(string)) (machine.Accel, string, error) {
 	cache, err := cacheFolder()
 	if err != nil {
@@ -52,7 +52,7 @@ func Accelerator(ctx context.Context, say func(string)) (machine.Accel, string, 
 }
 
 func trial(ctx context.Context, accel machine.Accel, say func(string)) error {
-	if _, err := FindKernel(ctx, say); err != nil { // which may take longer than a trial
+	if _, err := FindKernel(ctx, machine.HostArch(), say); err != nil { // which may take longer than a trial
 		return err
 	}
 	if say != nil {

@@ -14,4 +14,7 @@
 //
 // Programs may be linked dynamically: their libraries are packed with them. A guest can run any
 // number of commands, one after the other or together, for as long as it lives.
+//
+// The guest is a machine of the host's architecture, or an x86-64 or aarch64 whose code is translated:
+// then Config.Program is a static program for it.
 package quick

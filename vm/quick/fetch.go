@@ -14,25 +14,23 @@ import (
 	"time"
 )
 
-// kernelPackage depends on the current kernel of its kind: small, with what virtual machines need.
-const kernelPackage = "linux-image-cloud-amd64:amd64"
-
-// fetchKernel unpacks Debian's package into a folder, by apt as it is set up here. Nothing is
-// installed. If the package lists of the system are missing or old, it fetches its own.
-func fetchKernel(ctx context.Context, folder string, say func(string)) error {
+// fetchKernel unpacks Debian's cloud kernel, which is small and has what virtual machines need, into a
+// folder, by apt as it is set up here. Nothing is installed. If the package lists of the system are
+// missing, old or of another architecture, it fetches its own.
+func fetchKernel(ctx context.Context, folder, debian string, say func(string)) error {
 	for _, tool := range []string{"apt-get", "apt-cache", "dpkg-deb"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Errorf("%s is not here, which would fetch it", tool)
 		}
 	}
 	say("fetching Debian's cloud kernel for the guest (26 MB, once)")
-	err := download(ctx, folder, nil)
+	err := download(ctx, folder, debian, nil)
 	if err != nil && ctx.Err() == nil {
-		private, listErr := privateLists(ctx, filepath.Join(folder, "apt"))
+		private, listErr := privateLists(ctx, filepath.Join(folder, "apt"), debian)
 		if listErr != nil {
 			return errors.Join(err, listErr)
 		}
-		err = download(ctx, folder, private)
+		err = download(ctx, folder, debian, private)
 	}
 	if err != nil {
 		return err
@@ -46,26 +44,30 @@ func fetchKernel(ctx context.Context, folder string, say func(string)) error {
 }
 
 // privateLists makes apt work in a folder of ours, and returns the options for that.
-func privateLists(ctx context.Context, folder string) ([]string, error) {
+func privateLists(ctx context.Context, folder, debian string) ([]string, error) {
 	for _, sub := range []string{"lists/partial", "cache/archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(folder, sub), 0o700); err != nil {
 			return nil, err
 		}
 	}
 	options := []string{"-o", "Dir::State::lists=" + filepath.Join(folder, "lists"),
-		"-o", "Dir::Cache=" + filepath.Join(folder, "cache"), "-o", "APT::Sandbox::User="}
+		"-o", "Dir::Cache=" + filepath.Join(folder, "cache"), "-o", "APT::Sandbox::User=",
+		// As if nothing were installed on a machine of that architecture.
+		"-o", "Dir::State::status=/dev/null", "-o", "APT::Architecture=" + debian, "-o", "APT::Architectures=" + debian}
 	_, err := output(ctx, folder, "apt-get", append(options, "update")...)
 	return options, err
 }
 
-func download(ctx context.Context, folder string, options []string) error {
-	list, err := output(ctx, folder, "apt-cache", append(options, "depends", kernelPackage)...)
+func download(ctx context.Context, folder, debian string, options []string) error {
+	// It depends on the current kernel of its kind.
+	latest := "linux-image-cloud-" + debian + ":" + debian
+	list, err := output(ctx, folder, "apt-cache", append(options, "depends", latest)...)
 	if err != nil {
 		return err
 	}
 	name := dependency(list)
 	if name == "" {
-		return fmt.Errorf("apt-cache knows no kernel behind %s", kernelPackage)
+		return fmt.Errorf("apt-cache knows no kernel behind %s", latest)
 	}
 	// As root, apt would give itself up to a user who may not write here.
 	_, err = output(ctx, folder, "apt-get", append(options, "-o", "APT::Sandbox::User=", "download", name)...)

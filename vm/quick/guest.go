@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -17,12 +18,17 @@ import (
 
 // Config is what a guest consists of. The zero value is a guest without a region.
 type Config struct {
+	Arch      machine.Arch  // empty: machine.HostArch
 	Accel     machine.Accel // empty: Accelerator chooses
 	CPUs      int           // 0: 2
 	MemoryMiB int           // 0: 384
 	Region    machine.Region
 	Pin       []int // host CPUs of QEMU's threads; empty: any
-	// Programs are further executables: the guest's path of each, and the host's. Self is there anyway.
+	// Program is what becomes the guest's init and its file Self: an executable that calls Init first
+	// thing in main. Empty: this program, which only a guest of this machine's architecture can be.
+	Program string
+	// Programs are further executables: the guest's path of each, and the host's. Those of another
+	// architecture than this machine's must be linked statically.
 	Programs map[string]string
 	// Modules of the kernel to load, in this order; what they depend on is found.
 	Modules   []string
@@ -59,13 +65,19 @@ func Boot(ctx context.Context, c Config) (*Guest, error) {
 }
 
 func boot(ctx context.Context, c Config) (g *Guest, err error) {
+	if c.Arch == "" {
+		c.Arch = machine.HostArch()
+	}
+	if c.Accel == "" && c.Arch != machine.HostArch() {
+		c.Accel = machine.TCG
+	}
 	g = &Guest{Accel: c.Accel, commands: map[int]*Command{}}
 	if g.Accel == "" {
 		if g.Accel, _, err = Accelerator(ctx, c.Say); err != nil {
 			return nil, err
 		}
 	}
-	if g.Kernel, err = FindKernel(ctx, c.Say); err != nil {
+	if g.Kernel, err = FindKernel(ctx, c.Arch, c.Say); err != nil {
 		return nil, err
 	}
 	initramfs, err := c.initramfs(g.Kernel)
@@ -77,8 +89,8 @@ func boot(ctx context.Context, c Config) (g *Guest, err error) {
 		c.MemoryMiB = 384
 	}
 	began := time.Now()
-	g.Machine, err = machine.Start(machine.Config{Name: "dx-quick", Accel: g.Accel, CPUs: c.CPUs,
-		MemoryMiB: c.MemoryMiB, Kernel: g.Kernel.Image, InitrdFile: initramfs, Append: c.kernelLine(g.Accel),
+	g.Machine, err = machine.Start(machine.Config{Name: "dx-quick", Arch: c.Arch, Accel: g.Accel,
+		CPUs: c.CPUs, MemoryMiB: c.MemoryMiB, Kernel: g.Kernel.Image, InitrdFile: initramfs, Append: c.kernelLine(g.Accel),
 		Region: c.Region, IOMMU: c.IOMMU, Network: c.Network, Pin: c.Pin, Console: c.Console, Extra: c.Extra})
 	if err != nil {
 		return nil, err
@@ -95,9 +107,9 @@ func boot(ctx context.Context, c Config) (g *Guest, err error) {
 // kernelLine leaves out what takes time in translated code. A panic ends QEMU, since the machine
 // does not start again.
 func (c Config) kernelLine(accel machine.Accel) string {
-	words := []string{"console=ttyS0 quiet panic=-1 cryptomgr.notests random.trust_cpu=on rdinit=" + Self,
-		initEnv + "=1"}
-	if accel == machine.TCG {
+	words := []string{"console=" + c.Arch.Console() + " quiet panic=-1 cryptomgr.notests random.trust_cpu=on",
+		"rdinit=" + Self, initEnv + "=1", accel.KernelArgs(c.Arch)}
+	if accel == machine.TCG && c.Arch == machine.X8664 {
 		// The emulated counter is the host's. Left alone, the kernel distrusts it for the emulated
 		// HPET, of which each look takes 3 us and leaves the translated code. Mitigations change the
 		// page tables on each way into the kernel, which empties the emulated TLB, and protect
@@ -105,24 +117,25 @@ func (c Config) kernelLine(accel machine.Accel) string {
 		// ticks of its timer takes the timer for broken: it panics where interrupts are remapped.
 		words = append(words, "tsc=reliable mitigations=off no_timer_check")
 	}
-	words = append(words, accel.KernelArgs())
-	if c.IOMMU {
+	if c.IOMMU && c.Arch == machine.X8664 {
 		words = append(words, "intel_iommu=on")
 	}
 	return strings.TrimSpace(strings.Join(append(words, c.KernelArg), " "))
 }
 
 func (c Config) initramfs(k Kernel) (*os.File, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+	programs := map[string]string{Self: c.Program}
+	if c.Program == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		programs[Self] = self
 	}
+	maps.Copy(programs, c.Programs)
 	a := archive{}
-	if err := a.addProgram(Self, self); err != nil {
-		return nil, err
-	}
-	for guest, host := range c.Programs {
-		if err := a.addProgram(guest, host); err != nil {
+	for guest, host := range programs {
+		if err := a.addProgram(guest, host, c.Arch); err != nil {
 			return nil, err
 		}
 	}

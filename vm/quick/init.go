@@ -53,7 +53,7 @@ func initRun() error {
 	if err := loadModules(); err != nil {
 		return err
 	}
-	tty, err := openRaw(signalTTY)
+	tty, err := openRaw("/dev/" + machine.HostArch().Signal())
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/cavaliergopher/cpio"
 	"golang.org/x/sys/unix"
+
+	"dx/vm/machine"
 )
 
 // archive is an initramfs in the making: the guest's path of each file, and the host's.
@@ -23,8 +25,8 @@ type archive map[string]string
 
 // addProgram adds an executable and, if it is not static, the loader and the libraries that it
 // would use here, so that the same binary runs on both sides.
-func (a archive) addProgram(guest, host string) error {
-	libraries, err := needed(host)
+func (a archive) addProgram(guest, host string, arch machine.Arch) error {
+	libraries, err := needed(host, arch)
 	if err != nil {
 		return fmt.Errorf("%s: %w", host, err)
 	}
@@ -37,14 +39,14 @@ func (a archive) addProgram(guest, host string) error {
 
 // needed lists the loader and the libraries of a program as the loader itself finds them; nothing
 // for a static one.
-func needed(program string) ([]string, error) {
+func needed(program string, arch machine.Arch) ([]string, error) {
 	f, err := elf.Open(program)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	if f.Machine != elf.EM_X86_64 {
-		return nil, fmt.Errorf("a program for %v: the guest is an x86-64", f.Machine)
+	if want := map[machine.Arch]elf.Machine{machine.X8664: elf.EM_X86_64, machine.AArch64: elf.EM_AARCH64}[arch]; f.Machine != want {
+		return nil, fmt.Errorf("a program for %v: the guest's architecture is %s", f.Machine, arch)
 	}
 	loader := ""
 	for _, p := range f.Progs {
@@ -58,6 +60,10 @@ func needed(program string) ([]string, error) {
 	}
 	if loader == "" {
 		return nil, nil
+	}
+	if arch != machine.HostArch() {
+		return nil, fmt.Errorf("its libraries cannot be found, as %s runs no program for %s: link it statically",
+			machine.HostArch(), arch)
 	}
 	list, err := exec.Command(loader, "--list", program).Output()
 	if err != nil {

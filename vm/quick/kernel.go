@@ -12,33 +12,43 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"dx/vm/machine"
 )
 
 // Kernel is what a guest boots: an image, and the modules that belong to it.
 type Kernel struct {
-	Image   string // vmlinux or bzImage
+	Image   string // vmlinux or bzImage, on aarch64 an Image
 	Modules string // folder of the modules, /lib/modules/VERSION; empty: none are known
 }
 
 // Environment variables.
 const (
-	// KernelEnv names a vmlinux or a bzImage to boot instead of Debian's. It needs the serial ports,
-	// devtmpfs, tmpfs and initramfs built in. ModulesEnv names the folder of its modules.
+	// KernelEnv names a kernel to boot instead of Debian's in guests of this machine's architecture. It
+	// needs the serial ports, devtmpfs, tmpfs and initramfs built in. ModulesEnv names the folder of its
+	// modules.
 	KernelEnv  = "DX_VM_KERNEL"
 	ModulesEnv = "DX_VM_MODULES"
 	// CacheEnv names the folder that keeps kernels, instead of dx/vm in the user's cache folder.
 	CacheEnv = "DX_VM_CACHE"
 )
 
+// debianName is what Debian calls an architecture.
+var debianName = map[machine.Arch]string{machine.X8664: "amd64", machine.AArch64: "arm64"}
+
 // FindKernel returns the kernel that KernelEnv names, or Debian's cloud kernel: the one in the cache,
 // the one that is installed, or the package as apt fetches it, for which no root is needed. say is
 // told of what takes seconds; it may be nil.
-func FindKernel(ctx context.Context, say func(string)) (Kernel, error) {
-	if path := os.Getenv(KernelEnv); path != "" {
+func FindKernel(ctx context.Context, arch machine.Arch, say func(string)) (Kernel, error) {
+	if path := os.Getenv(KernelEnv); path != "" && arch == machine.HostArch() {
 		if _, err := os.Stat(path); err != nil {
 			return Kernel{}, fmt.Errorf("%s: %w", KernelEnv, err)
 		}
 		return Kernel{Image: path, Modules: os.Getenv(ModulesEnv)}, nil
+	}
+	debian, known := debianName[arch]
+	if !known {
+		return Kernel{}, fmt.Errorf("no kernel is known for the architecture %q", arch)
 	}
 	cache, err := cacheFolder()
 	if err != nil {
@@ -49,16 +59,16 @@ func FindKernel(ctx context.Context, say func(string)) (Kernel, error) {
 		return Kernel{}, err
 	}
 	defer unlock()
-	if k, err := newest(cache); err == nil {
+	if k, err := newest(cache, debian); err == nil {
 		return k, nil
 	}
 	if say == nil {
 		say = func(string) {}
 	}
-	if err := fill(ctx, cache, say); err != nil {
+	if err := fill(ctx, cache, debian, say); err != nil {
 		return Kernel{}, err
 	}
-	return newest(cache)
+	return newest(cache, debian)
 }
 
 func cacheFolder() (string, error) {
@@ -98,9 +108,9 @@ const (
 	modulesName  = "modules"
 )
 
-// newest returns the latest kernel in the cache.
-func newest(cache string) (Kernel, error) {
-	folders, err := filepath.Glob(filepath.Join(cache, cachedPrefix+"*", imageName))
+// newest returns the latest kernel in the cache for an architecture.
+func newest(cache, debian string) (Kernel, error) {
+	folders, err := filepath.Glob(filepath.Join(cache, cachedPrefix+"*-"+debian, imageName))
 	if err != nil || len(folders) == 0 {
 		return Kernel{}, errors.New("the cache holds no kernel")
 	}
@@ -110,8 +120,8 @@ func newest(cache string) (Kernel, error) {
 }
 
 // fill puts a kernel into the cache.
-func fill(ctx context.Context, cache string, say func(string)) error {
-	if images, _ := filepath.Glob("/boot/vmlinuz-*-cloud-amd64"); len(images) > 0 {
+func fill(ctx context.Context, cache, debian string, say func(string)) error {
+	if images, _ := filepath.Glob("/boot/vmlinuz-*-cloud-" + debian); len(images) > 0 {
 		slices.Sort(images)
 		if keep(cache, "/", images[len(images)-1]) == nil { // it may be unreadable for us
 			return nil
@@ -122,9 +132,9 @@ func fill(ctx context.Context, cache string, say func(string)) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(unpacked) }()
-	if err := fetchKernel(ctx, unpacked, say); err != nil {
-		return fmt.Errorf("no kernel for the guest: %w\nOn Debian, install linux-image-cloud-amd64; "+
-			"elsewhere, let %s name a bzImage or vmlinux", err, KernelEnv)
+	if err := fetchKernel(ctx, unpacked, debian, say); err != nil {
+		return fmt.Errorf("no kernel for the guest: %w\nOn Debian, install linux-image-cloud-%s; "+
+			"elsewhere, let %s name a kernel, for a guest of this machine's architecture", err, debian, KernelEnv)
 	}
 	images, _ := filepath.Glob(filepath.Join(unpacked, "boot", "vmlinuz-*"))
 	if len(images) != 1 {

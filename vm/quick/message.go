@@ -2,7 +2,7 @@
 
 package quick
 
-// The host and the guest's init talk on ttyS1, one JSON object a line.
+// The host and the guest's init talk on the signal line, one JSON object a line.
 
 // order is what the host tells the init.
 type order struct {
@@ -27,10 +27,10 @@ type news struct {
 
 // Places in the guest.
 const (
-	// Self is the guest's path of the program that called Boot: it is also the guest's init.
+	// Self is the guest's path of the program that called Boot, or of Config.Program: it is also the
+	// guest's init.
 	Self       = "/init"
 	modulesDir = "/modules"
 	// initEnv is set, by the kernel's command line, for the init alone.
-	initEnv   = "DX_QUICK_INIT"
-	signalTTY = "/dev/ttyS1"
+	initEnv = "DX_QUICK_INIT"
 )

@@ -140,13 +140,14 @@ func startSelf(t *testing.T, role, url string) *child.Process {
 	return p
 }
 
-// bootAt boots a virtual machine that is connected to the socket of a URL.
-func bootAt(t *testing.T, url string) (*quick.Guest, error) {
+// bootAt boots a virtual machine that is connected to the socket of a URL. What it consists of besides is
+// the caller's.
+func bootAt(t *testing.T, url string, c quick.Config) (*quick.Guest, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	g, err := quick.Boot(ctx, quick.Config{Accel: machine.TCG, IOMMU: true, MemoryMiB: 256,
-		Region:  machine.Region{Socket: strings.TrimPrefix(url, "unix:"), Vectors: 1},
-		Modules: []string{"vfio_iommu_type1", "vfio-pci"}})
+	c.Accel, c.IOMMU, c.MemoryMiB, c.Modules = machine.TCG, true, 256, []string{"vfio_iommu_type1", "vfio-pci"}
+	c.Region = machine.Region{Socket: strings.TrimPrefix(url, "unix:"), Vectors: 1}
+	g, err := quick.Boot(ctx, c)
 	if err == nil {
 		t.Cleanup(g.Kill)
 	}

@@ -114,11 +114,11 @@ type sharedMachine struct {
 	guest *quick.Guest
 }
 
-func newSharedMachine(t *testing.T) *sharedMachine {
+func newSharedMachine(t *testing.T, c quick.Config) *sharedMachine {
 	t.Helper()
 	m := &sharedMachine{url: socketURL(t)}
 	startRole(t, "rendezvous", strings.TrimPrefix(m.url, "unix:"))
-	g, err := bootAt(t, m.url)
+	g, err := bootAt(t, m.url, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func (s *scene) open(path string) {
 // boot starts a virtual machine that is connected to the host's socket.
 func (s *scene) boot() *quick.Guest {
 	s.t.Helper()
-	g, err := bootAt(s.t, s.url)
+	g, err := bootAt(s.t, s.url, quick.Config{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -237,8 +237,9 @@ func (s *scene) calls(n int) time.Duration {
 
 // These tests leave the machine as it was, so that they share one. The first of them needs the device
 // without a driver.
-func TestCallsIntoAMachine(t *testing.T) {
-	m := newSharedMachine(t)
+func TestCallsIntoAMachine(t *testing.T) { callsInto(t, newSharedMachine(t, quick.Config{})) }
+
+func callsInto(t *testing.T, m *sharedMachine) {
 	t.Run("without_a_driver_the_guest_polls_and_says_so", m.withoutADriver)
 	t.Run("plain_on_a_doorbell_device_polls_on_both_sides", m.plainOnADoorbellDevice)
 	for _, path := range []string{"go", "cgo"} {

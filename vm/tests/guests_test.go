@@ -23,7 +23,7 @@ const pauseMax = 30 * time.Second
 
 // startMachine boots a machine that is connected to the host's socket, and starts a guest in it.
 func startMachine(t *testing.T, url string) (*quick.Guest, error) {
-	g, err := bootAt(t, url)
+	g, err := bootAt(t, url, quick.Config{})
 	if err != nil {
 		return nil, err
 	}

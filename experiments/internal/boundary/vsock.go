@@ -43,7 +43,7 @@ func CheckVsock(ctx context.Context, device string, say func(string)) error {
 	if err := machine.Offers(ctx, vsockQEMU); err != nil {
 		return err
 	}
-	kernel, err := quick.FindKernel(ctx, say)
+	kernel, err := quick.FindKernel(ctx, machine.HostArch(), say)
 	if err != nil {
 		return err
 	}
