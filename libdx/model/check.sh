@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Checks the models of the slot protocol (slot.pml), of its streams (stream.pml) and of its memory orders
-# (weak_slot.pml) with spin. The protocol as it is must pass in every configuration, searched to the
+# Checks the models of the slot protocol (slot.pml), of its streams (stream.pml) and of the memory
+# orders of both (weak_slot.pml, weak_stream.pml) with spin. The protocol as it is must pass in every configuration, searched to the
 # end, and each mutation must be found. A line for each says its name, the verdict, states and seconds. Exit code 0 if all of it holds. CC names the compiler,
 # gcc if unset. check.sh NAME... runs only these.
 
@@ -208,7 +208,7 @@ mutation STREAM_RUN_AGAIN "$wrong_value" -DITEMS=1 -DSERVER_DEATHS=1
 
 # The order of steps of C code counts: spin does not know what they have to do with each other.
 embedded='-DNOREDUCE -DVECTORSZ=2048'
-weak() { good "$1" "-O0 -DSAFETY $embedded" '' "${@:2}"; }
+weak() { good "$1" "-O1 -DSAFETY -DCOLLAPSE $embedded" '' "${@:2}"; }
 
 model=weak_litmus.pml
 echo 'Whether the weak memory is one: what may not come about, and what may'
@@ -230,6 +230,20 @@ for name in RELAXED_CALLER_WORD RELAXED_LOOK_OF_SERVER RELAXED_SERVER_WORD RELAX
 done
 for name in NO_CALLER_FENCE NO_SERVER_FENCE NO_CALLER_ARM_FENCE NO_SERVER_ARM_FENCE NO_CALLER_RECHECK NO_SERVER_RECHECK; do
     mutation "WEAK_$name" "$lost"
+done
+
+model=weak_stream.pml
+echo 'The same for streams:'
+weak weak-stream -DITEMS=2
+weak weak-stream-two -DSTREAMS=2 -DITEMS=1
+for name in RELAXED_SENT RELAXED_LOOK_AT_SENT RELAXED_TAKEN; do
+    mutation "WEAK_STREAM_$name" "$wrong_value"
+done
+for name in RELAXED_LOOK_AT_WORD RELAXED_ACCEPTANCE; do
+    mutation "WEAK_STREAM_$name" "$wrong_value" -DSTREAMS=2 -DITEMS=1
+done
+for name in NO_SENT_FENCE NO_TAKEN_FENCE NO_CALLER_ARM_FENCE NO_SERVER_ARM_FENCE; do
+    mutation "WEAK_STREAM_$name" "$lost" -DITEMS=3
 done
 
 [ $# = 0 ] || [ "$matched" = $# ] || fail "only $matched of these are known:$wanted"

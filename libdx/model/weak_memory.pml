@@ -9,8 +9,9 @@
  * along: that of its thread if it is a release, else that of its thread's last fence. Who reads it by
  * an acquire, or has a fence later, has that view, too. A sequentially consistent fence joins the
  * thread's view and that of all such fences before. (The views of Kang et al., A Promising Semantics
- * for Relaxed-Memory Concurrency, POPL 2017, without promises: a store is made after all loads
- * before it.)
+ * for Relaxed-Memory Concurrency, POPL 2017. In place of its promises a relaxed store may be made
+ * before the loads of what it frees, by READ_AND_STORE; else stores are made after all loads before
+ * them.)
  *
  * Stores that everybody must have got past are forgotten, so that equal states are equal.
  */
@@ -148,6 +149,17 @@ c_state "struct memory memory" "Global"
 
 #define STORE(t, w, v, order)                                                                      \
     c_code { make_store(&now.memory, t, w, v, order); }
+
+/* A look at what is no atomic word, and then a store, which may come before unless it is a release. */
+#define READ_AND_STORE(look, t, w, v, order)                                                       \
+    if                                                                                             \
+    :: true ->                                                                                     \
+       look;                                                                                       \
+       STORE(t, w, v, order)                                                                       \
+    :: order == RELAXED ->                                                                         \
+       STORE(t, w, v, order);                                                                      \
+       look                                                                                        \
+    fi
 
 #define FENCE(t) c_code { full_fence(&now.memory, t); }
 

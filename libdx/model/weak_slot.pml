@@ -56,38 +56,7 @@ byte which; /* of LOAD */
 #define R7 RELEASE
 #define A7 ACQUIRE
 
-bool asleep[THREADS];
-byte seen[THREADS], rings[THREADS]; /* of each thread; C code can name them so */
-bool won[THREADS];
-
-/* dx_cell_ring() */
-#define RING(t, armed_at, rings_at, sleeper)                                                       \
-    LOAD(t, armed_at, RELAXED, now.seen[t]);                                                       \
-    if                                                                                             \
-    :: seen[t] & 1 ->                                                                              \
-       c_code { now.won[t] = exchange_if(&now.memory, t, rings_at, now.seen[t] >> 1,               \
-                                         (now.seen[t] >> 1) + 1); };                               \
-       if                                                                                          \
-       :: won[t] ->                                                                                \
-          atomic {                                                                                 \
-              c_code { join(now.memory.kernel, now.memory.view[t]); };                             \
-              asleep[sleeper] = false                                                              \
-          }                                                                                        \
-       :: else                                                                                     \
-       fi                                                                                          \
-    :: else                                                                                        \
-    fi;                                                                                            \
-    seen[t] = 0;                                                                                   \
-    won[t] = false
-
-/* The kernel compares under the lock under which it wakes: it sees what earlier wakers saw. */
-#define FUTEX_WAIT(t, rings_at)                                                                    \
-    atomic {                                                                                       \
-        c_code { join(now.memory.view[t], now.memory.kernel); forget(&now.memory); };              \
-        LOAD(t, rings_at, RELAXED, now.seen[t]);                                                   \
-        asleep[t] = (seen[t] == rings[t]);                                                         \
-        seen[t] = 0                                                                                \
-    }
+#include "weak_cell.pml"
 
 proctype caller()
 {
@@ -97,7 +66,8 @@ proctype caller()
     :: call < CALLS ->
        call++;
        STORE(CALLER, REQUEST, Pcaller->call, RELAXED);
-       STORE(CALLER, CALLER_WORD, Pcaller->call, R2);
+       READ_AND_STORE(assert(ONLY(CALLER, RESPONSE, Pcaller->call - 1)), CALLER, CALLER_WORD,
+                      Pcaller->call, R2);
 #ifndef MUTATE_WEAK_NO_CALLER_FENCE
        FENCE(CALLER);
 #endif
@@ -157,8 +127,8 @@ proctype server()
           taken = word;
           assert(ONLY(SERVER, REQUEST, Pserver->taken));
           STORE(SERVER, RESPONSE, Pserver->taken, RELAXED);
-          assert(ONLY(SERVER, REQUEST, Pserver->taken));
-          STORE(SERVER, SERVER_WORD, Pserver->taken, R3);
+          READ_AND_STORE(assert(ONLY(SERVER, REQUEST, Pserver->taken)), SERVER, SERVER_WORD,
+                         Pserver->taken, R3);
 #ifndef MUTATE_WEAK_NO_SERVER_FENCE
           FENCE(SERVER);
 #endif
