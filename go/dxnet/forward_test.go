@@ -18,14 +18,14 @@ import (
 )
 
 // buildTool compiles the program dx.
-func buildTool(t *testing.T) string {
+func buildTool(t testing.TB, optimization string) string {
 	t.Helper()
 	compiler := os.Getenv("CC")
 	if compiler == "" {
 		compiler = "gcc"
 	}
 	tool := filepath.Join(t.TempDir(), "dx")
-	args := []string{"-O0", "-D_GNU_SOURCE", "-std=c11", "-o", tool}
+	args := []string{optimization, "-D_GNU_SOURCE", "-std=c11", "-o", tool}
 	for _, pattern := range []string{"*.c", "tools/*.c", "tools/mapping/*.c"} {
 		files, err := filepath.Glob(filepath.Join("..", "..", "libdx", pattern))
 		if err != nil || len(files) == 0 {
@@ -40,7 +40,7 @@ func buildTool(t *testing.T) string {
 }
 
 // forward starts dx forward, and returns when it is ready.
-func forward(t *testing.T, tool string, args ...string) {
+func forward(t testing.TB, tool string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(tool, append([]string{"forward"}, args...)...)
 	cmd.Stderr = os.Stderr
@@ -83,7 +83,7 @@ func speak(t *testing.T, ours, theirs net.Conn) {
 }
 
 func TestDxForwardSpeaksTheSameProtocol(t *testing.T) {
-	tool := buildTool(t)
+	tool := buildTool(t, "-O0")
 	eachWay(t, func(t *testing.T, w way) {
 		t.Run("it dials", func(t *testing.T) { forwardDials(t, w, tool) })
 		t.Run("it listens", func(t *testing.T) { forwardConnects(t, w, tool) })
@@ -167,7 +167,7 @@ func forwardConnects(t *testing.T, w way, tool string) {
 }
 
 // socketPath is short: the name of a Unix socket has 107 bytes, and a test's own folder can have more.
-func socketPath(t *testing.T) string {
+func socketPath(t testing.TB) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("/tmp", "dx")
 	if err != nil {
@@ -175,4 +175,35 @@ func socketPath(t *testing.T) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	return filepath.Join(folder, "in")
+}
+
+// Beside it the same without dx forward. -benchtime 2s or more: a connection first finds out whether bytes
+// come often.
+func BenchmarkRoundTripByDxForward(b *testing.B) {
+	l, err := net.Listen("unix", socketPath(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			go func() { _, _ = io.Copy(c, c) }()
+		}
+	}()
+	tool, url, entry := buildTool(b, "-O2"), urlOf(b, "shm"), socketPath(b)
+	forward(b, tool, "-connect", "unix:"+l.Addr().String(), url)
+	forward(b, tool, "-listen", "unix:"+entry, url)
+	for _, way := range []struct{ name, socket string }{{"without", l.Addr().String()}, {"through", entry}} {
+		b.Run(way.name, func(b *testing.B) {
+			c, err := net.Dial("unix", way.socket)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+			for b.Loop() {
+				mustWrite(b, c, "1")
+				mustRead(b, c, "1")
+			}
+		})
+	}
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,9 @@
 #include "tool.h"
 
 #define EVENTS 64
+/* Rounds of the loop, while links look for more to move, in which a side that is not due is left
+ * out. */
+#define LEFT_OUT 64
 
 /* clang-format off */
 static const char usage[] =
@@ -84,6 +88,7 @@ void forward_soon(struct forward *f, int ms)
 {
     if (f->pause_ms < 0 || ms < f->pause_ms)
         f->pause_ms = ms;
+    f->due = f->due || ms == 0;
 }
 
 bool forward_watch(struct forward *f, int fd, uint32_t events, struct forward_watch *watch)
@@ -237,13 +242,20 @@ static dx_status run(struct forward *f, const struct forward_side *side, int sig
     struct forward_watch end = {NULL};
     if (!forward_watch(f, signals, EPOLLIN, &end))
         return DX_ERR_SYSTEM;
-    for (;;) {
+    for (int left_out = 0;;) {
+        dx_status status = DX_OK;
         f->pause_ms = -1;
         work(f);
-        dx_status status = side->round(f);
+        if (f->due || f->work == NULL || ++left_out == LEFT_OUT) {
+            left_out = 0;
+            f->due = false;
+            status = side->round(f);
+        }
         forward_bury(f);
         if (status != DX_OK)
             return status;
+        if (f->work != NULL)
+            (void)sched_yield();
         int count = epoll_wait(f->epoll, events, EVENTS, f->work != NULL ? 0 : f->pause_ms);
         for (int i = 0; i < count; i++) {
             struct forward_watch *watch = events[i].data.ptr;

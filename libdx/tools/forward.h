@@ -59,7 +59,8 @@ struct forward {
     int epoll;
     int pause_ms;               /* of the next wait; negative: none. Set anew in each round */
     struct forward_link *links; /* a list */
-    struct forward_link *work;  /* of those that have more to do at once */
+    struct forward_link *work;  /* of those that have more to do at once, or look for it */
+    bool due;                   /* the side has something to do in this round */
     struct forward_link *dead;  /* that are freed at the end of the round */
     uint32_t link_count;
 };
@@ -102,6 +103,10 @@ struct forward_link {
     enum forward_state state;
     int fd;
     bool readable, writable; /* the socket, as far as is known */
+    bool moved;              /* something, since moved_ns */
+    bool came_soon;          /* that, after what had moved before */
+    int64_t moved_ns;        /* when the last thing did */
+    int64_t looks_ns;        /* for more to move, before it waits to be told */
     bool read_ended;         /* nothing more comes from the socket */
     bool write_ended;        /* nothing more goes to it */
     struct dx_stream *stream;
@@ -129,7 +134,7 @@ void forward_link_later(struct forward_link *link);
 struct forward_side {
     /* Once; DX_OK, or why it cannot be. */
     dx_status (*open)(struct forward *f);
-    /* In each round of the loop: what no descriptor tells of. DX_OK, or why the program ends. */
+    /* What no descriptor tells of. DX_OK, or why the program ends. */
     dx_status (*round)(struct forward *f);
     void (*close)(struct forward *f);
 };

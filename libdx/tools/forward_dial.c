@@ -27,6 +27,7 @@ static void listener_ready(struct forward_watch *watch, uint32_t events)
     (void)watch;
     (void)events;
     dial.waiting = true;
+    forward_soon(dial.forward, 0);
 }
 
 static dx_status open_dial(struct forward *f)
@@ -77,16 +78,17 @@ static void leave(struct forward *f)
 static bool is_met(struct forward *f, dx_status *status)
 {
     *status = DX_OK;
-    if (dial.channel != NULL && !f->options->creates &&
-        dx_channel_peer(dial.channel) != DX_PEER_ALIVE) {
+    bool alive = dial.channel != NULL && dx_channel_peer(dial.channel) == DX_PEER_ALIVE;
+    if (dial.channel != NULL && !f->options->creates && !alive) {
         forward_say(f, "the other side has ended");
         leave(f);
     }
-    if (dial.channel == NULL)
+    if (dial.channel == NULL) {
         *status = attach(f);
+        alive = dial.channel != NULL && dx_channel_peer(dial.channel) == DX_PEER_ALIVE;
+    }
     if (dial.channel == NULL)
         return false;
-    bool alive = dx_channel_peer(dial.channel) == DX_PEER_ALIVE;
     forward_soon(f, alive ? LOOK_AT_PEER : LOOK_FOR_PEER);
     return alive;
 }

@@ -12,12 +12,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../clock.h"
 #include "../dx_stream_loop.h"
 #include "../stream.h"
 #include "forward.h"
 
 /* What one connection moves before the others have their turn, in steps. */
 #define TURN 16
+
+/* For how long a link looks for more to move before it waits to be told, at most, and what that
+ * grows by when more has come as soon as that twice in a row: an answer alone, after which nothing
+ * comes for long, does not count. It is halved when more came later. To be told costs about as
+ * much. */
+#define LOOKS_NS 200000
+#define LOOKS_STEP_NS (LOOKS_NS / 16)
 
 enum moved { MOVED_NOTHING, MOVED_SOME, MOVED_FAILED };
 
@@ -272,14 +280,38 @@ static bool pump(struct forward_link *l, uint32_t *events)
         }
         if (in == MOVED_NOTHING && out == MOVED_NOTHING)
             return true;
+        l->moved = true;
     }
     forward_link_later(l);
     return false;
 }
 
-/* Says what the stream is waited for; true if it is there already. */
+/* Something may have moved. Is more looked for? */
+static bool goes_on_looking(struct forward_link *l)
+{
+    bool spins = l->forward->options->wait.spin_max != 0;
+    int64_t now = dx_clock_ns();
+    if (!l->moved)
+        return spins && now - l->moved_ns < l->looks_ns;
+    bool soon = now - l->moved_ns <= LOOKS_NS;
+    if (!soon)
+        l->looks_ns /= 2;
+    else if (l->came_soon && l->looks_ns < LOOKS_NS)
+        l->looks_ns += LOOKS_STEP_NS;
+    l->moved = false;
+    l->came_soon = soon;
+    l->moved_ns = now;
+    return spins && l->looks_ns != 0;
+}
+
+/* Says what the stream is waited for; true if it is there already, or is looked for. */
 static bool wait_for(struct forward_link *l, uint32_t events)
 {
+    if (goes_on_looking(l)) {
+        if (l->caller == NULL)
+            dx_stream_set_events(l->stream, 0);
+        return true;
+    }
     if (l->caller != NULL)
         return dx_stream_wait(l->stream, events, 0) != DX_ERR_TIMEOUT;
     dx_stream_set_events(l->stream, events);
