@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 )
 
 // Accel is how QEMU runs the guest's instructions; experiments print it with every figure.
@@ -47,7 +48,8 @@ func Choose(ctx context.Context, trial func(context.Context, Accel) error) (Acce
 	if ctx.Err() != nil {
 		return "", "", ctx.Err()
 	}
-	return TCG, fmt.Sprintf("%s is there but runs no guest: %v", accel, err), nil
+	why, _, _ := strings.Cut(err.Error(), "\n") // the first that QEMU said; what follows helps nobody here
+	return TCG, fmt.Sprintf("%s is there but runs no guest: %s", accel, why), nil
 }
 
 func openable(path string) error {

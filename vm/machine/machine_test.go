@@ -184,9 +184,9 @@ func TestMachineIsPausedResumedAndKilled(t *testing.T) {
 }
 
 func TestChoiceOfTheAccelerator(t *testing.T) {
-	broken := func(context.Context, Accel) error { return errors.New("it spins") }
+	broken := func(context.Context, Accel) error { return errors.New("it spins\nand spins") }
 	accel, why, err := Choose(context.Background(), broken)
-	if accel != TCG || why == "" || err != nil {
+	if accel != TCG || why == "" || strings.Contains(why, "\n") || err != nil {
 		t.Error(accel, why, err)
 	}
 	t.Setenv(AccelEnv, "kvm")
