@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dx forward: sockets carried between two processes, one of which listens for programs, and the
  * other of which connects to one. The test is the program at both ends. */
+#include <poll.h>
+#include <sched.h>
+
 #include "forward_scene.h"
 
 #define LARGE (1 << 20)
@@ -155,6 +158,38 @@ static void each_side_outlives_the_death_of_the_other(void **state)
     }
 }
 
+/* Sends until nobody takes any more, all the way. */
+static void fill(int fd)
+{
+    static const char bytes[4096];
+    for (int full = 0; full < 200;) {
+        bool sent = send(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+        full = sent ? 0 : full + 1;
+        (void)sched_yield();
+    }
+}
+
+static void a_program_that_reads_nothing_is_told_of_the_other_sides_death(void **state)
+{
+    for (int creates = 0; creates < 2; creates++) {
+        const struct transport *transport = *state;
+        struct forwarding *f = forwarding_new(state, "2", creates != 0);
+        int in = connect_in(f);
+        int out = accept_out(f);
+        say(in, "alive");
+        hear(out, "alive");
+        fill(out);
+        (void)end_tool(&f->server, SIGKILL);
+        struct pollfd told = {.fd = in};
+        assert_int_equal(poll(&told, 1, -1), 1);
+        assert_int_not_equal(told.revents & POLLHUP, 0);
+        close_both(in, out);
+        (void)end_forwarding(state);
+        *state = (void *)transport;
+    }
+    (void)forwarding_new(state, "2", false);
+}
+
 static void a_signal_ends_it_and_removes_its_names(void **state)
 {
     struct forwarding *f = forwarding_new(state, "2", false);
@@ -241,6 +276,7 @@ int main(void)
         TRANSPORT_TEST(connections_beyond_the_slots_wait),
         TRANSPORT_TEST(who_cannot_be_reached_ends_the_connection_and_not_the_forwarding),
         TRANSPORT_TEST(each_side_outlives_the_death_of_the_other),
+        TRANSPORT_TEST(a_program_that_reads_nothing_is_told_of_the_other_sides_death),
         TRANSPORT_TEST(a_signal_ends_it_and_removes_its_names),
         TRANSPORT_TEST(a_reset_of_tcp_reaches_the_other_end),
     };

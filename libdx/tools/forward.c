@@ -12,14 +12,14 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "../clock.h"
 #include "../error.h"
 #include "signals.h"
 #include "tool.h"
 
 #define EVENTS 64
-/* Rounds of the loop, while links look for more to move, in which a side that is not due is left
- * out. */
-#define LEFT_OUT 64
+/* How long a side that is not due is left out, at most, while links move bytes or look for more. */
+#define LEFT_OUT_NS 1000000
 
 /* clang-format off */
 static const char usage[] =
@@ -235,6 +235,16 @@ static void work(struct forward *f)
     }
 }
 
+static dx_status turn_of(struct forward *f, const struct forward_side *side)
+{
+    int64_t now = dx_clock_ns();
+    if (!f->due && f->work != NULL && now - f->side_ns < LEFT_OUT_NS)
+        return DX_OK;
+    f->due = false;
+    f->side_ns = now;
+    return side->round(f);
+}
+
 /* Until a signal ends it, or the channel does. */
 static dx_status run(struct forward *f, const struct forward_side *side, int signals)
 {
@@ -242,20 +252,16 @@ static dx_status run(struct forward *f, const struct forward_side *side, int sig
     struct forward_watch end = {NULL};
     if (!forward_watch(f, signals, EPOLLIN, &end))
         return DX_ERR_SYSTEM;
-    for (int left_out = 0;;) {
-        dx_status status = DX_OK;
+    for (;;) {
         f->pause_ms = -1;
         work(f);
-        if (f->due || f->work == NULL || ++left_out == LEFT_OUT) {
-            left_out = 0;
-            f->due = false;
-            status = side->round(f);
-        }
+        dx_status status = turn_of(f, side);
         forward_bury(f);
         if (status != DX_OK)
             return status;
-        if (f->work != NULL)
+        if (f->work != NULL && !f->moved)
             (void)sched_yield();
+        f->moved = false;
         int count = epoll_wait(f->epoll, events, EVENTS, f->work != NULL ? 0 : f->pause_ms);
         for (int i = 0; i < count; i++) {
             struct forward_watch *watch = events[i].data.ptr;

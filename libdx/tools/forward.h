@@ -60,7 +60,9 @@ struct forward {
     int pause_ms;               /* of the next wait; negative: none. Set anew in each round */
     struct forward_link *links; /* a list */
     struct forward_link *work;  /* of those that have more to do at once, or look for it */
+    bool moved;                 /* a link has moved something in this round */
     bool due;                   /* the side has something to do in this round */
+    int64_t side_ns;            /* when it last had its turn */
     struct forward_link *dead;  /* that are freed at the end of the round */
     uint32_t link_count;
 };

@@ -20,12 +20,10 @@
 /* What one connection moves before the others have their turn, in steps. */
 #define TURN 16
 
-/* For how long a link looks for more to move before it waits to be told, at most, and what that
- * grows by when more has come as soon as that twice in a row: an answer alone, after which nothing
- * comes for long, does not count. It is halved when more came later. To be told costs about as
- * much. */
+/* For how long a link looks for more to move before it waits to be told, at most. It grows in 16
+ * steps, when more has come as soon as that twice in a row: an answer alone, after which nothing
+ * comes for long, does not count. It is halved when more came later. */
 #define LOOKS_NS 200000
-#define LOOKS_STEP_NS (LOOKS_NS / 16)
 
 enum moved { MOVED_NOTHING, MOVED_SOME, MOVED_FAILED };
 
@@ -281,6 +279,7 @@ static bool pump(struct forward_link *l, uint32_t *events)
         if (in == MOVED_NOTHING && out == MOVED_NOTHING)
             return true;
         l->moved = true;
+        l->forward->moved = true;
     }
     forward_link_later(l);
     return false;
@@ -297,7 +296,7 @@ static bool goes_on_looking(struct forward_link *l)
     if (!soon)
         l->looks_ns /= 2;
     else if (l->came_soon && l->looks_ns < LOOKS_NS)
-        l->looks_ns += LOOKS_STEP_NS;
+        l->looks_ns += LOOKS_NS / 16;
     l->moved = false;
     l->came_soon = soon;
     l->moved_ns = now;
@@ -312,8 +311,15 @@ static bool wait_for(struct forward_link *l, uint32_t events)
             dx_stream_set_events(l->stream, 0);
         return true;
     }
-    if (l->caller != NULL)
-        return dx_stream_wait(l->stream, events, 0) != DX_ERR_TIMEOUT;
+    if (l->caller != NULL) {
+        dx_status status = dx_stream_wait(l->stream, events, 0);
+        if (status == DX_ERR_TIMEOUT)
+            return false;
+        bool over = status != DX_OK || (l->stream->answered && l->stream->status != 0);
+        if (over && events == 0) /* only the socket is waited for, which may never be ready */
+            forward_link_fail(l);
+        return events != 0;
+    }
     dx_stream_set_events(l->stream, events);
     forward_soon(l->forward, 0); /* the server is polled before the next wait */
     return false;
