@@ -81,6 +81,9 @@ static dx_status bind(const struct dx_ivshmem_device *device)
         dx_ivshmem_path(device, "driver/unbind", path, sizeof path);
         status = write_text(path, device->address);
     }
+    /* No longer possible with a driver. Without it only ivshmem:doorbell could be attached. */
+    if (status == DX_OK)
+        status = dx_ivshmem_enable(device);
     if (status == DX_OK) {
         dx_ivshmem_sysfs("bus/pci/drivers_probe", path, sizeof path);
         status = write_text(path, device->address);

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,11 +182,15 @@ dx_status dx_ivshmem_enable(const struct dx_ivshmem_device *device)
     dx_ivshmem_path(device, "enable", path, sizeof path);
     int fd = dx_fd_open(path, O_WRONLY);
     ssize_t wrote = fd >= 0 ? write(fd, "1", 1) : -1;
-    dx_status status = wrote == 1
-                           ? DX_OK
-                           : dx_fail_errno("%s: the device is disabled and cannot be enabled "
-                                           "(root may: echo 1 >%s)",
-                                           path, path);
+    dx_status status = DX_OK;
+    if (wrote != 1 && errno == EBUSY)
+        status = dx_fail_errno("%s: the device is disabled, and its driver keeps it so (unbind it, "
+                               "then: dx bind)",
+                               path);
+    else if (wrote != 1)
+        status = dx_fail_errno("%s: the device is disabled and cannot be enabled (root may: "
+                               "echo 1 >%s)",
+                               path, path);
     if (fd >= 0)
         (void)close(fd);
     return status;

@@ -243,7 +243,7 @@ for name in RELAXED_LOOK_AT_WORD RELAXED_ACCEPTANCE; do
     mutation "WEAK_STREAM_$name" "$wrong_value" -DSTREAMS=2 -DITEMS=1
 done
 for name in NO_SENT_FENCE NO_TAKEN_FENCE NO_CALLER_ARM_FENCE NO_SERVER_ARM_FENCE; do
-    mutation "WEAK_STREAM_$name" "$lost" -DITEMS=3
+    mutation "WEAK_STREAM_$name" "$lost"
 done
 
 [ $# = 0 ] || [ "$matched" = $# ] || fail "only $matched of these are known:$wanted"

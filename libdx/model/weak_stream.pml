@@ -94,6 +94,7 @@ byte which; /* of LOAD */
 /* dx_stream_await() */
 inline caller_waits()
 {
+    CALLER_LOOKS;
     do
     :: THERE -> break
     :: else ->

@@ -17,6 +17,7 @@ static void replace_host_in_mid_call(struct pair *p, uint64_t request)
         calling_start(&p->calls[0], p->callers[0], TYPE_BLOCK, request, limit_ns);
         assert_status(calling_join(&p->calls[0]), DX_ERR_TIMEOUT);
         limit_ns *= 2;
+        assert_in_range(limit_ns, 0, 60 * SECOND);
     } while (sem_trywait(&p->desk.entered) != 0);
     pair_close_callers(p);
     p->host->region.created = false; /* a host that dies leaves its name */

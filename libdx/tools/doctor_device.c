@@ -138,11 +138,14 @@ static void check_device(struct doctor *d, const char *address, size_t number)
     }
     if (!answers(d, address)) {
         struct doctor_path enable = doctor_path(d, "/sys/bus/pci/devices/%s/enable", address);
-        bool may = d->probes->access(enable.text, W_OK) == 0;
+        bool may = driver[0] == '\0' && d->probes->access(enable.text, W_OK) == 0;
         f->level = may ? DOCTOR_WARNING : DOCTOR_PROBLEM;
         doctor_append(f, "; it is switched off%s", may ? " until a channel is attached" : "");
         doctor_advise(f, "%s: echo 1 > /sys/bus/pci/devices/%s/enable",
-                      may ? "to see what kind of memory it is" : "as root", address);
+                      may                 ? "to see what kind of memory it is, as root"
+                      : driver[0] != '\0' ? "unbind its driver, and as root"
+                                          : "as root",
+                      address);
         return;
     }
     if (strncmp(driver, "uio", 3) == 0) {
