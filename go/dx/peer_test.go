@@ -42,7 +42,7 @@ func waitsInVain(t *testing.T, caller *Caller) {
 		ctx, cancel := context.WithTimeout(context.Background(), brief)
 		_, err = caller.Call(ctx, TypeUser, nil, nil)
 		cancel()
-		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took < brief {
+		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took < brief || brief > time.Minute {
 			t.Fatalf("a call without a peer ended after %v: %v", took, err)
 		}
 	}

@@ -23,7 +23,7 @@ func fetchKernel(ctx context.Context, folder, debian string, say func(string)) e
 			return fmt.Errorf("%s is not here, which would fetch it", tool)
 		}
 	}
-	say("fetching Debian's cloud kernel for the guest (26 MB, once)")
+	say("fetching Debian's cloud kernel for the guest (some 25 MB, once)")
 	err := download(ctx, folder, debian, nil)
 	if err != nil && ctx.Err() == nil {
 		private, listErr := privateLists(ctx, filepath.Join(folder, "apt"), debian)

@@ -89,7 +89,12 @@ func serve(url string) (err error) {
 }
 
 // guest is one of several, until its host closes.
-func guest(url string) error {
+func guest(url string) (err error) {
+	if text := os.Getenv(livenessEnv); text != "" { // not of a process beside the test
+		if liveness, err = time.ParseDuration(text); err != nil {
+			return err
+		}
+	}
 	ch, err := attach(url, os.Getenv(bindEnv) == "1", dx.PathNative)
 	if err != nil {
 		return err
@@ -252,6 +257,7 @@ func callsInto(t *testing.T, m *sharedMachine) {
 			func(t *testing.T) { m.stolenWakeUpsAreCounted(t, host, guest) })
 	}
 	t.Run("a_storm_of_doorbells_stops_no_call", m.storm)
+	t.Run("plain_beside_a_driver_polls_on_both_sides", m.plainOnADoorbellDevice)
 }
 
 func (m *sharedMachine) bothSidesWakeEachOther(t *testing.T, path string) {
@@ -293,6 +299,13 @@ func optionsOf(path dx.Path) dx.Options {
 func rareLooks(t *testing.T) {
 	liveness = time.Minute
 	t.Cleanup(func() { liveness = 0 })
+}
+
+// patientPeers lets a heartbeat stand still for long.
+func patientPeers(t *testing.T) {
+	usual := peerTimeout
+	peerTimeout = 1000 * time.Second
+	t.Cleanup(func() { peerTimeout = usual })
 }
 
 // A wake-up that is lost costs a minute: the call misses its deadline, or is counted as rescued by the
@@ -349,8 +362,7 @@ func (m *sharedMachine) plainOnADoorbellDevice(t *testing.T) {
 // QEMU is killed while both sides are parked: the end of its socket wakes the host's call at once, and
 // another machine goes on.
 func TestAKilledMachineIsDeadAtOnceAndAnotherGoesOn(t *testing.T) {
-	defer func(usual time.Duration) { peerTimeout = usual }(peerTimeout)
-	peerTimeout = 1000 * time.Second
+	patientPeers(t)
 	s := newScene(t, "go")
 	for range 2 {
 		g := s.boot()

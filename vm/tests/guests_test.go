@@ -18,7 +18,7 @@ import (
 )
 
 // pauseMax is what a guest's death may hold up the others: nothing by the protocol; a loaded machine
-// needs some, below what a lost wake-up would cost, for which the guests would sleep a minute.
+// needs some, below what a lost wake-up costs, for which both sides sleep a minute (rareLooks).
 const pauseMax = 30 * time.Second
 
 // startMachine boots a machine that is connected to the host's socket, and starts a guest in it.
@@ -28,7 +28,8 @@ func startMachine(t *testing.T, url string) (*quick.Guest, error) {
 		return nil, err
 	}
 	r, w := io.Pipe()
-	c, err := g.Start([]string{quick.Self}, []string{roleEnv + "=guest", urlEnv + "=ivshmem:doorbell", bindEnv + "=1"}, w, w)
+	env := []string{roleEnv + "=guest", urlEnv + "=ivshmem:doorbell", bindEnv + "=1", livenessEnv + "=" + liveness.String()}
+	c, err := g.Start([]string{quick.Self}, env, w, w)
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +65,11 @@ func accept(t *testing.T, l *dx.Listener) (*dx.Channel, dx.Peer) {
 // Two machines and a process at one socket: the host tells them apart, one machine is killed, the
 // others do not notice, and a process takes its place.
 func TestTwoMachinesAndAProcessShareAHost(t *testing.T) {
+	rareLooks(t)
+	patientPeers(t)
 	url := "unix:" + filepath.Join(t.TempDir(), "dx")
 	l, err := dx.Listen(url, 3, dx.Config{Slots: 1, RequestBytes: 8, ResponseBytes: 8,
-		Options: dx.Options{Wait: sleeper()}})
+		Options: optionsOf(dx.PathNative)})
 	if err != nil {
 		t.Fatal(err)
 	}
